@@ -1,0 +1,178 @@
+"""A checked cell as the contract's Check: the one place where it is dressed, for HTTP and the command line alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import secrets
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS
+
+from gis import occupation
+from gis.check import Checked
+from gis.explain import Finding, conclusion, findings, verdict
+from gis.ground import Ground
+from gis.intervals import Interval
+from layers.area import SQUARE_METRES_PER_MU, ellipsoid_m2
+from layers.crs import to_lonlat
+from layers.records import Part, Site, World
+from layers.schema import roles
+
+QUOTA = ("new_construction", "agricultural", "cultivated", "paddy")
+QUOTA_FACTS = tuple(f"quota_{kind}_m2" for kind in QUOTA)
+LONLAT_DECIMALS = 9  # 0.1 mm
+
+
+def check_id() -> str:
+    """An id that sorts by time and cannot be guessed."""
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(6)}"
+
+
+def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = None) -> dict[str, Any]:
+    """The Check of site `i` and project `j`; numbers are finite or null, geometries lon/lat GeoJSON."""
+    ground = Ground(checked.sites[i : i + 1], checked.world)
+    names = {name: (role.zh, role.en) for name, role in roles().items()}
+    found = findings(checked, i, j, names, ground)
+    result = verdict(checked, i, j)
+    facts = _facts(checked, i, j)
+    geometries = [site.geometry, *(part.geometry for part in site.parts), *(one.evidence for one in found)]
+    drawn = geojson(geometries, checked.world.crs)
+    count = 1 + len(site.parts)
+    return {
+        "id": key or check_id(),
+        "purpose": checked.purpose,
+        "verdict": result.name.lower(),
+        "conclusion": conclusion(result),
+        "site": _site(site, ground, checked.world.crs, drawn[:count]),
+        "project": checked.projects[j].model_dump(mode="json", exclude_none=True),
+        "findings": [_finding(one, shape) for one, shape in zip(found, drawn[count:], strict=True)],
+        "land_use": _land_use(ground),
+        "occupation": _rounded(occupation.tables(ground)),
+        "quota_need": {f"{kind}_m2": facts.get(f"quota_{kind}_m2") for kind in QUOTA},
+        "facts": facts,
+        "opinions": [],
+        "rulebook_digest": checked.rulebook.digest,
+        "facts_digest": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
+        "layer_versions": {role: layer.layer.label for role in roles() if (layer := ground.known(role)) is not None},
+        "for_year": checked.world.for_year,
+        "as_of": checked.world.as_of.isoformat(),
+        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+
+
+def _finding(one: Finding, evidence: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "rule": one.rule,
+        "status": one.status,
+        "severity": one.severity,
+        "scope": one.scope,
+        "value": _round(one.value),
+        "value_bound": one.value_bound,
+        "op": one.op,
+        "limit": _round(one.limit),
+        "unit": one.unit,
+        "margin": _round(one.margin),
+        "basis": one.basis,
+        "edition": one.edition,
+        "authority": one.authority,
+        "verified": one.verified,
+        "layer": one.layer,
+        "layer_version": one.layer_version,
+        "features": list(one.features),
+        "accuracy": None,
+        "message": one.message,
+        "remedy": None,
+        "evidence": evidence,
+    }
+
+
+def _site(site: Site, ground: Ground, crs: CRS, drawn: list[dict[str, Any] | None]) -> dict[str, Any]:
+    area_m2 = occupation.control_area_m2(site.geometry)
+    return {
+        "parts": [_part(part, shape) for part, shape in zip(site.parts, drawn[1:], strict=True)],
+        "geometry": drawn[0],
+        "zones": [{"zone": zone, "share": round(share, 6)} for zone, share in occupation.zone_shares(ground)],
+        "area_m2": area_m2,
+        "area_ellipsoid_m2": round(ellipsoid_m2(site.geometry, crs), 2),
+        "area_mu": round(area_m2 / SQUARE_METRES_PER_MU, 2),
+        "control_area_m2": area_m2,
+        "area_method": f"plane, {crs.name}",
+    }
+
+
+def _part(part: Part, shape: dict[str, Any] | None) -> dict[str, Any]:
+    named = {"parcel": part.parcel, "plot": part.plot}
+    return {**{key: value for key, value in named.items() if value is not None}, "geometry": shape}
+
+
+def _facts(checked: Checked, i: int, j: int) -> dict[str, float | None]:
+    """Every measured number of the cell; null where it is unknown, unbounded or only bounded."""
+    columns = {**{name: one[i : i + 1] for name, one in checked.facts.columns.items()}}
+    columns |= {name: one[i : i + 1, j] for name, one in checked.meetings.items()}
+    return {name: _exact(one) for name, one in sorted(columns.items())}
+
+
+def _exact(one: Interval) -> float | None:
+    lo, hi = float(one.lo[0]), float(one.hi[0])
+    return _round(hi) if math.isfinite(hi) and lo == hi else None
+
+
+def _round(number: float | None) -> float | None:
+    """Six significant decimals are far below any survey; NaN and infinity are null in JSON."""
+    return round(number, 6) if number is not None and math.isfinite(number) else None
+
+
+def _rounded(tables: dict[str, list[dict[str, object]]]) -> dict[str, list[dict[str, object]]]:
+    def tidy(value: object) -> object:
+        return _round(float(value)) if isinstance(value, (float, np.floating)) else value
+
+    return {role: [{key: tidy(v) for key, v in row.items()} for row in rows] for role, rows in tables.items()}
+
+
+def geojson(geometries: list[shapely.Geometry | None], crs: CRS) -> list[dict[str, Any] | None]:
+    """Lon/lat GeoJSON of geometries in the working CRS, moved together."""
+    array = np.array([*geometries, None], dtype=object)[:-1]
+    to = to_lonlat(crs)
+
+    def moved(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        lon, lat = to.transform(x, y)
+        return np.round(lon, LONLAT_DECIMALS), np.round(lat, LONLAT_DECIMALS)
+
+    shapes = shapely.transform(array, moved, interleaved=False)
+    return [None if text is None else json.loads(text) for text in shapely.to_geojson(shapes)]
+
+
+def dossier(parcel: gpd.GeoDataFrame, world: World) -> dict[str, Any]:
+    """What is known of one parcel (a frame of one row): boundary, areas, attributes, land use, occupation."""
+    row = parcel.iloc[0]
+    site = Site.of(Part(row.geometry, str(row["id"])))
+    ground = Ground(np.array([row.geometry], dtype=object), world)
+    attributes = {
+        name: None if pd.isna(value) else value.item() if isinstance(value, np.generic) else value
+        for name, value in row.drop(["id", parcel.geometry.name]).items()
+    }
+    return {
+        "id": str(row["id"]),
+        "attributes": attributes,
+        "site": _site(site, ground, world.crs, geojson([site.geometry, site.geometry], world.crs)),
+        "land_use": _land_use(ground),
+        "occupation": _rounded(occupation.tables(ground)),
+        "as_of": world.as_of.isoformat(),
+    }
+
+
+def _land_use(ground: Ground) -> list[dict[str, Any]]:
+    areas = ("area_m2", "state_m2", "collective_m2")
+    return [
+        {name: _round(value) if name in areas else value for name, value in asdict(one).items()}
+        for one in occupation.land_use(ground)
+    ]

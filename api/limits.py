@@ -1,0 +1,73 @@
+"""Bounds on what one request may bring, kept before anything is parsed. Plain ASGI: nothing is buffered here."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import problem
+
+
+class BodyLimit:
+    """Answer 413 to a body of more than `most` bytes, whether it says its length or not."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app = app
+        self.most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        refusal = problem("too-large", f"the body is larger than {self.most:,} bytes")
+        if not said.isdigit() or int(said) > self.most:
+            await refusal(scope, receive, send)
+            return
+        read = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.most:
+                raise _TooLong
+            return message
+
+        async def noticed(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noticed)
+        except _TooLong:
+            if not started:
+                await refusal(scope, receive, send)
+
+
+class _TooLong(Exception):
+    pass
+
+
+class Crowd:
+    """Answer 503 when more than `most` requests are under way; the health pages always get through."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app = app
+        self.most = most
+        self.inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in ("/healthz", "/readyz", "/metrics"):
+            await self.app(scope, receive, send)
+            return
+        if self.inside >= self.most:
+            busy = problem("busy", f"{self.inside} requests are under way", headers={"Retry-After": "1"})
+            await busy(scope, receive, send)
+            return
+        self.inside += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.inside -= 1

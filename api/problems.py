@@ -1,0 +1,120 @@
+"""Errors as RFC 9457 `application/problem+json`. The only file that knows both our errors and HTTP."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from layers.errors import BadInput, NeedCrs, ParkError, Refused, StoreBroken, TooLarge, UnknownName
+
+log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+MOST_FAULTS = 100  # of a request with thousands of faults, enough to see what is wrong
+
+# slug: (status, title zh, title en, what to do)
+PROBLEMS: dict[str, tuple[int, str, str, str]] = {
+    "invalid-request": (
+        422,
+        "请求内容有误",
+        "The request is not valid",
+        "Correct every field named in `errors` and send it again.",
+    ),
+    "bad-input": (
+        422,
+        "输入数据无法使用",
+        "The input cannot be used",
+        "Correct what `errors` names; each entry says how.",
+    ),
+    "crs-needed": (
+        422,
+        "缺少坐标系",
+        "The coordinate reference system is missing",
+        "Say `crs`, for example EPSG:4545, or send lon/lat.",
+    ),
+    "not-found": (404, "没有这个对象", "There is no such thing", "Check the id; another zone's ids answer the same."),
+    "unauthorized": (401, "需要有效的密钥", "A valid key is needed", "Send `Authorization: Bearer <key>`."),
+    "forbidden": (403, "没有权限", "Your role may not do this", "Ask somebody with the role named in `detail`."),
+    "too-large": (413, "请求过大", "The request is too large", "Send fewer sites or a simpler boundary."),
+    "busy": (503, "服务繁忙", "The service is busy", "Try again after `Retry-After` seconds."),
+    "store-broken": (
+        503,
+        "县级数据文件无法读取",
+        "The county file cannot be read",
+        "Tell the operator; `parkplan doctor` names the fault.",
+    ),
+    "method-not-allowed": (405, "不支持该方法", "The method is not allowed here", "See /docs."),
+    "malformed": (
+        400,
+        "请求无法解析",
+        "The request cannot be parsed",
+        "Send well-formed JSON, UTF-8, not nested deeper than 100.",
+    ),
+    "internal": (500, "服务内部错误", "Something went wrong here", "Tell the operator the `instance` of this answer."),
+}
+SLUGS: tuple[tuple[type[ParkError], str], ...] = (
+    (NeedCrs, "crs-needed"),
+    (BadInput, "bad-input"),
+    (UnknownName, "not-found"),
+    (Refused, "forbidden"),
+    (TooLarge, "too-large"),
+    (StoreBroken, "store-broken"),
+)
+
+
+def problem(slug: str, detail: str, *, headers: dict[str, str] | None = None, **facts: Any) -> JSONResponse:
+    """An answer that says what is wrong and what to do."""
+    status, zh, en, fix = PROBLEMS[slug]
+    body = {"type": f"/problems/{slug}", "title": en, "title_zh": zh, "status": status, "detail": detail, "fix": fix}
+    return JSONResponse({**body, **facts}, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application as a problem."""
+
+    @app.exception_handler(ParkError)
+    async def park_error(request: Request, error: ParkError) -> Response:
+        slug = next((name for kind, name in SLUGS if isinstance(error, kind)), "internal")
+        if slug in ("internal", "store-broken"):
+            log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
+        facts: dict[str, Any] = {k: v for k, v in error.facts.items() if isinstance(v, (str, int, float, bool))}
+        if isinstance(error, BadInput):
+            faults = [{k: v for k, v in asdict(fault).items() if v is not None} for fault in error.faults]
+            facts["errors"] = faults[:MOST_FAULTS]
+        return problem(slug, error.message, **facts)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        if any(fault["type"] == "json_invalid" for fault in error.errors()):
+            return problem("malformed", "the body is not JSON")
+        return _invalid(error.errors())
+
+    @app.exception_handler(ValidationError)
+    async def invalid_record(request: Request, error: ValidationError) -> Response:
+        return _invalid(error.errors(include_url=False, include_input=False, include_context=False))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        slug = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+        chosen = slug.get(error.status_code, "malformed" if error.status_code < 500 else "internal")
+        return problem(chosen, str(error.detail), headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def internal(request: Request, error: Exception) -> Response:
+        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        return problem("internal", "the fault was written to the service's log")
+
+
+def _invalid(faults: Any) -> Response:
+    errors = [
+        {"field": ".".join(str(step) for step in fault["loc"] if step != "body"), "reason": fault["msg"]}
+        for fault in faults[:MOST_FAULTS]
+    ]
+    count = len(faults)
+    return problem("invalid-request", f"{count} field{'s are' if count != 1 else ' is'} not valid", errors=errors)

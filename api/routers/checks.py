@@ -1,0 +1,103 @@
+"""Siting checks: may this project stand on this land?"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from api.auth import CHECK, READ, allow
+from api.county import County, county_of
+from api.sites import SiteIn, resolve
+from layers.access import User
+from layers.errors import TooLarge
+from layers.records import Project, Purpose, Strict
+
+router = APIRouter(prefix="/checks", tags=["checks"])
+Year = Annotated[int, Field(ge=2000, le=2100)]
+
+
+class CheckIn(Strict):
+    """One project on one site."""
+
+    project: Project | None = None
+    project_id: str | None = None
+    site: SiteIn
+    purpose: Purpose = "screening"
+    for_year: Year | None = None
+    as_of: date | None = None
+
+
+class BatchIn(Strict):
+    """One project on many sites, answered in their order."""
+
+    project: Project | None = None
+    project_id: str | None = None
+    sites: Annotated[list[SiteIn], Field(min_length=1)]
+    purpose: Purpose = "screening"
+    for_year: Year | None = None
+    as_of: date | None = None
+
+
+@router.post("", status_code=201)
+def create(
+    asked: CheckIn, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
+) -> JSONResponse:
+    """Check one site. A blocked site is an answer (201 with its verdict), not an error."""
+    project = county.project(asked.project, asked.project_id)
+    sites = resolve([asked.site], county.store, county.settings.max_site_vertices)
+    (found,) = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
+    county.store.save("check", found["id"], found)
+    county.access.record(user.name, "check", found["id"], found["verdict"])
+    return JSONResponse(found, status_code=201, headers={"Location": f"/checks/{found['id']}"})
+
+
+@router.post("/batch")
+def batch(
+    asked: BatchIn, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
+) -> JSONResponse:
+    """Check up to 1,000 sites at once, answered in order. The answers are not kept."""
+    most = county.settings.max_batch_sites
+    if len(asked.sites) > most:
+        raise TooLarge(f"{len(asked.sites):,} sites are more than {most:,}", sites=len(asked.sites), most=most)
+    project = county.project(asked.project, asked.project_id)
+    sites = resolve(asked.sites, county.store, county.settings.max_site_vertices)
+    found = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
+    county.access.record(user.name, "check-batch", project.key, f"{len(found)} sites")
+    return JSONResponse({"checks": found})
+
+
+@router.get("/{check_id}")
+def read(
+    check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
+) -> dict[str, Any]:
+    """A check as it was answered; it never changes."""
+    return county.store.load("check", check_id)
+
+
+@router.get("/{check_id}/report.geojson", response_class=Response)
+def report_geojson(
+    check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
+) -> JSONResponse:
+    """The site and the evidence of every finding as one feature collection."""
+    return JSONResponse(as_features(county.store.load("check", check_id)), media_type="application/geo+json")
+
+
+def as_features(check: dict[str, Any]) -> dict[str, Any]:
+    """A check as a GeoJSON feature collection: the site first, then what each finding points at."""
+    site = {"verdict": check["verdict"], "conclusion": check["conclusion"]["zh"], "area_m2": check["site"]["area_m2"]}
+    kept = ("rule", "status", "severity", "value", "limit", "unit", "margin", "basis")
+    features = [{"type": "Feature", "id": check["id"], "geometry": check["site"]["geometry"], "properties": site}]
+    features += [
+        {
+            "type": "Feature",
+            "geometry": finding["evidence"],
+            "properties": {**{name: finding[name] for name in kept}, "message": finding["message"]["zh"]},
+        }
+        for finding in check["findings"]
+        if finding["evidence"] is not None
+    ]
+    return {"type": "FeatureCollection", "features": features}

@@ -1,0 +1,76 @@
+"""Maps as pages that load nothing from elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse
+
+from api import maps
+from api.auth import READ, allow
+from api.county import County, county_of
+from api.sheets import AROUND, OVERVIEW, around, lonlat, sheets
+from layers.access import User
+from layers.crs import LONLAT, parse_cached, transform
+from layers.errors import UnknownName
+from layers.store import Store
+
+router = APIRouter(prefix="/maps", tags=["maps"])
+Here = Annotated[County, Depends(county_of)]
+Reader = Annotated[User, Depends(allow(*READ))]
+
+
+@router.get("/overview", response_class=HTMLResponse)
+def overview(county: Here, user: Reader) -> HTMLResponse:
+    """The whole county."""
+    return dressed(overview_chart(county.store))
+
+
+@router.get("/zones/{zone_id}", response_class=HTMLResponse)
+def zone(zone_id: str, county: Here, user: Reader) -> HTMLResponse:
+    """One park zone and its surroundings, by id or name."""
+    frame = county.store.frame("zones")
+    mine = frame[(frame["id"] == zone_id) | (frame.get("name") == zone_id)]
+    if mine.empty:
+        raise UnknownName(f"no zone {zone_id!r}", zone_id=zone_id)
+    box = around(mine.geometry.union_all(), 1_000.0)
+    name = str(mine.iloc[0].get("name") or mine.iloc[0]["id"])
+    return dressed(maps.zone(name, lonlat(mine), sheets(county.store, AROUND, box)))
+
+
+@router.get("/parcels/{parcel_id}", response_class=HTMLResponse)
+def parcel(parcel_id: str, county: Here, user: Reader) -> HTMLResponse:
+    """One parcel and its surroundings."""
+    mine = county.store.frame("parcels", ids=[parcel_id])
+    if mine.empty:
+        raise UnknownName(f"no parcel {parcel_id!r}", parcel_id=parcel_id)
+    box = around(mine.geometry.iloc[0], 800.0)
+    return dressed(maps.overview(f"宗地 {parcel_id}", sheets(county.store, AROUND, box), focus=lonlat(mine)))
+
+
+@router.get("/checks/{check_id}", response_class=HTMLResponse)
+def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
+    """A siting check: the site, what each finding points at, and the findings in words."""
+    return dressed(check_chart(county.store, county.store.load("check", check_id)))
+
+
+def overview_chart(store: Store) -> maps.Chart:
+    return maps.overview(f"{store.name} 总图 Overview", sheets(store, OVERVIEW))
+
+
+def check_chart(store: Store, found: dict[str, object]) -> maps.Chart:
+    """The map of a check that was answered, with the layers around its site as they are now."""
+    drawn = gpd.GeoDataFrame.from_features([{"geometry": found["site"]["geometry"], "properties": {}}])  # type: ignore[index]
+    shape = np.array([drawn.geometry.iloc[0]], dtype=object)
+    site: shapely.Geometry = transform(shape, parse_cached(LONLAT), store.crs)[0]
+    return maps.check_map(found, sheets(store, AROUND, around(site, 1_500.0)))
+
+
+def dressed(chart: maps.Chart) -> HTMLResponse:
+    nonce = secrets.token_urlsafe(16)
+    return HTMLResponse(maps.page(chart, nonce=nonce), headers={"Content-Security-Policy": maps.csp(nonce)})

@@ -1,0 +1,31 @@
+"""Everything the service can be told, read once from `PARKPLAN_*` and handed to `create_app`."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """`county` is the file to serve; the rest bounds what one client may ask of it."""
+
+    model_config = SettingsConfigDict(env_prefix="PARKPLAN_", frozen=True)
+
+    county: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    max_body_bytes: int = 8 * 2**20
+    max_site_vertices: int = 20_000
+    max_batch_sites: int = 1_000
+    max_requests_at_once: int = 64
+
+    @property
+    def on_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False

@@ -1,0 +1,57 @@
+"""Which layers go onto which map: frames of the store as sheets in lon/lat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import geopandas as gpd
+import shapely
+
+from api.maps import Sheet
+from layers.records import Bounds
+from layers.schema import roles
+from layers.store import Store
+
+NAME = (("name", "名称 Name"), ("id", "编号 Id"))
+FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "parcels": (("id", "宗地代码 Parcel"), ("zone", "片区 Zone"), ("ready", "净地 Ready")),
+    "zones": (*NAME, ("industries", "产业代码 Industries"), ("unit_code", "指标单元 Quota unit")),
+    "land_use": (("code_name", "地类 Class"), ("code", "编码 Code"), ("code_system", "分类 System")),
+    "roads": (*NAME, ("road_class", "等级 Class"), ("land_width_m", "用地宽度 Land width, m")),
+    "substations": (*NAME, ("voltage_kv", "电压 kV"), ("capacity_kva", "容量 kVA"), ("open_year", "投运年 Opens")),
+    "water_protection": (*NAME, ("grade", "级别 Grade")),
+    "urban_boundary": (*NAME, ("kind", "分区 Kind")),
+    "enterprises": (*NAME, ("industry", "行业 Industry")),
+}
+OVERVIEW = (
+    "zones", "parcels", "basic_farmland", "eco_redline", "urban_boundary", "nature_reserve", "water_protection",
+    "river_management", "rivers", "roads", "railways", "power_lines", "substations", "power_plants", "water_sources",
+    "wastewater_plants", "enterprises", "villages",
+)  # fmt: skip
+AROUND = (*OVERVIEW, "farmland_reserve", "approved_land", "hazards", "karst", "residential", "water_mains", "heritage")
+HIDDEN = frozenset({"nature_reserve", "villages", "power_lines", "hazards", "heritage", "water_mains"})
+
+
+def sheets(store: Store, wanted: Iterable[str], bounds: Bounds | None = None) -> list[Sheet]:
+    """The loaded layers among `wanted`, those features that touch `bounds` (working CRS)."""
+    loaded = {layer.role for layer in store.layers()}
+    made = []
+    for name in wanted:
+        if name in loaded:
+            frame = store.frame(name, bounds=bounds)
+            role = roles()[name]
+            made.append(Sheet(name, role.zh, role.en, lonlat(frame), FIELDS.get(name, NAME), name not in HIDDEN))
+    return made
+
+
+def around(geometry: shapely.Geometry, margin_m: float) -> Bounds:
+    """The box around a geometry in the working CRS, widened on every side."""
+    west, south, east, north = geometry.bounds
+    return (west - margin_m, south - margin_m, east + margin_m, north + margin_m)
+
+
+def lonlat(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """A frame in lon/lat, as web maps want it; CGCS2000 and WGS 84 are one within a metre."""
+    if frame.empty:
+        return frame.set_crs(4326, allow_override=True)
+    return frame.to_crs(4326)

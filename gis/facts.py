@@ -1,0 +1,97 @@
+"""What the ground is: one row per site, one named column per measurement, its unit in its name.
+
+`FACTS` is the table of columns; each row says what is measured on which layer. Rules name these columns, so a new
+measurement is one row here and one test. A fact is measured only when a rule asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, Outside, Overlap, Terrain, Within
+from gis.intervals import Interval
+from gis.quota import QuotaBalance, QuotaNeed
+
+ROAD = {name: IsIn("road_class", (name,)) for name in ("expressway", "national", "provincial", "county", "township")}
+
+FACTS: dict[str, Measurement] = {
+    "site_area_m2": Area(),
+    # three control lines and what stands beside them
+    "basic_farmland_m2": Overlap("basic_farmland"),
+    "farmland_reserve_m2": Overlap("farmland_reserve"),
+    "eco_redline_m2": Overlap("eco_redline"),
+    "outside_urban_boundary_m2": Outside("urban_boundary"),
+    "urban_flexible_m2": Overlap("urban_boundary", IsIn("kind", ("flexible",))),
+    "urban_special_m2": Overlap("urban_boundary", IsIn("kind", ("special",))),
+    "nature_core_m2": Overlap("nature_reserve", IsIn("kind", ("core",))),
+    "nature_reserve_m2": Overlap("nature_reserve"),
+    "environment_priority_m2": Overlap("environment_units", IsIn("kind", ("priority",))),
+    # land use
+    "cultivated_m2": Overlap("land_use", IsIn("cultivated", (True,))),
+    "paddy_m2": Overlap("land_use", IsIn("paddy", (True,))),
+    "forest_land_m2": Overlap("forest_land"),
+    "welfare_forest_first_m2": Overlap("public_welfare_forest", IsIn("grade", ("first",))),
+    "welfare_forest_m2": Overlap("public_welfare_forest"),
+    "wetlands_m2": Overlap("wetlands"),
+    "approved_land_m2": Overlap("approved_land"),
+    "violations_m2": Overlap("violations"),
+    # land quota: what a site needs and what its zones have left
+    "quota_new_construction_m2": QuotaNeed("new_construction"),
+    "quota_agricultural_m2": QuotaNeed("agricultural"),
+    "quota_cultivated_m2": QuotaNeed("cultivated"),
+    "quota_paddy_m2": QuotaNeed("paddy"),
+    "quota_new_construction_balance_m2": QuotaBalance("new_construction"),
+    "quota_agricultural_balance_m2": QuotaBalance("agricultural"),
+    "quota_cultivated_balance_m2": QuotaBalance("cultivated"),
+    # water
+    "water_protection_first_m2": Overlap("water_protection", IsIn("grade", ("first",))),
+    "water_protection_second_m2": Overlap("water_protection", IsIn("grade", ("second",))),
+    "water_protection_quasi_m2": Overlap("water_protection", IsIn("grade", ("quasi",))),
+    "river_management_m2": Overlap("river_management"),
+    "shoreline_m": Distance("river_management"),
+    # hazard, mining, heritage
+    "hazard_high_m2": Overlap("hazards", IsIn("grade", ("high",))),
+    "hazard_medium_m2": Overlap("hazards", IsIn("grade", ("medium",))),
+    "karst_m": Distance("karst"),
+    "mining_rights_m2": Overlap("mining_rights"),
+    "heritage_m": Distance("heritage"),
+    # terrain
+    "slope_mean_deg": Terrain("slope", "mean", "deg"),
+    "slope_over_15_share": Terrain("slope", "mean", "share", over=15.0),
+    "slope_over_25_share": Terrain("slope", "mean", "share", over=25.0),
+    "elevation_range_m": Terrain("elevation", "range", "m"),
+    # roads, rail, power lines
+    **{f"{name}_road_edge_m": EdgeDistance("roads", sort) for name, sort in ROAD.items()},
+    "road_m": Distance("roads"),
+    "railway_m": Distance("railways"),
+    "line_10kv_m": Distance("power_lines", Within("voltage_kv", 1, 20)),
+    "line_110kv_m": Distance("power_lines", Within("voltage_kv", 35, 110)),
+    "line_220kv_m": Distance("power_lines", Within("voltage_kv", 154, 330)),
+    "water_main_m": Distance("water_mains"),
+    # neighbours
+    "residential_m": Distance("residential"),
+    "sensitive_site_m": Distance("sensitive_sites"),
+    "dust_plant_m": Distance("enterprises", IsIn("dust", (True,))),
+    "food_plant_m": Distance("enterprises", IsIn("food", (True,))),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Measured columns of some sites, each (P,); `reach_m` says how far a distance was looked for."""
+
+    count: int
+    columns: Mapping[str, Interval]
+    reach_m: Mapping[str, float] = field(default_factory=dict)
+
+    def frame(self) -> pd.DataFrame:
+        """One row per site, one column per fact: the upper bound, which for exact facts is the value."""
+        return pd.DataFrame({name: column.hi for name, column in self.columns.items()})
+
+
+def measure_facts(ground: Ground, names: Iterable[str], reach_m: Mapping[str, float]) -> dict[str, Interval]:
+    """The named facts of a block of sites; `reach_m` as far as a rule asks, per fact."""
+    return {name: FACTS[name].measure(ground, reach_m.get(name, 0.0)) for name in names}

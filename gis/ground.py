@@ -1,0 +1,342 @@
+"""How ground is measured: a block of sites in a world, and the kinds of measurement a fact can be.
+
+a layer nobody loaded, or a site not wholly inside its surveyed extent     NaN, which is unknown
+a survey that found nothing                                               0 shared ground, infinite distance
+the survey ends nearer than the nearest find                              lo = where it ends, hi = the find
+a feature that does not say its class                                     counts in one bound only
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from gis import measure, terrain
+from gis.intervals import Interval
+from layers.records import Bools, Floats, Geoms, Snapshot, World, union_bounds
+
+WIDEST_LAND_M = 100.0  # assumption: no highway's land is wider, edge to edge, interchanges aside
+SLIVER_M2 = 1e-6  # floating-point dust on a shared border; real slivers are far larger and are shown
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a finding points at: ground or a line in the working CRS, and the names of the features concerned."""
+
+    geometry: shapely.Geometry | None
+    names: tuple[str, ...] = ()
+
+
+class Measurement(Protocol):
+    """How a column is measured, and the ground that shows it."""
+
+    @property
+    def role(self) -> str | None: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval: ...
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None: ...
+
+
+class Sort(Protocol):
+    """Which features of a layer count: those that certainly do and those that may."""
+
+    def __call__(self, features: pd.DataFrame) -> tuple[Bools, Bools]: ...
+
+
+@dataclass(frozen=True)
+class IsIn:
+    """Features whose column holds one of the values; null may be any of them."""
+
+    column: str
+    values: tuple[object, ...]
+
+    def __call__(self, features: pd.DataFrame) -> tuple[Bools, Bools]:
+        if self.column not in features:
+            none = np.zeros(len(features), dtype=bool)
+            return none, ~none
+        column = features[self.column]
+        certain = column.isin(self.values).to_numpy(dtype=bool)
+        return certain, certain | column.isna().to_numpy(dtype=bool)
+
+
+@dataclass(frozen=True)
+class Within:
+    """Features whose number lies in [low, high]; null may lie there."""
+
+    column: str
+    low: float
+    high: float
+
+    def __call__(self, features: pd.DataFrame) -> tuple[Bools, Bools]:
+        if self.column not in features:
+            none = np.zeros(len(features), dtype=bool)
+            return none, ~none
+        column = features[self.column].to_numpy(dtype=float)
+        certain = (column >= self.low) & (column <= self.high)
+        return certain, certain | np.isnan(column)
+
+
+class Ground:
+    """A block of sites in a world, with what several facts share: areas, overlaps, cells, depth of survey."""
+
+    def __init__(self, sites: Geoms, world: World) -> None:
+        self.sites = sites
+        self.world = world
+        self.count = len(sites)
+        self.bounds = union_bounds(shapely.bounds(sites))
+        self.area_m2: Floats = shapely.area(sites)
+        self._layers: dict[str, Snapshot | None] = {}
+        self._overlaps: dict[str, measure.Overlaps] = {}
+        self._matrices: dict[str, Floats] = {}
+        self._depths: dict[int, Floats] = {}
+        self._cells: dict[str, terrain.Cells] = {}
+
+    def layer(self, role: str) -> Snapshot | None:
+        if role not in self._layers:
+            self._layers[role] = self.world.near(role, self.bounds)
+        return self._layers[role]
+
+    def known(self, role: str) -> Snapshot | None:
+        """A layer that was looked at so far."""
+        return self._layers.get(role)
+
+    def depth_m(self, extent: shapely.Geometry) -> Floats:
+        """How far each site lies inside a surveyed extent; -1 where it does not. Layers often share one."""
+        key = id(extent)
+        if key not in self._depths:
+            self._depths[key] = measure.depth_m(self.sites, extent)
+        return self._depths[key]
+
+    def surveyed(self, layer: Snapshot) -> Bools:
+        return self.depth_m(layer.layer.extent) >= 0
+
+    def overlaps(self, role: str, layer: Snapshot) -> measure.Overlaps:
+        if role not in self._overlaps:
+            self._overlaps[role] = measure.overlaps(self.sites, layer)
+        return self._overlaps[role]
+
+    def matrix_m(self, role: str, layer: Snapshot) -> Floats:
+        """(P, M) distance from each site to each feature, for the few facilities that serve."""
+        if role not in self._matrices:
+            pieces = measure.matrix_m(self.sites, layer.pieces)
+            first = np.flatnonzero(np.diff(layer.owner, prepend=-1))
+            self._matrices[role] = np.minimum.reduceat(pieces, first, axis=1) if len(first) else pieces
+        return self._matrices[role]
+
+    def raster(self, role: str) -> tuple[terrain.Grid, terrain.Cells] | None:
+        """A grid and the cells of it that each site covers."""
+        grid = self.world.raster(role)
+        if grid is None:
+            return None
+        if role not in self._cells:
+            self._cells[role] = terrain.cells(self.sites, grid)
+        return grid.values, self._cells[role]
+
+    def slope(self) -> tuple[terrain.Grid, terrain.Cells] | None:
+        """Slope in degrees: of the elevation model, or of a slope grid where only that is loaded."""
+        elevation = self.world.raster("dem")
+        if elevation is None:
+            return self.raster("slope")
+        found = self.raster("dem")
+        return None if found is None else (terrain.slope_of(elevation), found[1])
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Square metres a site shares with the features of a layer that count."""
+
+    role: str
+    sort: Sort | None = None
+    unit: str = "m2"
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        layer = ground.layer(self.role)
+        if layer is None:
+            return Interval.unknown(ground.count)
+        table = ground.overlaps(self.role, layer)
+        if self.sort is None:
+            found = Interval.exact(clean(table.per_site(ground.count)))
+        else:
+            certain, possible = counted(layer, self.sort)
+            lo = clean(table.per_site(ground.count, certain))
+            found = (
+                Interval.exact(lo)
+                if (certain == possible).all()
+                else Interval(lo, clean(table.per_site(ground.count, possible)))
+            )
+        return found.where(ground.surveyed(layer))
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
+        layer = ground.layer(self.role)
+        return None if layer is None else shared(site, split(layer, self.sort)[1])
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Square metres of a site that no feature of the layer covers."""
+
+    role: str
+    sort: Sort | None = None
+    unit: str = "m2"
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        inside = Overlap(self.role, self.sort).measure(ground, reach_m)
+        return Interval(clean(ground.area_m2 - inside.hi), clean(ground.area_m2 - inside.lo))
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
+        inside = Overlap(self.role, self.sort).evidence(site, ground, reach_m)
+        left = site if inside is None else shapely.difference(site, inside.geometry)
+        return Shown(left) if left.area > SLIVER_M2 else None
+
+
+@dataclass(frozen=True)
+class Share:
+    """Share of a site, 0 to 1, that the layer covers."""
+
+    role: str
+    sort: Sort | None = None
+    unit: str = "share"
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        part = Overlap(self.role, self.sort).measure(ground, reach_m)
+        return Interval(part.lo / ground.area_m2, part.hi / ground.area_m2)
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
+        return Overlap(self.role, self.sort).evidence(site, ground, reach_m)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Plan distance in metres from a site's edge to the nearest feature that counts, as far as a rule looks."""
+
+    role: str
+    sort: Sort | None = None
+    unit: str = "m"
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        layer = ground.layer(self.role)
+        if layer is None:
+            return Interval.unknown(ground.count)
+        certain, possible = split(layer, self.sort)
+        hi = measure.distance_m(ground.sites, certain, reach_m)
+        lo = hi if certain is possible else measure.distance_m(ground.sites, possible, reach_m)
+        return _as_far_as_surveyed(ground, layer, lo, hi, reach_m)
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
+        layer = ground.layer(self.role)
+        if layer is None:
+            return None
+        possible = split(layer, self.sort)[1]
+        found = measure.nearest(site, possible, reach_m)
+        return None if found is None else Shown(found[0], (possible.names[found[1]],))
+
+
+@dataclass(frozen=True)
+class EdgeDistance(Distance):
+    """Distance to the edge of land that is drawn by its centreline, with its width in a column.
+
+    The law measures from the edge. Where the width is not said, the edge lies between the centreline and half the
+    widest land there is, so that a centreline alone passes no rule nearby. A feature drawn as an area is its own edge.
+    """
+
+    width: str = "land_width_m"
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        layer = ground.layer(self.role)
+        if layer is None:
+            return Interval.unknown(ground.count)
+        certain, possible = split(layer, self.sort)
+        nearest = np.nan_to_num(possible.once(self.width, self._half_width_m), nan=WIDEST_LAND_M / 2)
+        farthest = np.nan_to_num(certain.once(self.width, self._half_width_m), nan=0.0)
+        lo = measure.edge_distance_m(ground.sites, possible, nearest, reach_m)
+        hi = measure.edge_distance_m(ground.sites, certain, farthest, reach_m)
+        return _as_far_as_surveyed(ground, layer, lo, hi, reach_m)
+
+    def _half_width_m(self, layer: Snapshot) -> Floats:
+        drawn_as_line = np.zeros(len(layer.features), dtype=bool)
+        drawn_as_line[layer.owner[shapely.get_dimensions(layer.pieces) == 1]] = True
+        said = layer.features.get(self.width, np.nan)
+        half: Floats = np.where(drawn_as_line, np.asarray(said, dtype=float) / 2, 0.0)
+        return half
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """A statistic of the slope (degrees, Horn) or the elevation (metres) over a site's cells."""
+
+    of: str
+    statistic: str
+    unit: str
+    over: float | None = None
+    role: str = "dem"
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        found = ground.slope() if self.of == "slope" else ground.raster("dem")
+        if found is None:
+            return Interval.unknown(ground.count)
+        values, at = found
+        if self.over is not None:
+            return Interval.exact(terrain.share_over(values, self.over, at, ground.count))
+        zonal = terrain.zonal(values, at, ground.count)
+        range_ = zonal["max"] - zonal["min"] if self.statistic == "range" else zonal[self.statistic]
+        return Interval.exact(range_)
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Area:
+    """The site's own plane area."""
+
+    unit: str = "m2"
+    role: None = None
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        return Interval.exact(ground.area_m2)
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
+        return None
+
+
+def split(layer: Snapshot, sort: Sort | None) -> tuple[Snapshot, Snapshot]:
+    """The features that certainly count and those that may, as two layers; one and the same where all is said."""
+    if sort is None:
+        return layer, layer
+    certain, possible = counted(layer, sort)
+    sure = layer.once((sort, "certain"), lambda whole: whole.where(certain))
+    if (certain == possible).all():
+        return sure, sure
+    return sure, layer.once((sort, "possible"), lambda whole: whole.where(possible))
+
+
+def counted(layer: Snapshot, sort: Sort) -> tuple[Bools, Bools]:
+    """(M,) which features certainly count and which may."""
+    return layer.once(sort, lambda whole: sort(whole.features))
+
+
+def _as_far_as_surveyed(ground: Ground, layer: Snapshot, lo: Floats, hi: Floats, reach_m: float) -> Interval:
+    """Distances found, cut down to what the survey can vouch for: beyond its end something nearer may lie."""
+    depth = ground.depth_m(layer.layer.extent)
+    vouched = np.where(depth >= reach_m, np.inf, depth)
+    if lo is hi and (lo <= vouched).all():
+        return Interval.exact(hi)
+    return Interval(np.minimum(lo, vouched), hi).where(depth >= 0)
+
+
+def shared(site: shapely.Geometry, layer: Snapshot) -> Shown | None:
+    """The part of a site in a layer, with the names of the features it touches."""
+    found = measure.shared_ground(site, layer)
+    return None if found is None else Shown(found[0], tuple(layer.names[row] for row in found[1][:3]))
+
+
+def clean(area_m2: Floats) -> Floats:
+    return np.where(np.abs(area_m2) < SLIVER_M2, 0.0, area_m2)

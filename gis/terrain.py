@@ -1,0 +1,128 @@
+"""Raster measures of sites: which cells a site covers, and what the ground does there.
+
+A cell belongs to a site when its centre lies inside (even-odd rule over all rings, so holes and parts are exact).
+A site that covers no centre is given the one cell that holds its representative point.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from layers.records import Floats, Geoms, Ints, Raster
+
+Grid = NDArray[np.float32]
+Cells = tuple[Ints, Ints, Ints]  # site, row, column
+
+
+def slope_deg(elevation_m: Grid, cell_m: float) -> Grid:
+    """Slope in degrees by Horn's method (3 x 3 weights 1-2-1), the outermost cells without a value.
+
+    Horn, Hill shading and the reflectance map, 1981. A cell beside one without elevation has none either.
+
+    >>> plane = np.tile(np.arange(5, dtype=np.float32) * 10, (5, 1))
+    >>> float(slope_deg(plane, 10.0)[2, 2])
+    45.0
+    """
+    out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
+    if min(elevation_m.shape) < 3:
+        return out
+    z = elevation_m
+    east = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:]
+    west = z[:-2, :-2] + 2 * z[1:-1, :-2] + z[2:, :-2]
+    south = z[2:, :-2] + 2 * z[2:, 1:-1] + z[2:, 2:]
+    north = z[:-2, :-2] + 2 * z[:-2, 1:-1] + z[:-2, 2:]
+    out[1:-1, 1:-1] = np.degrees(np.arctan(np.hypot(east - west, south - north) / (8 * cell_m)))
+    return out
+
+
+_slopes: WeakKeyDictionary[Raster, Grid] = WeakKeyDictionary()
+
+
+def slope_of(elevation: Raster) -> Grid:
+    """The slope of an elevation model in degrees, computed once for as long as the model is held."""
+    known = _slopes.get(elevation)
+    if known is None:
+        known = _slopes[elevation] = slope_deg(elevation.values, elevation.cell_m)
+    return known
+
+
+def cells(sites: Geoms, grid: Raster) -> Cells:
+    """(site, row, column) of every cell whose centre lies in a site, by scan lines; (-1, -1) rows for sites
+    that reach outside the grid."""
+    rows, columns = grid.values.shape
+    west, south, east, north = shapely.bounds(sites).T
+    outside = (
+        ~np.isfinite(west)
+        | (west < grid.west)
+        | (north > grid.north)
+        | (east > grid.west + columns * grid.cell_m)
+        | (south < grid.north - rows * grid.cell_m)
+    )
+    usable = np.flatnonzero(~outside)
+    site, row, first, last = _spans(sites[usable], grid)
+    count = np.maximum(last - first, 0)
+    owner = np.repeat(usable[site], count)
+    at_row = np.repeat(row, count)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    at_column = np.repeat(first, count) + offset
+    bare = np.setdiff1d(usable, owner)
+    point = shapely.get_coordinates(shapely.point_on_surface(sites[bare]))
+    bare_column = np.clip(np.floor((point[:, 0] - grid.west) / grid.cell_m), 0, columns - 1)
+    bare_row = np.clip(np.floor((grid.north - point[:, 1]) / grid.cell_m), 0, rows - 1)
+    gone = np.flatnonzero(outside)
+    nowhere = np.full(len(gone), -1, dtype=np.int64)
+    return (
+        np.concatenate([owner, bare, gone]),
+        np.concatenate([at_row, bare_row.astype(np.int64), nowhere]),
+        np.concatenate([at_column, bare_column.astype(np.int64), nowhere]),
+    )
+
+
+def _spans(sites: Geoms, grid: Raster) -> tuple[Ints, Ints, Ints, Ints]:
+    """Runs of cells: (site, row, first column, last column + 1) from where each ring crosses the row centres."""
+    rings, part = shapely.get_rings(shapely.get_parts(sites), return_index=True)
+    site_of_ring = shapely.get_parts(sites, return_index=True)[1][part]
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    same = ring[1:] == ring[:-1]
+    # In grid units with y growing southwards, so that row centres are the whole numbers.
+    x = (xy[:, 0] - grid.west) / grid.cell_m - 0.5
+    y = (grid.north - xy[:, 1]) / grid.cell_m - 0.5
+    x0, x1, y0, y1 = x[:-1][same], x[1:][same], y[:-1][same], y[1:][same]
+    owner = site_of_ring[ring[:-1][same]]
+    top, bottom = np.minimum(y0, y1), np.maximum(y0, y1)
+    start = np.ceil(top).astype(np.int64)
+    count = np.maximum(np.ceil(bottom).astype(np.int64) - start, 0)
+    edge = np.repeat(np.arange(len(count)), count)
+    row = start[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    crossing = x0[edge] + (row - y0[edge]) * (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
+    order = np.lexsort((crossing, row, owner[edge]))
+    site, row, crossing = owner[edge][order], row[order], crossing[order]
+    first = np.ceil(crossing[0::2]).astype(np.int64)
+    last = np.ceil(crossing[1::2]).astype(np.int64)
+    return site[0::2], row[0::2], first, last
+
+
+def zonal(values: Grid, at: Cells, count: int) -> dict[str, Floats]:
+    """(count,) mean, min and max of a grid over each site's cells; NaN where any cell has no value."""
+    site, row, column = at
+    read = np.where(row >= 0, values[row, column], np.nan).astype(float)
+    total = np.bincount(site, read, minlength=count)
+    number = np.bincount(site, minlength=count)
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.minimum.at(low, site, read)
+        np.maximum.at(high, site, read)
+        mean = total / number
+    unknown = np.isnan(mean)
+    low[unknown] = high[unknown] = np.nan
+    return {"mean": mean, "min": low, "max": high}
+
+
+def share_over(values: Grid, limit: float, at: Cells, count: int) -> Floats:
+    """(count,) share of each site's cells above `limit`, 0 to 1; NaN where any cell has no value."""
+    over = np.where(np.isnan(values), np.nan, values > limit).astype(np.float32)
+    return zonal(over, at, count)["mean"]

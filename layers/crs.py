@@ -1,0 +1,185 @@
+"""Coordinate reference systems: which one a file is really in, and the way to the county's own.
+
+Axis order is east, north everywhere inside (`always_xy`): CGCS2000 codes officially say north first.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import shapely
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
+
+from layers.errors import BadInput, Fault, NeedCrs
+from layers.records import Bounds, Geoms
+
+LONLAT = "OGC:CRS84"
+# Ellipsoids of the two old Chinese datums. PROJ shifts them to CGCS2000 by nothing at all, without a word,
+# which puts a boundary tens to more than a hundred metres off.
+SHIFTLESS = {6378140.0: "西安80 (Xian 1980)", 6378245.0: "北京54 (Beijing 1954)"}
+
+
+def parse(text: str) -> CRS:
+    """A CRS from what an operator types (`EPSG:4545`) or a file says (WKT)."""
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise BadInput(
+            f"{text[:80]!r} is not a coordinate reference system",
+            [Fault("PROJ does not know this CRS", "Write it as EPSG:4545, or give its WKT")],
+        ) from error
+
+
+def working(text: str) -> CRS:
+    """The CRS a county keeps its ground in: projected, metres, and with a datum that can be reached."""
+    crs = parse(text)
+    metres = crs.is_projected and all(axis.unit_conversion_factor == 1.0 for axis in crs.axis_info[:2])
+    if not metres:
+        raise BadInput(
+            f"{crs.name} cannot be a county's working CRS",
+            [Fault("areas and distances need a projected CRS in metres", "Use for example EPSG:4545")],
+        )
+    refuse_shiftless(crs)
+    return crs
+
+
+def refuse_shiftless(crs: CRS, file: str | None = None, layer: str | None = None) -> None:
+    """Raise for 西安80 and 北京54, whose shift to CGCS2000 PROJ silently takes for zero."""
+    axis_m = crs.ellipsoid.semi_major_metre if crs.ellipsoid else None
+    name = SHIFTLESS.get(round(axis_m, 1)) if axis_m else None
+    if name:
+        raise BadInput(
+            f"{name} coordinates are refused",
+            [
+                Fault(
+                    f"{crs.name} has no shift to CGCS2000 without the seven local parameters",
+                    "Ask the survey office for the file in CGCS2000 (EPSG:4545 or EPSG:4524)",
+                    file=file,
+                    layer=layer,
+                )
+            ],
+        )
+
+
+def of_file(found: str | None, given: str | None, file: str, layer: str | None) -> CRS:
+    """The CRS of a file: what the operator says, else what the file says; never a guess."""
+    crs = parse(given) if given else parse(found) if found else None
+    if crs is None or (given is None and crs.name.lower().startswith("undefined")):
+        says = f"it says {crs.name!r}, which is none" if crs is not None else "it has none"
+        raise NeedCrs(
+            "the file has no coordinate reference system",
+            [Fault(says, "Say which it is with --crs, for example --crs EPSG:4545", file=file, layer=layer)],
+        )
+    refuse_shiftless(crs, file, layer)
+    refuse_contradiction(crs, file, layer)
+    return crs
+
+
+def refuse_contradiction(crs: CRS, file: str, layer: str | None) -> None:
+    """Raise where a CRS carries an EPSG code whose unit is not the unit it describes itself with."""
+    authority = crs.to_authority(min_confidence=20)
+    code = crs.to_json_dict().get("id", {}).get("code") or (authority[1] if authority else None)
+    if code is None:
+        return
+    try:
+        registered = CRS.from_epsg(code)
+    except CRSError:
+        return
+    units = [axis.unit_conversion_factor for axis in crs.axis_info[:2]]
+    official = [axis.unit_conversion_factor for axis in registered.axis_info[:2]]
+    if crs.is_projected and not np.allclose(units, official, rtol=1e-9):
+        raise NeedCrs(
+            "the file's CRS contradicts itself",
+            [
+                Fault(
+                    f"it is tagged EPSG:{code}, whose unit is {registered.axis_info[0].unit_name}, "
+                    f"but describes itself in {crs.axis_info[0].unit_name}",
+                    "Find out which it is and say so with --crs",
+                    file=file,
+                    layer=layer,
+                )
+            ],
+        )
+
+
+def refuse_twin(source: CRS, target: CRS, file: str, layer: str | None) -> None:
+    """Raise where a file claims the county's very grid on another datum: one of the two tags is a slip.
+
+    The grid of EPSG:4545 exists on three Chinese datums; a wrong tag moves a boundary and nothing looks odd.
+    """
+    ours, theirs = target.coordinate_operation, source.coordinate_operation
+    if ours is None or theirs is None or target.datum is None or source.datum is None:
+        return
+    same_grid = [(p.name, round(float(p.value), 6)) for p in ours.params] == [
+        (p.name, round(float(p.value), 6)) for p in theirs.params
+    ]
+    unnamed = source.datum.name.lower().startswith("unknown")
+    if same_grid and not unnamed and source.datum.name != target.datum.name:
+        raise NeedCrs(
+            "the file's CRS is the county's own grid on another datum",
+            [
+                Fault(
+                    f"it is tagged {source.name} (datum {source.datum.name}); the county works in {target.name}",
+                    "Find out which datum it is on and say so with --crs",
+                    file=file,
+                    layer=layer,
+                )
+            ],
+        )
+
+
+def refuse_misplaced(crs: CRS, bounds: Bounds, file: str, layer: str | None) -> None:
+    """Raise where the coordinates cannot be in the CRS the file names: swapped axes, wrong zone, wrong unit."""
+    if _plausible(crs, bounds):
+        return
+    west, south, east, north = bounds
+    swapped = _plausible(crs, (south, west, north, east))
+    reason = (
+        "the axes are swapped: northing stands where easting belongs"
+        if swapped
+        else f"its coordinates ({west:.6g}, {south:.6g}) to ({east:.6g}, {north:.6g}) do not lie where "
+        f"{crs.name} is used"
+    )
+    fix = (
+        "Export it again with easting (or longitude) first"
+        if swapped
+        else "Check the zone prefix and the unit, then say the right CRS with --crs"
+    )
+    raise BadInput("the coordinates do not fit the CRS", [Fault(reason, fix, file=file, layer=layer)])
+
+
+def _plausible(crs: CRS, bounds: Bounds) -> bool:
+    lonlat = np.array(to_lonlat(crs).transform_bounds(*bounds))
+    if not np.isfinite(lonlat).all() or (np.abs(lonlat[[1, 3]]) > 90).any() or (np.abs(lonlat) > 360).any():
+        return False
+    area = crs.area_of_use
+    if area is None:
+        return True
+    slack = 1.0  # a county at the seam of two zones is drawn in one of them; a wrong zone is farther off
+    west, south, east, north = lonlat
+    beside = west > area.east + slack or east < area.west - slack
+    return not (south > area.north + slack or north < area.south - slack or (beside and area.west < area.east))
+
+
+@lru_cache(maxsize=64)
+def between(source: CRS, target: CRS) -> Transformer:
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+def to_lonlat(crs: CRS) -> Transformer:
+    return between(crs, parse_cached(LONLAT))
+
+
+@lru_cache(maxsize=64)
+def parse_cached(text: str) -> CRS:
+    return parse(text)
+
+
+def transform(geometries: Geoms, source: CRS, target: CRS) -> Geoms:
+    """Geometries moved from one CRS to another; (N,) in, (N,) out, infinite where PROJ cannot follow."""
+    if source == target:
+        return geometries
+    moved: Geoms = shapely.transform(geometries, between(source, target).transform, interleaved=False)
+    return moved

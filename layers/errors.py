@@ -1,0 +1,75 @@
+"""What can go wrong, as one small tree. Nothing here knows of HTTP or of exit codes.
+
+    ParkError
+    ├── BadInput        what was sent cannot be used; every fault is listed
+    │   └── NeedCrs     the coordinates have no reference system that we may trust
+    ├── UnknownName     no such county, role, parcel, project, check or zone
+    ├── Refused         the caller may not do this
+    ├── TooLarge        more than this service takes at once
+    └── StoreBroken     the county file itself cannot be read or written
+
+A failed siting check is an answer, not an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with an input: where it is, what it is, and what to do about it."""
+
+    reason: str
+    fix: str
+    file: str | None = None
+    layer: str | None = None
+    feature: str | None = None
+    field: str | None = None
+
+    def __str__(self) -> str:
+        named = (("", self.file), ("layer ", self.layer), ("feature ", self.feature), ("field ", self.field))
+        where = ", ".join(f"{label}{value}" for label, value in named if value)
+        return f"{where}: {self.reason}. {self.fix}" if where else f"{self.reason}. {self.fix}"
+
+
+class ParkError(Exception):
+    """Something we cannot answer; the facts of the case are in `facts`."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+
+class BadInput(ParkError):
+    """The input cannot be used. `faults` holds all of them, not the first."""
+
+    def __init__(self, message: str, faults: Sequence[Fault] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "\n  ".join([self.message, *map(str, self.faults)])
+
+
+class NeedCrs(BadInput):
+    """No usable coordinate reference system: the operator has to say which it is."""
+
+
+class UnknownName(ParkError):
+    """A name that stands for nothing here."""
+
+
+class Refused(ParkError):
+    """The caller is known and may not do this."""
+
+
+class TooLarge(ParkError):
+    """More bytes, vertices or sites than one request may bring."""
+
+
+class StoreBroken(ParkError):
+    """The county file cannot be read or written."""

@@ -1,0 +1,426 @@
+"""The default store: one GeoPackage file is the whole county, and QGIS opens it.
+
+GDAL writes a new layer into a file of its own beside the county; SQLite then moves its tables over in one
+transaction together with the catalogue row, so that a layer is there wholly or not at all. The two libraries
+never have the county file open in one process: closing it in one would drop the locks of the other.
+
+Measuring reads the snapshot in `<county>.cache/<digest>`, which is rebuilt from the file when it is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import rasterio
+import shapely
+from pyproj import CRS
+from rasterio.io import MemoryFile
+
+from layers import snapshot
+from layers.crs import working
+from layers.errors import BadInput, Fault, ParkError, StoreBroken, UnknownName
+from layers.ingest import Prepared
+from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
+from layers.schema import role, roles
+
+log = logging.getLogger(__name__)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS parkplan_layers (
+    role TEXT NOT NULL, version INTEGER NOT NULL, table_name TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,
+    source TEXT NOT NULL, vintage TEXT, extent BLOB NOT NULL, loaded INTEGER NOT NULL, rejected INTEGER NOT NULL,
+    synthetic INTEGER NOT NULL, fields TEXT NOT NULL, imported_at TEXT NOT NULL, imported_by TEXT NOT NULL,
+    PRIMARY KEY (role, version));
+CREATE TABLE IF NOT EXISTS parkplan_pools (
+    account TEXT PRIMARY KEY, unit TEXT NOT NULL, balance REAL, source TEXT, confidence TEXT, note TEXT);
+CREATE TABLE IF NOT EXISTS parkplan_documents (
+    kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (kind, key));
+"""
+# Where GeoPackage names the table a row speaks of.
+METADATA = {
+    "gpkg_contents": "table_name",
+    "gpkg_geometry_columns": "table_name",
+    "gpkg_ogr_contents": "table_name",
+    "gpkg_tile_matrix_set": "table_name",
+    "gpkg_tile_matrix": "table_name",
+    "gpkg_2d_gridded_coverage_ancillary": "tile_matrix_set_name",
+    "gpkg_2d_gridded_tile_ancillary": "tpudt_name",
+}
+NO_VALUE = -9999.0
+POOL_COLUMNS = ["account", "unit", "balance", "source", "confidence", "note"]
+
+
+def create(path: Path, name: str, crs: str) -> GeoPackage:
+    """A new, empty county. Raises BadInput where the file exists or the CRS cannot be worked in."""
+    if path.exists():
+        raise BadInput(f"{path.name} exists already", [Fault("it would be overwritten", "Choose another name")])
+    wkt = working(crs).to_wkt()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = pd.DataFrame({"key": ["name", "crs", "format"], "value": [name, wkt, "1"]})
+    pyogrio.write_dataframe(facts, path, layer="parkplan_county", driver="GPKG", dataset_options={"VERSION": "1.3"})
+    return GeoPackage(path)
+
+
+class GeoPackage:
+    """A county kept in one GeoPackage file. Safe to share between threads; open one per process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cache = path.with_suffix(".cache")
+        self._lock = threading.RLock()
+        self._snapshots: dict[str, Snapshot | Raster] = {}
+        self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
+        self._ids: dict[str, pd.Index] = {}
+        try:
+            self._db = apsw.Connection(str(path))
+            self._db.set_busy_timeout(10_000)
+            self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+            facts = dict(self._db.execute("SELECT key, value FROM parkplan_county"))
+            with self._db:
+                self._db.execute(SCHEMA)
+        except apsw.Error as error:
+            raise StoreBroken(f"{path.name} is not a county file ({error})", county=path.name) from error
+        self.name: str = facts["name"]
+        self.crs = CRS.from_user_input(facts["crs"])
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # --- layers -----------------------------------------------------------------------------------
+
+    def put(self, prepared: Prepared, *, by: str) -> Layer:
+        """Store a new version of a layer beside the older ones; wholly or not at all."""
+        wanted = prepared.layer
+        with self._lock, tempfile.TemporaryDirectory(prefix=".import-", dir=self.path.parent) as staging:
+            version = 1 + max((old.version for old in self.layers() if old.role == wanted.role), default=0)
+            table = f"{wanted.role}_v{version}"
+            place = Path(staging) / "layer.gpkg"
+            folder = self.cache / wanted.digest
+            if prepared.raster is None:
+                _write_features(place, table, prepared, self.crs)
+                snapshot.write(folder, prepared.features, prepared.geometries)
+            else:
+                _write_grid(place, table, prepared.raster, self.crs)
+                snapshot.write_raster(folder, prepared.raster)
+            now = datetime.now(UTC).isoformat(timespec="microseconds")
+            with self._attached(place), self._db:
+                _adopt(self._db, table, f"{role(wanted.role).zh} {wanted.role} v{version}")
+                self._db.execute(
+                    "INSERT INTO parkplan_layers VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    (
+                        wanted.role,
+                        version,
+                        table,
+                        wanted.digest,
+                        wanted.source,
+                        wanted.vintage,
+                        shapely.to_wkb(wanted.extent),
+                        wanted.loaded,
+                        wanted.rejected,
+                        int(wanted.synthetic),
+                        json.dumps(wanted.fields, ensure_ascii=False),
+                        now,
+                        by,
+                    ),
+                )
+        return next(layer for layer in self.layers() if layer.role == wanted.role)
+
+    @contextlib.contextmanager
+    def _attached(self, place: Path) -> Iterator[None]:
+        self._db.execute("ATTACH ? AS staging", (str(place),))
+        try:
+            yield
+        finally:
+            self._db.execute("DETACH staging")
+
+    def layers(self, as_of: date | None = None) -> list[Layer]:
+        """The latest version of every layer known at the end of that day, in the order of the roles."""
+        until = f"{as_of.isoformat()}T99" if as_of else "9999"
+        with self._lock:
+            rows = list(
+                self._db.execute(
+                    "SELECT role, max(version), digest, source, extent, loaded, rejected, vintage, synthetic,"
+                    " imported_at, fields FROM parkplan_layers WHERE imported_at <= ? GROUP BY role",
+                    (until,),
+                )
+            )
+        order = list(roles())
+        found = [
+            Layer(r, v, d, s, shapely.from_wkb(e), n, out, vin, bool(syn), at, json.loads(fields))
+            for r, v, d, s, e, n, out, vin, syn, at, fields in rows
+        ]
+        return sorted(found, key=lambda layer: order.index(layer.role))
+
+    def bounds(self) -> Bounds | None:
+        boxes = [layer.extent.bounds for layer in self.layers() if not layer.extent.is_empty]
+        return union_bounds(boxes) if boxes else None
+
+    def frame(self, role: str, *, ids: Iterable[str] | None = None, bounds: Bounds | None = None) -> gpd.GeoDataFrame:
+        """The latest version's features, whole, in the working CRS; UnknownName where the role is not loaded."""
+        layer = next((one for one in self.layers() if one.role == role), None)
+        if layer is None:
+            raise UnknownName(f"this county has no layer {role!r}", role=role)
+        table, geometries = self._features(layer)
+        rows = np.arange(len(table))
+        if ids is not None:
+            found = self._ids[layer.digest].get_indexer(pd.Index(list(ids)))
+            rows = np.sort(found[found >= 0])
+        if bounds is not None:
+            rows = rows[shapely.intersects(geometries[rows], shapely.box(*bounds))]
+        return gpd.GeoDataFrame(table.iloc[rows].reset_index(drop=True), geometry=geometries[rows], crs=self.crs)
+
+    def _features(self, layer: Layer) -> tuple[pd.DataFrame, Geoms]:
+        """A layer's features, whole; kept for as long as the process lives, because people look again and again."""
+        if layer.digest not in self._whole:
+            self._snapshot(layer)
+            table, geometries = snapshot.read_whole(self.cache / layer.digest)
+            self._ids[layer.digest] = pd.Index(table["id"])
+            self._whole[layer.digest] = table, geometries
+        return self._whole[layer.digest]
+
+    def at(self, as_of: date | None = None, for_year: int | None = None) -> World:
+        """The county as it was known on a day (default: now), asked for a year (default: that day's)."""
+        day = as_of or datetime.now(UTC).date()
+        return GeoPackageWorld(self, day, for_year or day.year, {one.role: one for one in self.layers(as_of)})
+
+    def _snapshot(self, layer: Layer) -> Snapshot | Raster:
+        """A layer ready to be measured: from memory, from the cache folder, or rebuilt from the county file."""
+        known = self._snapshots.get(layer.digest)
+        if known is None:
+            with self._lock:
+                folder = self.cache / layer.digest
+                is_raster = role(layer.role).is_raster
+                read = snapshot.read_raster if is_raster else snapshot.read
+                try:
+                    known = read(folder, layer)
+                except StoreBroken:
+                    log.warning("rebuilding the snapshot of %s", layer.label)
+                    self._rebuild(layer, folder, is_raster)
+                    known = read(folder, layer)
+                self._snapshots[layer.digest] = known
+        return known
+
+    def _rebuild(self, layer: Layer, folder: Path, is_raster: bool) -> None:
+        table = f"{layer.role}_v{layer.version}"
+        try:
+            if is_raster:
+                snapshot.write_raster(folder, _read_grid(self._db, table, layer))
+            else:
+                features, geometries = _read_features(self._db, table)
+                snapshot.write(folder, features, geometries)
+        except (apsw.Error, shapely.errors.GEOSException, rasterio.errors.RasterioError) as error:
+            raise StoreBroken(
+                f"the layer {layer.label} cannot be read from the county file", role=layer.role
+            ) from error
+
+    # --- pools and documents ----------------------------------------------------------------------
+
+    def put_pools(self, pools: pd.DataFrame) -> None:
+        """Set balances by account; an account that is not named keeps its own."""
+        rows = pools.reindex(columns=POOL_COLUMNS).astype(object).where(lambda frame: frame.notna(), None)
+        with self._lock, self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO parkplan_pools VALUES (?,?,?,?,?,?)",
+                list(rows.itertuples(index=False, name=None)),
+            )
+
+    def pools(self) -> dict[str, float]:
+        with self._lock:
+            rows = self._db.execute("SELECT account, balance FROM parkplan_pools").fetchall()
+        return {str(account): float("nan") if left is None else float(str(left)) for account, left in rows}
+
+    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        with self._lock, self._db:
+            self._db.execute("INSERT OR REPLACE INTO parkplan_documents VALUES (?,?,?,?)", (kind, key, text, now))
+
+    def load(self, kind: str, key: str) -> dict[str, Any]:
+        with self._lock:
+            row = self._db.execute(
+                "SELECT body FROM parkplan_documents WHERE kind = ? AND key = ?", (kind, key)
+            ).fetchone()
+        if row is None:
+            raise UnknownName(f"no {kind} {key!r}", **{kind: key})
+        body: dict[str, Any] = json.loads(str(row[0]))
+        return body
+
+    def list(self, kind: str) -> list[dict[str, Any]]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT body FROM parkplan_documents WHERE kind = ? ORDER BY key", (kind,)
+            ).fetchall()
+        return [json.loads(str(body)) for (body,) in rows]
+
+
+class GeoPackageWorld:
+    """The county as of one day, asked for one year. What opens later is not there yet."""
+
+    def __init__(self, store: GeoPackage, as_of: date, for_year: int, layers: Mapping[str, Layer]) -> None:
+        self._store = store
+        self._layers = layers
+        self.as_of = as_of
+        self.for_year = for_year
+        self.crs = store.crs
+        self._pools: Mapping[str, float] | None = None
+
+    def near(self, role: str, bounds: Bounds) -> Snapshot | None:
+        # The whole layer is mapped once per process, so that a window of it would cost more than all of it.
+        found = self._load(role)
+        if not isinstance(found, Snapshot):
+            return None
+        if "open_year" in found.features:
+            opens = found.once("open_year", lambda layer: layer.features["open_year"].to_numpy(dtype=float))
+            return found.once(("open", self.for_year), lambda layer: layer.where(~(opens > self.for_year)))
+        return found
+
+    def raster(self, role: str) -> Raster | None:
+        found = self._load(role)
+        return found if isinstance(found, Raster) else None
+
+    def pools(self) -> Mapping[str, float]:
+        if self._pools is None:
+            self._pools = self._store.pools()
+        return self._pools
+
+    def _load(self, role: str) -> Snapshot | Raster | None:
+        layer = self._layers.get(role)
+        if layer is None:
+            return None
+        try:
+            return self._store._snapshot(layer)
+        except (ParkError, OSError):
+            # A layer that cannot be read is a layer nobody loaded: the rules on it answer unknown.
+            log.exception("the layer %s cannot be read", layer.label)
+            return None
+
+
+# --- GeoPackage's own tables ----------------------------------------------------------------------
+
+
+def _write_features(place: Path, table: str, prepared: Prepared, crs: CRS) -> None:
+    kind = role(prepared.layer.role).geometry
+    names = {"polygon": "MultiPolygon", "line": "MultiLineString", "point": "MultiPoint"}
+    options: dict[str, Any] = {"geometry_type": names.get(kind, "Unknown"), "promote_to_multi": kind in names}
+    frame = gpd.GeoDataFrame(prepared.features, geometry=prepared.geometries, crs=crs)
+    pyogrio.write_dataframe(frame, place, layer=table, driver="GPKG", dataset_options={"VERSION": "1.3"}, **options)
+
+
+def _write_grid(place: Path, table: str, raster: Raster, crs: CRS) -> None:
+    rows, columns = raster.values.shape
+    with rasterio.open(
+        place,
+        "w",
+        driver="GPKG",
+        width=columns,
+        height=rows,
+        count=1,
+        dtype="float32",
+        crs=crs.to_wkt(),
+        transform=rasterio.transform.from_origin(raster.west, raster.north, raster.cell_m, raster.cell_m),
+        RASTER_TABLE=table,
+        TILE_FORMAT="TIFF",
+        VERSION="1.3",
+    ) as file:
+        file.write(np.where(np.isnan(raster.values), np.float32(NO_VALUE), raster.values), 1)
+
+
+def _adopt(db: apsw.Connection, table: str, identifier: str) -> None:
+    """Move the table of the attached `staging` file, with its index and its metadata, into the county."""
+    staged = {
+        (kind, name): (of, sql)
+        for kind, name, of, sql in db.execute("SELECT type, name, tbl_name, sql FROM staging.sqlite_master")
+    }
+    here = {name for (name,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")}
+    for (kind, name), (_, sql) in staged.items():
+        if kind == "table" and name.startswith("gpkg_") and name not in here:
+            db.execute(sql)
+    db.execute(staged["table", table][1])
+    db.execute(f'INSERT INTO main."{table}" SELECT * FROM staging."{table}"')
+    rtree = f"rtree_{table}_geom"
+    if ("table", rtree) in staged:
+        db.execute(staged["table", rtree][1])
+        db.execute(f'INSERT INTO main."{rtree}" SELECT * FROM staging."{rtree}"')
+    for (kind, _), (of, sql) in staged.items():
+        if kind == "trigger" and of == table:
+            db.execute(sql)
+    for name, key in METADATA.items():
+        if ("table", name) in staged:
+            _copy_rows(db, name, f'"{key}" = ?', (table,))
+    _copy_rows(db, "gpkg_spatial_ref_sys", "srs_id NOT IN (SELECT srs_id FROM main.gpkg_spatial_ref_sys)", ())
+    if ("table", "gpkg_extensions") in staged:
+        _copy_rows(
+            db,
+            "gpkg_extensions",
+            "NOT EXISTS (SELECT 1 FROM main.gpkg_extensions x WHERE x.table_name IS s.table_name"
+            " AND x.column_name IS s.column_name AND x.extension_name IS s.extension_name)",
+            (),
+        )
+    db.execute("UPDATE main.gpkg_contents SET identifier = ? WHERE table_name = ?", (identifier, table))
+
+
+def _copy_rows(db: apsw.Connection, name: str, where: str, bindings: tuple[Any, ...]) -> None:
+    """Copy metadata rows by the columns both files have; a running `id` is given anew."""
+    both = [
+        column
+        for (column,) in db.execute(
+            "SELECT s.name FROM pragma_table_info(?, 'staging') s JOIN pragma_table_info(?, 'main') m USING (name)",
+            (name, name),
+        )
+        if column != "id"
+    ]
+    columns = ", ".join(f'"{column}"' for column in both)
+    db.execute(f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM staging.{name} s WHERE {where}", bindings)
+
+
+def _read_features(db: apsw.Connection, table: str) -> tuple[pd.DataFrame, Geoms]:
+    """Attributes and geometries of a feature table through plain SQL, in stored order."""
+    cursor = db.execute(f'SELECT * FROM "{table}" ORDER BY fid')
+    columns = [name for name, *_ in cursor.get_description()]
+    frame = pd.DataFrame(cursor.fetchall(), columns=columns)
+    declared = dict(db.execute("SELECT name, type FROM pragma_table_info(?)", (table,)))
+    for name, kind in declared.items():
+        if kind == "BOOLEAN":
+            frame[name] = frame[name].map(lambda v: None if v is None else bool(v)).astype(object)
+    blobs = [_wkb(blob) for blob in frame["geom"]]
+    return frame.drop(columns=["fid", "geom"]), shapely.from_wkb(np.array(blobs, dtype=object))
+
+
+def _wkb(blob: bytes) -> bytes:
+    """The WKB in a GeoPackage blob: 8 bytes of header, then an envelope whose size is in the flags."""
+    return blob[8 + (0, 32, 48, 48, 64)[(blob[3] >> 1) & 7] :]
+
+
+def _read_grid(db: apsw.Connection, table: str, layer: Layer) -> Raster:
+    west, south, east, north = layer.extent.bounds
+    zoom, cell_m, size = next(
+        db.execute(
+            "SELECT zoom_level, pixel_x_size, tile_width FROM gpkg_tile_matrix WHERE table_name = ?"
+            " ORDER BY zoom_level DESC LIMIT 1",
+            (table,),
+        )
+    )
+    rows, columns = round((north - south) / cell_m), round((east - west) / cell_m)
+    values = np.full((-(-rows // size) * size, -(-columns // size) * size), np.nan, dtype=np.float32)
+    for column, row, blob in db.execute(
+        f'SELECT tile_column, tile_row, tile_data FROM "{table}" WHERE zoom_level = ?', (zoom,)
+    ):
+        with MemoryFile(blob) as memory, memory.open() as tile:
+            values[row * size : (row + 1) * size, column * size : (column + 1) * size] = tile.read(1)
+    values = values[:rows, :columns]
+    values[values == np.float32(NO_VALUE)] = np.nan
+    return Raster(layer, values, west, north, cell_m)

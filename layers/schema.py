@@ -1,0 +1,263 @@
+"""What each role's table may hold, and making a survey's table conform to it.
+
+`roles.yaml` is the table; this module reads it and applies it. A frame that conforms has our column names,
+a unique text `id`, typed values, and null where the survey said nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from layers import codes
+from layers.errors import BadInput, Fault, UnknownName
+
+TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t", "是"})
+FALSE = frozenset({"false", "0", "0.0", "no", "n", "f", "否"})
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    min: float | None = None
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Role:
+    """One layer role: its names, the geometry it takes, its columns and the field names surveys use."""
+
+    name: str
+    zh: str
+    en: str
+    geometry: str
+    columns: tuple[Column, ...]
+    required: frozenset[str]
+    aliases: Mapping[str, tuple[str, ...]]
+    tessellates: bool
+
+    @property
+    def is_raster(self) -> bool:
+        return self.geometry == "raster"
+
+
+@lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
+    text = files("layers").joinpath("roles.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+@lru_cache(maxsize=1)
+def roles() -> dict[str, Role]:
+    """Every role, in the order of `roles.yaml`."""
+    document = _document()
+    columns = {
+        name: Column(name, spec["type"], spec.get("min"), tuple(spec.get("codes", ())))
+        for name, spec in document["columns"].items()
+    }
+    return {
+        name: Role(
+            name,
+            spec["zh"],
+            spec["en"],
+            spec["geometry"],
+            tuple(columns[c] for c in ("id", *spec.get("columns", ()), "synthetic")),
+            frozenset(spec.get("required", ())),
+            {column: tuple(aliases) for column, aliases in spec.get("aliases", {}).items()},
+            bool(spec.get("tessellates", False)),
+        )
+        for name, spec in document["roles"].items()
+    }
+
+
+def role(name: str) -> Role:
+    """The role of that name; UnknownName names them all."""
+    try:
+        return roles()[name]
+    except KeyError:
+        raise UnknownName(f"no layer role {name!r}; the roles are {', '.join(roles())}", role=name) from None
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """A table that conforms. `bound` says which field of the file each of our columns was read from."""
+
+    table: pd.DataFrame
+    bound: dict[str, str]
+    notes: tuple[Fault, ...]
+
+
+def conform(table: pd.DataFrame, role: Role, fields: Mapping[str, str], *, file: str) -> Conformed:
+    """A survey's attribute table in our columns.
+
+    `fields` maps our column to the file's field, or to a constant written `=value`. A field nobody maps is kept
+    under its own name. A value that cannot be read becomes null, which is *unknown* later, and is noted.
+
+    Raises BadInput with every fault when a mapping or a required column is missing.
+    """
+    bound, faults = _bind(list(table.columns), role, fields, file)
+    if faults:
+        raise BadInput(f"the fields of {file} do not fit the role {role.name}", faults)
+    notes: list[Fault] = []
+    columns: dict[str, Any] = {}
+    for column in role.columns:
+        source = bound.get(column.name)
+        if source is None:
+            continue
+        if source.startswith("="):
+            columns[column.name] = pd.Series([source[1:]] * len(table), index=table.index, dtype=object)
+        else:
+            columns[column.name] = table[source]
+    ids = _ids(columns.pop("id", None), role.name, len(table), file, notes)
+    ours = pd.DataFrame({"id": ids}, index=table.index)
+    for column in role.columns[1:]:
+        if column.name in columns:
+            ours[column.name] = _typed(columns[column.name], column, ids, role.name, file, notes)
+    if "three_class" in {column.name for column in role.columns}:
+        _classify(ours, role.name, file, notes)
+    used = {source for source in bound.values() if not source.startswith("=")}
+    taken = {name.lower() for name in ours.columns} | {"fid", "geom", "geometry"}
+    for name in table.columns:
+        if name not in used and name.lower() not in taken:
+            ours[name] = table[name]
+    return Conformed(ours, bound, tuple(notes))
+
+
+def _classify(ours: pd.DataFrame, role: str, file: str, notes: list[Fault]) -> None:
+    """Look the land-use codes up, so that every reader sees one reading of them; a file's own columns stand."""
+    looked_up = codes.classify(ours["code_system"], ours["code"])
+    for name in looked_up:
+        ours[name] = ours[name].where(ours[name].notna(), looked_up[name]) if name in ours else looked_up[name]
+    unknown = ours.loc[ours["three_class"].isna(), ["code_system", "code"]]
+    for (system, code), count in Counter(unknown.itertuples(index=False, name=None)).most_common():
+        notes.append(
+            Fault(
+                f"{count} features carry {code!r} of {system!r}, whose class is not known",
+                f"The systems are {', '.join(codes.systems())}; until then their class counts as unknown",
+                file=file,
+                layer=role,
+                field="code",
+            )
+        )
+
+
+def _bind(names: list[str], role: Role, fields: Mapping[str, str], file: str) -> tuple[dict[str, str], list[Fault]]:
+    ours = {column.name for column in role.columns}
+    faults = [
+        Fault(
+            f"the role {role.name} has no column {column!r}",
+            f"Its columns are {', '.join(sorted(ours))}",
+            file=file,
+            field=column,
+        )
+        for column in fields
+        if column not in ours
+    ]
+    bound: dict[str, str] = {}
+    lower = {name.lower(): name for name in names}
+    for column in (c.name for c in role.columns):
+        wanted = fields.get(column)
+        if wanted is not None and wanted.startswith("="):
+            bound[column] = wanted
+        elif wanted is not None:
+            if wanted.lower() in lower:
+                bound[column] = lower[wanted.lower()]
+            else:
+                fix = f"Its fields are {', '.join(names) or 'none'}"
+                faults.append(Fault(f"the file has no field {wanted!r}", fix, file=file, field=wanted))
+        else:
+            known = (column, *role.aliases.get(column, ()))
+            found = next((lower[alias.lower()] for alias in known if alias.lower() in lower), None)
+            if found is not None:
+                bound[column] = found
+    faults.extend(
+        Fault(
+            f"the role {role.name} needs {column!r} and the file does not have it",
+            f"Name the field with --field {column}=FIELD, or give one value for all with --field {column}==VALUE",
+            file=file,
+            field=column,
+        )
+        for column in sorted(role.required - bound.keys())
+        if fields.get(column) is None
+    )
+    return bound, faults
+
+
+def _ids(values: pd.Series | None, role: str, count: int, file: str, notes: list[Fault]) -> pd.Series:
+    made = pd.Series([f"{role}-{n}" for n in range(1, count + 1)], dtype=object)
+    if values is None:
+        return made
+    ids = _text(values).reset_index(drop=True)
+    ids = ids.where(ids.notna(), made)
+    again = ids.groupby(ids).cumcount()
+    for row in np.flatnonzero(again.to_numpy() > 0)[:1000]:
+        notes.append(
+            Fault(
+                f"the id {ids[row]!r} stands more than once",
+                f"It was loaded as {ids[row]}#{again[row] + 1}; make ids unique in the file",
+                file=file,
+                layer=role,
+                feature=str(ids[row]),
+                field="id",
+            )
+        )
+    return ids.where(again == 0, ids.astype(str) + "#" + (again + 1).astype(str))
+
+
+def _text(values: pd.Series) -> pd.Series:
+    """Text of values, null kept; a whole float loses its `.0`, because surveys store codes as numbers."""
+    if pd.api.types.is_float_dtype(values):
+        whole = values.dropna()
+        if (whole == np.floor(whole)).all():
+            return values.map(lambda v: None if pd.isna(v) else str(int(v))).astype(object)
+    text = values.map(lambda v: None if pd.isna(v) or str(v).strip() == "" else str(v).strip())
+    return text.astype(object)
+
+
+def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: str, notes: list[Fault]) -> pd.Series:
+    """Values in the column's type; what cannot be read is null and noted."""
+    if column.type == "number" or column.type == "integer":
+        read = pd.to_numeric(values, errors="coerce").astype(float)
+        bad = values.notna() & read.isna() | np.isinf(read)
+        if column.min is not None:
+            bad |= read < column.min
+        read = read.mask(bad)
+    elif column.type == "boolean":
+        text = values.map(lambda v: None if pd.isna(v) else str(v).strip().lower())
+        read = text.map(lambda v: True if v in TRUE else False if v in FALSE else None).astype(object)
+        bad = text.notna() & read.isna() & (text != "")
+    elif column.type == "date":
+        stamps = pd.to_datetime(values, errors="coerce", format="mixed")
+        read = stamps.dt.strftime("%Y-%m-%d").astype(object).where(stamps.notna(), None)
+        bad = values.notna() & stamps.isna()
+    else:
+        read = _text(values)
+        spelled = _document()["spellings"].get(column.name, {})
+        ours = {alias: code for code, aliases in spelled.items() for alias in aliases}
+        read = read.map(lambda v: ours.get(v, v)).astype(object)
+        bad = read.notna() & ~read.isin(column.codes) if column.codes else pd.Series(False, index=read.index)
+        read = read.mask(bad, None)
+    for row in np.flatnonzero(bad.to_numpy())[:1000]:
+        allowed = f"one of {', '.join(column.codes)}" if column.codes else f"a {column.type}"
+        least = f" of at least {column.min:g}" if column.min is not None else ""
+        notes.append(
+            Fault(
+                f"{str(values.iloc[row])[:60]!r} cannot be used",
+                f"Give {allowed}{least}; until then it counts as unknown",
+                file=file,
+                layer=role,
+                feature=str(ids.iloc[row]),
+                field=column.name,
+            )
+        )
+    return read

@@ -1,0 +1,169 @@
+"""Cutting a layer once, at import, into what measuring wants: small pieces under a tree, on disk by digest.
+
+Large polygons make every overlay slow and long lines every nearest search; pieces of at most 256 vertices and
+runs of 12 segments do not. The pieces of a feature share no ground and together are the feature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import shapely
+from pyarrow import feather
+
+from layers.errors import StoreBroken
+from layers.records import Geoms, Ints, Layer, Raster, Snapshot
+
+MAX_VERTICES = 256
+RUN_SEGMENTS = 12
+
+
+def cut(geometries: Geoms) -> tuple[Geoms, Ints]:
+    """Pieces of the geometries and the row each came from.
+
+    >>> pieces, owner = cut(np.array([shapely.LineString([(n, 0) for n in range(25)])]))
+    >>> len(pieces), shapely.length(pieces).tolist(), owner.tolist()
+    (2, [12.0, 12.0], [0, 0])
+    """
+    parts, owner = shapely.get_parts(geometries, return_index=True)
+    owner = owner.astype(np.int64)
+    dimension = shapely.get_dimensions(parts)
+    cut_polygons, polygon_owner = _halve(parts[dimension == 2], owner[dimension == 2])
+    runs, run_owner = _runs(parts[dimension == 1], owner[dimension == 1])
+    pieces = np.concatenate([cut_polygons, runs, parts[dimension == 0]])
+    owners = np.concatenate([polygon_owner, run_owner, owner[dimension == 0]])
+    order = np.argsort(owners, kind="stable")
+    return pieces[order], owners[order]
+
+
+def _halve(polygons: Geoms, owner: Ints) -> tuple[Geoms, Ints]:
+    """Polygons halved across their longer side until none has more than MAX_VERTICES."""
+    done: list[Geoms] = []
+    done_owner: list[Ints] = []
+    while len(polygons):
+        small = shapely.get_num_coordinates(polygons) <= MAX_VERTICES
+        done.append(polygons[small])
+        done_owner.append(owner[small])
+        polygons, owner = polygons[~small], owner[~small]
+        if len(polygons) == 0:
+            break
+        west, south, east, north = shapely.bounds(polygons).T
+        wide = east - west >= north - south
+        middle_x, middle_y = (west + east) / 2, (south + north) / 2
+        first = shapely.box(west, south, np.where(wide, middle_x, east), np.where(wide, north, middle_y))
+        second = shapely.box(np.where(wide, middle_x, west), np.where(wide, south, middle_y), east, north)
+        halves = np.concatenate([shapely.intersection(polygons, first), shapely.intersection(polygons, second)])
+        polygons, index = shapely.get_parts(halves, return_index=True)
+        owner = np.concatenate([owner, owner])[index]
+        area = shapely.get_dimensions(polygons) == 2
+        polygons, owner = polygons[area], owner[area]
+    return _joined(done), np.concatenate([*done_owner, np.empty(0, dtype=np.int64)])
+
+
+def _joined(arrays: list[Geoms]) -> Geoms:
+    joined: Geoms = np.concatenate([*arrays, np.empty(0, dtype=object)])
+    return joined
+
+
+def _runs(lines: Geoms, owner: Ints) -> tuple[Geoms, Ints]:
+    """Lines as runs of RUN_SEGMENTS segments; neighbouring runs share their end point."""
+    if len(lines) == 0:
+        return lines, owner
+    coordinates = shapely.get_coordinates(lines)
+    vertices = shapely.get_num_coordinates(lines)
+    run_count = np.maximum(-(-(vertices - 1) // RUN_SEGMENTS), 1)
+    line_of_run = np.repeat(np.arange(len(lines)), run_count)
+    nth = np.arange(len(line_of_run)) - np.repeat(np.cumsum(run_count) - run_count, run_count)
+    line_start = np.cumsum(vertices) - vertices
+    start = line_start[line_of_run] + nth * RUN_SEGMENTS
+    length = np.minimum(RUN_SEGMENTS + 1, vertices[line_of_run] - nth * RUN_SEGMENTS)
+    run_of_vertex = np.repeat(np.arange(len(start)), length)
+    within = np.arange(len(run_of_vertex)) - np.repeat(np.cumsum(length) - length, length)
+    runs: Geoms = shapely.linestrings(coordinates[start[run_of_vertex] + within], indices=run_of_vertex)
+    return runs, owner[line_of_run]
+
+
+def digest_of(role: str, features: pd.DataFrame, geometries: Geoms, extent: shapely.Geometry) -> str:
+    """SHA-256 of a layer's content: its role, every attribute, every coordinate and the surveyed extent."""
+    running = hashlib.sha256(f"{role}\n{','.join(features.columns)}\n".encode())
+    as_text = features.astype(object).where(features.notna(), None).map(repr)
+    running.update(np.asarray(pd.util.hash_pandas_object(as_text, index=False)).tobytes())
+    for blob in shapely.to_wkb(geometries):
+        running.update(blob)
+    running.update(shapely.to_wkb(extent))
+    return running.hexdigest()
+
+
+def write(folder: Path, features: pd.DataFrame, geometries: Geoms) -> None:
+    """Cut and keep a vector layer under `folder`; whole or not at all."""
+    pieces, owner = cut(geometries)
+    attributes = pa.Table.from_pandas(features, preserve_index=False)
+    attributes = attributes.append_column("geometry", pa.array(shapely.to_wkb(geometries), pa.binary()))
+    cut_table = pa.table({"owner": owner, "wkb": pa.array(shapely.to_wkb(pieces), pa.binary())})
+
+    def fill(place: Path) -> None:
+        feather.write_feather(attributes, str(place / "features.arrow"), compression="lz4")
+        feather.write_feather(cut_table, str(place / "pieces.arrow"), compression="lz4")
+
+    _publish(folder, fill)
+
+
+def write_raster(folder: Path, raster: Raster) -> None:
+    """Keep a grid under `folder`, ready to be mapped into memory."""
+
+    def fill(place: Path) -> None:
+        np.save(place / "values.npy", raster.values)
+        np.save(place / "place.npy", np.array([raster.west, raster.north, raster.cell_m]))
+
+    _publish(folder, fill)
+
+
+def _publish(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder beside the final one, then rename it, so that a reader never sees half of it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        fill(place)
+        place.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        place.rename(folder)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def read(folder: Path, layer: Layer) -> Snapshot:
+    """The snapshot kept under `folder`. StoreBroken where it is not whole."""
+    try:
+        pieces = feather.read_table(str(folder / "pieces.arrow"))
+        features = feather.read_table(str(folder / "features.arrow")).drop_columns(["geometry"])
+        plain = {name: features[name].to_numpy(zero_copy_only=False) for name in features.column_names}
+        geometries = shapely.from_wkb(pieces["wkb"].to_numpy(zero_copy_only=False))
+        owner = pieces["owner"].to_numpy().astype(np.int64)
+        return Snapshot(layer, pd.DataFrame(plain), geometries, owner)
+    except (OSError, pa.ArrowInvalid, KeyError, shapely.errors.GEOSException) as error:
+        raise StoreBroken(f"the snapshot of {layer.label} cannot be read", folder=folder.name) from error
+
+
+def read_whole(folder: Path) -> tuple[pd.DataFrame, Geoms]:
+    """Attributes and uncut geometries of a layer, row for row."""
+    table = feather.read_table(str(folder / "features.arrow"))
+    geometries = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+    return table.drop_columns(["geometry"]).to_pandas(), geometries
+
+
+def read_raster(folder: Path, layer: Layer) -> Raster:
+    try:
+        values = np.load(folder / "values.npy", mmap_mode="r")
+        west, north, cell_m = np.load(folder / "place.npy")
+    except (OSError, ValueError) as error:
+        raise StoreBroken(f"the grid of {layer.label} cannot be read", folder=folder.name) from error
+    return Raster(layer, values, float(west), float(north), float(cell_m))

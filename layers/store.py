@@ -1,0 +1,65 @@
+"""What a county's store can do: few verbs, the same for every backend.
+
+A store speaks frames in the working CRS. The thinking never sees it; it gets `store.at(as_of, for_year)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+import geopandas as gpd
+import pandas as pd
+from pyproj import CRS
+
+from layers.errors import BadInput, Fault, UnknownName
+from layers.ingest import Prepared
+from layers.records import Bounds, Layer, World
+
+
+class Store(Protocol):
+    """One county: its layers by version, its pools, its documents (checks, projects, confirmations)."""
+
+    name: str
+    crs: CRS
+
+    def at(self, as_of: date | None = None, for_year: int | None = None) -> World: ...
+
+    def put(self, prepared: Prepared, *, by: str) -> Layer: ...
+
+    def layers(self, as_of: date | None = None) -> list[Layer]: ...
+
+    def frame(
+        self, role: str, *, ids: Iterable[str] | None = None, bounds: Bounds | None = None
+    ) -> gpd.GeoDataFrame: ...
+
+    def put_pools(self, pools: pd.DataFrame) -> None: ...
+
+    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> None: ...
+
+    def load(self, kind: str, key: str) -> dict[str, Any]: ...
+
+    def list(self, kind: str) -> list[dict[str, Any]]: ...
+
+    def bounds(self) -> Bounds | None: ...
+
+    def close(self) -> None: ...
+
+
+def open_store(county: str | Path) -> Store:
+    """The store of a COUNTY as people write it: a `.gpkg` path (a `postgresql://` URL comes later)."""
+    from layers.gpkg import GeoPackage
+
+    if str(county).startswith(("postgresql://", "postgres://")):
+        raise BadInput(
+            "this version keeps counties in GeoPackage files only",
+            [Fault("PostgreSQL is not supported yet", "Give the path of a .gpkg file")],
+        )
+    path = Path(county)
+    if not path.is_file():
+        raise UnknownName(
+            f"there is no county at {path.name}; make one with: parkplan init {path.name}", county=path.name
+        )
+    return GeoPackage(path)

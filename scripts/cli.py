@@ -1,0 +1,360 @@
+"""`parkplan`: the command line. Arguments in, the same calls as the service, files and words out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from layers.errors import BadInput, Fault, ParkError
+from layers.records import PURPOSES
+
+app = typer.Typer(
+    help="ParkPlan 园区选址规划: may this project stand on this land, and why.\n\n"
+    "A COUNTY is the path of a .gpkg file. Try `parkplan demo` first.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+EXIT = {"clear": 0, "warned": 0, "conditional": 10, "undetermined": 11, "blocked": 12}
+COLOUR = {"pass": "green", "fail": "red", "unknown": "yellow", "exempt": "dim"}
+
+County = Annotated[Path, typer.Argument(metavar="COUNTY", help="The county file (.gpkg)")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON")]
+
+
+def main() -> None:
+    """Run the command line: exit 2 for wrong usage, 3 for input that cannot be read."""
+    try:
+        app()
+    except ValidationError as error:
+        _say_and_exit(BadInput("the input is not valid", _faults_of(error)))
+    except ParkError as error:
+        _say_and_exit(error)
+
+
+def _say_and_exit(error: ParkError) -> NoReturn:
+    err.print(f"[bold red]error[/]: {error.message}", highlight=False, soft_wrap=True)
+    for fault in error.faults if isinstance(error, BadInput) else ():
+        err.print(f"  {fault}", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(3)
+
+
+def _faults_of(error: ValidationError) -> list[Fault]:
+    return [
+        Fault(one["msg"], "Correct the field", field=".".join(str(step) for step in one["loc"]) or None)
+        for one in error.errors()
+    ]
+
+
+def _print_json(body: Any) -> None:
+    typer.echo(json.dumps(body, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def init(
+    county: County,
+    name: Annotated[str, typer.Option(help="What the county is called")] = "",
+    crs: Annotated[str, typer.Option(help="Working CRS, projected, in metres")] = "EPSG:4545",
+) -> None:
+    """Make a new, empty county file."""
+    from layers.gpkg import create
+
+    create(county, name or county.stem, crs).close()
+    out.print(f"made {county.name}, working CRS {crs}. Next: parkplan import {county} FILE --role ROLE")
+
+
+@app.command("import")
+def import_(
+    county: County,
+    file: Annotated[Path, typer.Argument(help="GPKG, Shapefile (also zipped), GeoJSON, FlatGeobuf; GeoTIFF")],
+    role: Annotated[str, typer.Option(help="What the layer means: parcels, land_use, basic_farmland, ...")],
+    crs: Annotated[str | None, typer.Option(help="The file's CRS where it says none or a wrong one")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Text encoding, for example GB18030")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="OURS=THEIRS binds a field; OURS==VALUE sets one value for all")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Which layer of the file")] = None,
+    extent: Annotated[
+        str | None, typer.Option(help="Surveyed ground: a polygon file, or west,south,east,north in the working CRS")
+    ] = None,
+    vintage: Annotated[str | None, typer.Option(help="When it was surveyed, for example 2024")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Read and report, store nothing")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load a layer. Every fault of the file is said at once; features in = loaded + rejected."""
+    from layers.ingest import prepare
+    from layers.store import open_store
+
+    store = open_store(county)
+    try:
+        prepared = prepare(
+            file,
+            role,
+            store.crs,
+            crs=crs,
+            encoding=encoding,
+            fields=_fields(field or []),
+            layer=layer,
+            extent=_extent(extent, store.crs),
+            neighbourhood=store.bounds(),
+            vintage=vintage,
+        )
+        stored = prepared.layer if dry_run else store.put(prepared, by="operator")
+    finally:
+        store.close()
+    report = {
+        "file": file.name,
+        "role": role,
+        "version": stored.version or None,
+        "stored": not dry_run,
+        "features_in": prepared.features_in,
+        "loaded": stored.loaded,
+        "rejected": [str(fault) for fault in prepared.rejected],
+        "notes": [str(fault) for fault in prepared.notes],
+        "found": dict(prepared.found),
+        "fields": stored.fields,
+        "extent": "as given" if extent else "the box around the features (say --extent to change it)",
+    }
+    if as_json:
+        _print_json(report)
+        return
+    verb = "would load" if dry_run else "loaded"
+    out.print(
+        f"{file.name} -> {role}: {report['features_in']} in, {verb} {stored.loaded}, rejected {stored.rejected}",
+        highlight=False,
+    )
+    out.print(f"  found {report['found']}; surveyed extent: {report['extent']}", highlight=False)
+    for title, faults in (("rejected", prepared.rejected), ("note", prepared.notes)):
+        for fault in faults[:50]:
+            out.print(f"  {title}: {fault}", highlight=False, markup=False, soft_wrap=True)
+        if len(faults) > 50:
+            out.print(f"  ... and {len(faults) - 50} more; see --json", highlight=False)
+
+
+def _fields(given: list[str]) -> dict[str, str]:
+    fields = {}
+    for one in given:
+        ours, sign, theirs = one.partition("=")
+        if not sign or not ours or not theirs:
+            raise typer.BadParameter(f"{one!r} is not OURS=THEIRS", param_hint="--field")
+        fields[ours] = theirs
+    return fields
+
+
+def _extent(text: str | None, crs: Any) -> Any:
+    """The surveyed extent an operator gave, in the working CRS."""
+    import shapely
+
+    from layers.ingest import read_area
+
+    if text is None:
+        return None
+    try:
+        return shapely.box(*(float(edge) for edge in text.split(",")))
+    except (TypeError, ValueError):
+        return read_area(Path(text), crs)
+
+
+@app.command()
+def layers(county: County, as_json: AsJson = False) -> None:
+    """List the layers that are loaded and the roles that are missing."""
+    from api.routers.layers import catalogue
+    from layers.store import open_store
+
+    store = open_store(county)
+    found = catalogue(store)
+    store.close()
+    if as_json:
+        _print_json(found)
+        return
+    table = Table(title=f"{found['county']} ({found['crs']})")
+    for title in ("role", "图层", "version", "features", "rejected", "source", "digest"):
+        table.add_column(title, justify="right" if title in ("version", "features", "rejected") else "left")
+    for one in found["layers"]:
+        cells = (one["role"], one["zh"], one["version"], one["features"], one["rejected"], one["source"])
+        table.add_row(*map(str, cells), one["digest"][:12])
+    out.print(table)
+    out.print("missing (their rules answer unknown): " + ", ".join(one["role"] for one in found["missing"]))
+
+
+@app.command()
+def check(
+    county: County,
+    project: Annotated[Path, typer.Option(help="The project as JSON; only id (or name) and land_m2 are required")],
+    site: Annotated[Path | None, typer.Option(help="A boundary file; its features together are the site")] = None,
+    parcel: Annotated[list[str] | None, typer.Option(help="Parcel id; may be repeated")] = None,
+    purpose: Annotated[str, typer.Option(help=f"One of {', '.join(PURPOSES)}")] = "screening",
+    for_year: Annotated[int | None, typer.Option(help="The year asked for: what opens later is not there")] = None,
+    as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The county as known on a day")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write OUT.html (map with findings) or OUT.geojson")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """May this project stand on this land? Exit 0 clear or warned, 10 conditional, 11 undetermined, 12 blocked."""
+    from api.county import County as Served
+    from api.settings import Settings
+    from api.sites import SiteIn, resolve
+    from layers.access import Access
+    from layers.ingest import read_area
+    from layers.records import Part, Site
+    from layers.store import open_store
+
+    if (site is None) == (not parcel):
+        raise typer.BadParameter("give either --site FILE or --parcel ID", param_hint="--site")
+    if purpose not in PURPOSES:
+        raise typer.BadParameter(f"one of {', '.join(PURPOSES)}", param_hint="--purpose")
+    wanted = read_project(project)
+    store = open_store(county)
+    served = Served(store, Access(county), Settings(county=county))
+    if site is not None:
+        ground = [Site.of(Part(read_area(site, store.crs)))]
+    else:
+        ground = resolve([SiteIn(parcels=parcel)], store, served.settings.max_site_vertices)
+    (found,) = served.check(ground, wanted, purpose, as_of.date() if as_of else None, for_year)
+    store.save("check", found["id"], found)
+    served.access.record("operator", "check", found["id"], found["verdict"])
+    if report is not None:
+        write_report(report, found, store)
+    store.close()
+    if as_json:
+        _print_json(found)
+    else:
+        print_check(found)
+    raise typer.Exit(EXIT[found["verdict"]])
+
+
+def read_project(path: Path) -> Any:
+    """A project from a JSON file, or a clear word on why it cannot be read."""
+    from layers.records import Project
+
+    try:
+        return Project.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read", [Fault(str(error.strerror), "Check the path")]) from error
+
+
+def write_report(path: Path, found: dict[str, Any], store: Any) -> None:
+    """A check as a file that can be handed on: a map page that opens without a server, or GeoJSON."""
+    from api import maps
+    from api.routers.checks import as_features
+    from api.routers.maps import check_chart
+
+    kind = path.suffix.lower()
+    if kind == ".geojson":
+        path.write_text(json.dumps(as_features(found), ensure_ascii=False), encoding="utf-8")
+    elif kind == ".html":
+        path.write_text(maps.standalone(check_chart(store, found)), encoding="utf-8")
+    else:
+        raise BadInput(f"no report in {kind or 'that form'}", [Fault("unknown kind", "Use .html or .geojson")])
+    err.print(f"wrote {path}")
+
+
+def print_check(found: dict[str, Any]) -> None:
+    out.print(f"[bold]{found['conclusion']['zh']}[/]  {found['conclusion']['en']}")
+    area = found["site"]
+    out.print(
+        f"{area['area_m2']:,.2f} m²（{area['area_mu']:,.2f} 亩）  purpose {found['purpose']}  check {found['id']}",
+        highlight=False,
+    )
+    order = {"fail": 0, "unknown": 1, "pass": 2}
+    for one in sorted((f for f in found["findings"] if f["status"] in order), key=lambda f: order[f["status"]]):
+        colour = COLOUR[one["status"]]
+        out.print(f"[{colour}]{one['status']:>8}[/] {one['severity']:<9} ", end="", highlight=False)
+        out.print(f"{one['message']['zh']}  〔{one['basis']}〕", highlight=False, markup=False, soft_wrap=True)
+    exempt = sum(one["status"] == "exempt" for one in found["findings"])
+    out.print(f"[dim]{exempt} rules do not apply 不适用[/]", highlight=False)
+
+
+@app.command("map")
+def map_(county: County, to: Annotated[Path, typer.Option("--out", help="The page to write")]) -> None:
+    """Write the overview map as one page that opens without a server."""
+    from api import maps
+    from api.routers.maps import overview_chart
+    from layers.store import open_store
+
+    store = open_store(county)
+    to.write_text(maps.standalone(overview_chart(store)), encoding="utf-8")
+    store.close()
+    out.print(f"wrote {to}")
+
+
+@app.command()
+def users(
+    county: County,
+    name: Annotated[str, typer.Argument(help="A name for the audit log")],
+    role: Annotated[str, typer.Option(help="viewer, consumer, planner, reviewer, system_admin, ...")],
+) -> None:
+    """Add a user and print the key, once. From the first user on the demo keys are dead."""
+    from layers.access import Access
+
+    typer.echo(Access(county).add(name, role))
+
+
+@app.command()
+def serve(
+    county: County,
+    host: Annotated[str, typer.Option(help="Beyond loopback only with users")] = "127.0.0.1",
+    port: int = 8000,
+    workers: Annotated[int, typer.Option(help="Processes; two on a two-core machine")] = 1,
+) -> None:
+    """Serve the county over HTTP."""
+    import os
+
+    import uvicorn
+
+    from api.app import create_app
+    from api.settings import Settings
+
+    settings = Settings(county=county.resolve(), host=host, port=port)
+    create_app(settings).state.county.store.close()  # says what is wrong here rather than in a worker
+    os.environ |= {"PARKPLAN_COUNTY": str(settings.county), "PARKPLAN_HOST": host, "PARKPLAN_PORT": str(port)}
+    uvicorn.run("api.app:create_app", factory=True, host=host, port=port, workers=workers, log_level="warning")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo county goes")] = Path("demo"),
+    seed: int = 1,
+    port: int = 8000,
+    fresh: Annotated[bool, typer.Option(help="Build it again")] = False,
+    serve_it: Annotated[bool, typer.Option("--serve/--no-serve", help="Serve it when it is built")] = True,
+) -> None:
+    """Build the demo county (synthetic) and serve it on loopback."""
+    from scripts.founding import found
+
+    county = folder / "county.gpkg"
+    if fresh or not county.exists():
+        with Progress(console=err) as progress:
+            task = progress.add_task("building the demo county", total=1.0)
+            found(county, seed, lambda text, done: progress.update(task, description=text, completed=done))
+    url = f"http://127.0.0.1:{port}"
+    out.print(f"demo county: {county} (合成数据 synthetic)")
+    if not serve_it:
+        return
+    out.print(f"workbench  {url}/\nAPI docs   {url}/docs\nmap        {url}/maps/overview\nstop with Ctrl-C")
+    serve(county, port=port)
+
+
+@app.command()
+def doctor(county: Annotated[Path | None, typer.Argument(help="A county to look into")] = None) -> None:
+    """Say what this machine and a county file have and lack."""
+    from scripts.doctor import examine
+
+    faults = 0
+    for name, good, word in examine(county):
+        out.print(f"[{'green' if good else 'red'}]{'ok  ' if good else 'lack'}[/] {name}: {word}", highlight=False)
+        faults += not good
+    raise typer.Exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

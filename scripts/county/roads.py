@@ -1,0 +1,258 @@
+"""Roads that find their way: least effort over the ground, villages joining whatever road is nearest."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from layers.records import Floats, Geoms, Ints
+from scripts.county.frames import frame
+from scripts.county.places import EAST, NORTH, SOUTH, WEST, draws, town
+from scripts.county.terrain import Terrain
+
+STEP_M = 150.0
+CLASSES = ("expressway", "national", "provincial", "county", "township", "village")
+LAND_WIDTH_M = {"expressway": 45.0, "national": 24.0, "provincial": 18.0, "county": 12.0, "township": 8.5, "village": 6.5}
+WIDTH_M = {"expressway": 24.5, "national": 9.0, "provincial": 8.5, "county": 7.0, "township": 6.0, "village": 4.5}
+BRIDGE_T = {"expressway": 55.0, "national": 55.0, "provincial": 49.0, "county": 30.0, "township": 20.0, "village": 13.0}
+PLANNED_YEAR = 2028
+
+
+@dataclass(frozen=True)
+class Way:
+    """What an edge of the network is part of; the first way to claim an edge keeps it."""
+
+    name: str
+    road_class: str
+    open_year: int | None = None
+
+
+Edges = dict[tuple[int, int], Way]
+
+
+class Effort:
+    """A grid of what it takes to cross the ground, and the easiest way over it."""
+
+    def __init__(self, terrain: Terrain, rng: np.random.Generator) -> None:
+        x = np.arange(WEST + STEP_M / 2, EAST, STEP_M)
+        y = np.arange(NORTH - STEP_M / 2, SOUTH, -STEP_M)
+        self.columns, self.rows = len(x), len(y)
+        grid_x, grid_y = np.meshgrid(x, y)
+        spread = [terrain.slope_at(grid_x + dx, grid_y + dy) for dx in (-50, 0, 50) for dy in (-50, 0, 50)]
+        water = shapely.STRtree([river.line.buffer(river.width_m / 2 + 45) for river in terrain.rivers])
+        wet, _ = water.query(shapely.points(grid_x.ravel(), grid_y.ravel()), predicate="within")
+        cost = 1 + (np.mean(spread, axis=0).ravel() / 6.5) ** 2
+        cost[wet] += 14
+        self.cost: list[float] = cost.tolist()
+        shake = (rng.random((2, *grid_x.shape)) - 0.5) * 70
+        self.x: Floats = np.round(grid_x + shake[0], 3).ravel()
+        self.y: Floats = np.round(grid_y + shake[1], 3).ravel()
+
+    def node(self, x: float, y: float) -> int:
+        column = min(max(int((x - WEST) / STEP_M), 0), self.columns - 1)
+        row = min(max(int((NORTH - y) / STEP_M), 0), self.rows - 1)
+        return row * self.columns + column
+
+    def reach(self, starts: Iterable[int], goal: int | None = None) -> list[int]:
+        """For every node the next one on the way back to the nearest start; -1 at a start or out of reach."""
+        back = [-1] * len(self.cost)
+        best = [float("inf")] * len(self.cost)
+        queue = []
+        for start in starts:
+            best[start] = 0.0
+            queue.append((0.0, start))
+        heapq.heapify(queue)
+        around = [(dr, dc, float(np.hypot(dr, dc)) / 2) for dr in (-1, 0, 1) for dc in (-1, 0, 1) if dr or dc]
+        cost, rows, columns = self.cost, self.rows, self.columns
+        while queue:
+            effort, here = heapq.heappop(queue)
+            if here == goal:
+                break
+            if effort > best[here]:
+                continue
+            row, column = divmod(here, columns)
+            for dr, dc, half in around:
+                if 0 <= row + dr < rows and 0 <= column + dc < columns:
+                    there = here + dr * columns + dc
+                    total = effort + half * (cost[here] + cost[there])
+                    if total < best[there]:
+                        best[there] = total
+                        back[there] = here
+                        heapq.heappush(queue, (total, there))
+        return back
+
+
+def roads(seed: int, terrain: Terrain, villages: Floats, access: Floats) -> gpd.GeoDataFrame:
+    """The road network, cut at every junction so that line ends meet.
+
+    Parameters
+    ----------
+    villages : (V, 2) places that a village road has to reach
+    access : (A, 2) places that a township road has to reach
+    """
+    rng = draws(seed, "roads")
+    ground = Effort(terrain, rng)
+    edges: Edges = {}
+    for way, stops in _trunks(terrain):
+        for start, goal in zip(stops, stops[1:], strict=False):
+            _lay(edges, ground, way, ground.node(*start), ground.node(*goal))
+    for stop in access:
+        goal = ground.node(*stop)
+        back = ground.reach(_open_nodes(edges), goal)
+        _claim(edges, _path(back, goal), Way("园区连接路", "township"))
+    _reach_villages(edges, ground, villages)
+    lines, ways = _chains(edges, ground)
+    express = _expressway(rng)
+    return _dressed(np.append(lines, express), [*ways, Way("沿印松高速(示例)", "expressway")], terrain, rng)
+
+
+def _trunks(terrain: Terrain) -> list[tuple[Way, list[tuple[float, float]]]]:
+    at = {name: town(name).at for name in ("峨岭", "朗溪", "合水", "木黄", "板溪", "天堂", "紫薇", "新业", "中兴")}
+    bench = {name: (b.x, b.y) for name, b in terrain.benches.items()}
+    main = terrain.rivers[0].points
+    west_y, east_y = float(main[-1][1]) + 260, float(main[0][1]) - 260
+    county = [
+        ("合紫公路", [at["合水"], at["紫薇"], (562_000, SOUTH)]),
+        ("木新公路", [at["木黄"], at["新业"], (EAST, 3_100_900)]),
+        ("朗天公路", [at["朗溪"], at["天堂"], (549_900, NORTH)]),
+        ("峨板公路", [at["峨岭"], at["板溪"], (541_300, NORTH)]),
+        ("板朗公路", [at["板溪"], bench["板溪坪"], at["朗溪"]]),
+    ]
+    return [
+        (Way("示例国道G999", "national"), [(541_500, SOUTH), at["峨岭"]]),
+        (
+            Way("示例省道S999", "provincial"),
+            [(WEST, west_y), at["中兴"], at["峨岭"], at["朗溪"], at["合水"], at["木黄"], (EAST, east_y)],
+        ),
+        *[(Way(f"{name}(示例)", "county"), stops) for name, stops in county],
+        (Way("天堂至金竹坳公路(规划)", "county", PLANNED_YEAR), [at["天堂"], (553_900, 3_113_900), bench["合水坪"]]),
+        (Way("天堂至沙子坡公路(规划)", "county", PLANNED_YEAR), [at["天堂"], (545_300, NORTH)]),
+    ]
+
+
+def _lay(edges: Edges, ground: Effort, way: Way, start: int, goal: int) -> None:
+    _claim(edges, _path(ground.reach([start], goal), goal), way)
+
+
+def _path(back: list[int], goal: int) -> list[int]:
+    nodes = [goal]
+    while back[nodes[-1]] >= 0:
+        nodes.append(back[nodes[-1]])
+    return nodes
+
+
+def _claim(edges: Edges, nodes: list[int], way: Way) -> None:
+    for a, b in zip(nodes, nodes[1:], strict=False):
+        edges.setdefault((min(a, b), max(a, b)), way)
+
+
+def _open_nodes(edges: Edges) -> set[int]:
+    """Nodes of roads that are there today."""
+    return {node for edge, way in edges.items() if way.open_year is None for node in edge}
+
+
+def _reach_villages(edges: Edges, ground: Effort, villages: Floats) -> None:
+    """One tree from the roads to every village; a stem that serves several is a township road."""
+    back = ground.reach(_open_nodes(edges))
+    served: dict[tuple[int, int], int] = {}
+    for place in villages:
+        nodes = _path(back, ground.node(*place))
+        for a, b in zip(nodes, nodes[1:], strict=False):
+            edge = (min(a, b), max(a, b))
+            served[edge] = served.get(edge, 0) + 1
+    for edge, count in served.items():
+        edges.setdefault(edge, Way("乡道(示例)", "township") if count >= 7 else Way("村道(示例)", "village"))
+
+
+def _chains(edges: Edges, ground: Effort) -> tuple[Geoms, list[Way]]:
+    """Lines between junctions; a change of road is a junction too."""
+    touching: dict[int, list[int]] = {}
+    for a, b in edges:
+        touching.setdefault(a, []).append(b)
+        touching.setdefault(b, []).append(a)
+
+    def way(a: int, b: int) -> Way:
+        return edges[(min(a, b), max(a, b))]
+
+    def passes(node: int) -> bool:
+        ends = touching[node]
+        return len(ends) == 2 and way(node, ends[0]) == way(node, ends[1])
+
+    lines, ways, used = [], [], set()
+    for start in sorted(node for node in touching if not passes(node)):
+        for step in sorted(touching[start]):
+            if (start, step) in used:
+                continue
+            nodes = [start, step]
+            while passes(nodes[-1]) and len(nodes) < 60:
+                ends = touching[nodes[-1]]
+                nodes.append(ends[0] if ends[1] == nodes[-2] else ends[1])
+            used.update(zip(nodes, nodes[1:], strict=False))
+            used.update(zip(nodes[1:], nodes, strict=False))
+            lines.append(_eased(np.column_stack([ground.x[nodes], ground.y[nodes]])))
+            ways.append(way(start, step))
+            if passes(nodes[-1]):  # a long way: go on from where it was cut
+                touching_cut = nodes[-1]
+                rest = [end for end in touching[touching_cut] if (touching_cut, end) not in used]
+                while rest:
+                    nodes = [touching_cut, rest[0]]
+                    while passes(nodes[-1]) and len(nodes) < 60:
+                        ends = touching[nodes[-1]]
+                        nodes.append(ends[0] if ends[1] == nodes[-2] else ends[1])
+                    used.update(zip(nodes, nodes[1:], strict=False))
+                    used.update(zip(nodes[1:], nodes, strict=False))
+                    lines.append(_eased(np.column_stack([ground.x[nodes], ground.y[nodes]])))
+                    ways.append(way(nodes[0], nodes[1]))
+                    touching_cut = nodes[-1]
+                    rest = (
+                        [end for end in touching[touching_cut] if (touching_cut, end) not in used]
+                        if passes(touching_cut)
+                        else []
+                    )
+    return np.array(lines, dtype=object), ways
+
+
+def _eased(points: Floats) -> shapely.LineString:
+    """Corners cut twice (Chaikin); the ends stay where other roads meet them."""
+    for _ in range(2):
+        a, b = points[:-1], points[1:]
+        cut = np.empty((2 * len(a), 2))
+        cut[0::2], cut[1::2] = 0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b
+        points = np.vstack([points[:1], cut, points[-1:]])
+    return shapely.LineString(np.round(points, 3))
+
+
+def _expressway(rng: np.random.Generator) -> shapely.LineString:
+    """Straight through the mountains by tunnel and viaduct; it meets no other road here."""
+    y = np.linspace(NORTH - 1, SOUTH + 1, 400)
+    x = np.interp(y, [SOUTH, 3_098_500, 3_104_000, 3_110_000, 3_115_000, NORTH], [538_500, 542_700, 542_300, 545_500, 547_200, 546_000])
+    kernel = np.hanning(61) / np.hanning(61).sum()
+    x = np.convolve(np.pad(x, 30, mode="edge"), kernel, mode="valid") + 30 * np.sin(y / 900 + rng.random())
+    return shapely.LineString(np.round(np.column_stack([x, y]), 3))
+
+
+def _dressed(lines: Geoms, ways: list[Way], terrain: Terrain, rng: np.random.Generator) -> gpd.GeoDataFrame:
+    classes = np.array([way.road_class for way in ways])
+    order: Ints = np.argsort([CLASSES.index(c) for c in classes], kind="stable")
+    lines, ways, classes = lines[order], [ways[i] for i in order], classes[order]
+    crossing = np.zeros(len(lines), dtype=bool)
+    crossing[shapely.STRtree(lines).query([r.line for r in terrain.rivers], predicate="intersects")[1]] = True
+    land = np.array([LAND_WIDTH_M[c] for c in classes])
+    land[(classes == "village") & (rng.random(len(lines)) < 0.35)] = np.nan
+    bridge = np.where(crossing | (rng.random(len(lines)) < 0.25), [BRIDGE_T[c] for c in classes], np.nan)
+    return frame(
+        "roads",
+        lines,
+        id=[f"RD-{n:04d}" for n in range(1, len(lines) + 1)],
+        name=[way.name for way in ways],
+        road_class=classes,
+        land_width_m=land,
+        width_m=[WIDTH_M[c] for c in classes],
+        bridge_limit_t=bridge,
+        open_year=[way.open_year for way in ways],
+    )

@@ -1,0 +1,45 @@
+"""What a machine and a county file have and lack, one line each."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pyogrio
+import rasterio
+
+from api.app import STATIC
+from layers.errors import ParkError
+from layers.schema import role
+from layers.store import open_store
+
+
+def examine(county: Path | None) -> Iterator[tuple[str, bool, str]]:
+    """(what, whether it is well, a word on it)."""
+    yield "Python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield "processors", True, f"{os.cpu_count()}"
+    yield "SQLite", True, apsw.sqlite_lib_version()
+    yield "GDAL", True, f"{pyogrio.__gdal_version_string__} for vectors, {rasterio.__gdal_version__} for rasters"
+    browser = (STATIC / "vendor" / "manifest.json").exists()
+    yield "browser parts", browser, "there" if browser else "missing: run ./scripts/demo once, it installs them"
+    if county is not None:
+        yield from _county(county)
+
+
+def _county(county: Path) -> Iterator[tuple[str, bool, str]]:
+    try:
+        store = open_store(county)
+    except ParkError as error:
+        yield "county", False, error.message
+        return
+    yield "county", True, f"{store.name}, {store.crs.name}"
+    world = store.at()
+    for layer in store.layers():
+        raster = role(layer.role).is_raster
+        readable = (world.raster(layer.role) if raster else world.near(layer.role, layer.extent.bounds)) is not None
+        word = f"{layer.loaded} features, version {layer.version}"
+        yield layer.role, readable, word if readable else "cannot be read; its rules answer unknown"
+    store.close()

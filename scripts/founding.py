@@ -1,0 +1,53 @@
+"""Founding the demo county: what `scripts.county` draws becomes a county file, the same way any county does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from gis.check import rulebook
+from layers.gpkg import create
+from layers.ingest import from_frame, from_grid
+from scripts.county import build
+
+PARTS = (".gpkg", ".cache", ".access")
+
+
+def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> None:
+    """Build the demo county of a seed beside its place, then move it there: half a county is never served."""
+    made = build(seed, progress=lambda text, done: progress(text, 0.6 * done))
+    making = county.with_name(".making.gpkg")
+    _remove(making)
+    source = f"demo seed {seed}"
+    store = create(making, made.name, made.crs)
+    for number, (role, frame) in enumerate(made.layers.items()):
+        progress(role, 0.6 + 0.38 * number / len(made.layers))
+        extent = made.extents.get(role, made.extent)
+        store.put(from_frame(frame, role, source=source, extent=extent), by="demo")
+    dem = made.dem
+    store.put(
+        from_grid(dem.values, dem.west, dem.north, dem.cell_m, "dem", source=source, synthetic=True), by="demo"
+    )
+    store.put_pools(made.pools)
+    for project in made.projects:
+        store.save("project", project["id"], project)
+    (confirmation,) = made.confirmations
+    for rule in rulebook().rules:
+        entry = {"rule": rule.id, "document": confirmation.document, "date": confirmation.on.isoformat()}
+        store.save("confirmation", rule.id, entry)
+    store.close()
+    _remove(county)
+    for part in PARTS:
+        if (here := making.with_suffix(part)).exists():
+            here.rename(county.with_suffix(part))
+    progress("done", 1.0)
+
+
+def _remove(county: Path) -> None:
+    for part in PARTS:
+        path = county.with_suffix(part)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
