@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
@@ -19,35 +20,21 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         said = dict(scope["headers"]).get(b"content-length", b"0")
-        refusal = problem("too-large", f"the body is larger than {self.most:,} bytes")
         if not said.isdigit() or int(said) > self.most:
+            refusal = problem("too-large", f"the body is larger than {self.most:,} bytes")
             await refusal(scope, receive, send)
             return
         read = 0
-        started = False
 
         async def counted() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
             if read > self.most:
-                raise _TooLong
+                raise HTTPException(413, f"the body is larger than {self.most:,} bytes")
             return message
 
-        async def noticed(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noticed)
-        except _TooLong:
-            if not started:
-                await refusal(scope, receive, send)
-
-
-class _TooLong(Exception):
-    pass
+        await self.app(scope, counted, send)
 
 
 class Crowd:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -68,11 +70,13 @@ SLUGS: tuple[tuple[type[ParkError], str], ...] = (
 )
 
 
-def problem(slug: str, detail: str, *, headers: dict[str, str] | None = None, **facts: Any) -> JSONResponse:
-    """An answer that says what is wrong and what to do."""
+def problem(
+    slug: str, detail: str, facts: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An answer that says what is wrong and what to do; `facts` never hide the standard's own members."""
     status, zh, en, fix = PROBLEMS[slug]
     body = {"type": f"/problems/{slug}", "title": en, "title_zh": zh, "status": status, "detail": detail, "fix": fix}
-    return JSONResponse({**body, **facts}, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return JSONResponse({**(facts or {}), **body}, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -87,7 +91,7 @@ def install(app: FastAPI) -> None:
         if isinstance(error, BadInput):
             faults = [{k: v for k, v in asdict(fault).items() if v is not None} for fault in error.faults]
             facts["errors"] = faults[:MOST_FAULTS]
-        return problem(slug, error.message, **facts)
+        return problem(slug, error.message, facts)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -103,12 +107,13 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         slug = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
         chosen = slug.get(error.status_code, "malformed" if error.status_code < 500 else "internal")
-        return problem(chosen, str(error.detail), headers=dict(error.headers or {}))
+        return problem(chosen, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     async def internal(request: Request, error: Exception) -> Response:
-        log.error("%s %s", request.method, request.url.path, exc_info=error)
-        return problem("internal", "the fault was written to the service's log")
+        instance = secrets.token_hex(6)
+        log.error("%s %s (%s)", request.method, request.url.path, instance, exc_info=error)
+        return problem("internal", "the fault was written to the service's log", {"instance": instance})
 
 
 def _invalid(faults: Any) -> Response:

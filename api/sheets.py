@@ -40,7 +40,8 @@ def sheets(store: Store, wanted: Iterable[str], bounds: Bounds | None = None) ->
         if name in loaded:
             frame = store.frame(name, bounds=bounds)
             role = roles()[name]
-            made.append(Sheet(name, role.zh, role.en, lonlat(frame), FIELDS.get(name, NAME), name not in HIDDEN))
+            fields = tuple((column, label) for column, label in FIELDS.get(name, NAME) if column in frame)
+            made.append(Sheet(name, role.zh, role.en, lonlat(frame), fields, name not in HIDDEN))
     return made
 
 

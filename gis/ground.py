@@ -98,6 +98,7 @@ class Ground:
         self._matrices: dict[str, Floats] = {}
         self._depths: dict[int, Floats] = {}
         self._cells: dict[str, terrain.Cells] = {}
+        self._cell_values: dict[str, Floats] = {}
 
     def layer(self, role: str) -> Snapshot | None:
         if role not in self._layers:
@@ -131,22 +132,27 @@ class Ground:
             self._matrices[role] = np.minimum.reduceat(pieces, first, axis=1) if len(first) else pieces
         return self._matrices[role]
 
-    def raster(self, role: str) -> tuple[terrain.Grid, terrain.Cells] | None:
-        """A grid and the cells of it that each site covers."""
+    def raster(self, role: str) -> tuple[Floats, terrain.Cells] | None:
+        """The values of a grid in the cells that each site covers, and the cells."""
         grid = self.world.raster(role)
         if grid is None:
             return None
         if role not in self._cells:
             self._cells[role] = terrain.cells(self.sites, grid)
-        return grid.values, self._cells[role]
+        return self._read(role, grid.values, self._cells[role]), self._cells[role]
 
-    def slope(self) -> tuple[terrain.Grid, terrain.Cells] | None:
+    def slope(self) -> tuple[Floats, terrain.Cells] | None:
         """Slope in degrees: of the elevation model, or of a slope grid where only that is loaded."""
         elevation = self.world.raster("dem")
         if elevation is None:
             return self.raster("slope")
         found = self.raster("dem")
-        return None if found is None else (terrain.slope_of(elevation), found[1])
+        return None if found is None else (self._read("slope", terrain.slope_of(elevation), found[1]), found[1])
+
+    def _read(self, key: str, values: terrain.Grid, at: terrain.Cells) -> Floats:
+        if key not in self._cell_values:
+            self._cell_values[key] = terrain.read(values, at)
+        return self._cell_values[key]
 
 
 @dataclass(frozen=True)
@@ -257,7 +263,8 @@ class EdgeDistance(Distance):
         nearest = np.nan_to_num(possible.once(self.width, self._half_width_m), nan=WIDEST_LAND_M / 2)
         farthest = np.nan_to_num(certain.once(self.width, self._half_width_m), nan=0.0)
         lo = measure.edge_distance_m(ground.sites, possible, nearest, reach_m)
-        hi = measure.edge_distance_m(ground.sites, certain, farthest, reach_m)
+        said = certain is possible and (nearest == farthest).all()
+        hi = lo if said else measure.edge_distance_m(ground.sites, certain, farthest, reach_m)
         return _as_far_as_surveyed(ground, layer, lo, hi, reach_m)
 
     def _half_width_m(self, layer: Snapshot) -> Floats:

@@ -29,18 +29,24 @@ class Interval:
     def unknown(cls, count: int) -> Interval:
         return cls.exact(np.full(count, np.nan))
 
+    @property
+    def is_exact(self) -> bool:
+        return self.hi is self.lo
+
     def where(self, known: Bools) -> Interval:
         """This column where `known`, unknown elsewhere."""
         if known.all():
             return self
-        return Interval(np.where(known, self.lo, np.nan), np.where(known, self.hi, np.nan))
+        lo = np.where(known, self.lo, np.nan)
+        return Interval.exact(lo) if self.is_exact else Interval(lo, np.where(known, self.hi, np.nan))
 
     def reshape(self, *shape: int) -> Interval:
         lo = self.lo.reshape(shape)
-        return Interval(lo, lo if self.hi is self.lo else self.hi.reshape(shape))
+        return Interval(lo, lo if self.is_exact else self.hi.reshape(shape))
 
     def __getitem__(self, at: Any) -> Interval:
-        return Interval(self.lo[at], self.hi[at])
+        lo = self.lo[at]
+        return Interval(lo, lo if self.is_exact else self.hi[at])
 
 
 def concatenate(parts: list[Interval]) -> Interval:
@@ -48,6 +54,6 @@ def concatenate(parts: list[Interval]) -> Interval:
     if len(parts) == 1:
         return parts[0]
     lo = np.concatenate([part.lo for part in parts])
-    if all(part.hi is part.lo for part in parts):
+    if all(part.is_exact for part in parts):
         return Interval.exact(lo)
     return Interval(lo, np.concatenate([part.hi for part in parts]))

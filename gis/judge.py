@@ -25,6 +25,9 @@ class Status(IntEnum):
     EXEMPT = 3
 
 
+_PASS, _FAIL, _UNKNOWN, _EXEMPT = (np.int8(one) for one in Status)
+
+
 class Verdict(IntEnum):
     """From the best to the worst; a cell's verdict is the worst outcome of its rules."""
 
@@ -37,10 +40,11 @@ class Verdict(IntEnum):
 
 def margin(value: Interval, op: Op, limit: Interval) -> Interval:
     """How far the value is on the right side of the limit, in its own unit; >= 0 passes."""
+    if op == "<=":
+        value, limit = limit, value
     with np.errstate(invalid="ignore"):
-        if op == ">=":
-            return Interval(value.lo - limit.hi, value.hi - limit.lo)
-        return Interval(limit.lo - value.hi, limit.hi - value.lo)
+        lo = value.lo - limit.hi
+        return Interval.exact(lo) if value.is_exact and limit.is_exact else Interval(lo, value.hi - limit.lo)
 
 
 def status(margins: Interval, applies: Interval | None = None) -> Statuses:
@@ -51,17 +55,11 @@ def status(margins: Interval, applies: Interval | None = None) -> Statuses:
     >>> status(Interval(np.array([1., -1., -1., np.nan]), np.array([2., -.5, 1., np.nan]))).tolist()
     [0, 1, 2, 2]
     """
-    out = np.full(margins.lo.shape, Status.UNKNOWN, dtype=np.int8)
-    out[margins.lo >= 0] = Status.PASS
-    out[margins.hi < 0] = Status.FAIL
+    fails = margins.hi < 0
     if applies is not None:
-        shape = np.broadcast_shapes(out.shape, applies.lo.shape)
-        out = np.broadcast_to(out, shape).copy()
-        surely = np.broadcast_to(applies.lo >= 0.5, shape)
-        never = np.broadcast_to(applies.hi < 0.5, shape)
-        out[~surely & (out == Status.FAIL)] = Status.UNKNOWN
-        out[never] = Status.EXEMPT
-    return out
+        fails = fails & (applies.lo >= 0.5)
+    out = np.where(margins.lo >= 0, _PASS, np.where(fails, _FAIL, _UNKNOWN))
+    return out if applies is None else np.where(applies.hi < 0.5, _EXEMPT, out)
 
 
 def shown_margin(margins: Interval, statuses: Statuses) -> Floats:

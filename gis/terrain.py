@@ -106,23 +106,28 @@ def _spans(sites: Geoms, grid: Raster) -> tuple[Ints, Ints, Ints, Ints]:
     return site[0::2], row[0::2], first, last
 
 
-def zonal(values: Grid, at: Cells, count: int) -> dict[str, Floats]:
-    """(count,) mean, min and max of a grid over each site's cells; NaN where any cell has no value."""
-    site, row, column = at
-    read = np.where(row >= 0, values[row, column], np.nan).astype(float)
-    total = np.bincount(site, read, minlength=count)
+def read(values: Grid, at: Cells) -> Floats:
+    """(C,) the grid's value in every cell; NaN for sites that reach outside it."""
+    _, row, column = at
+    return np.where(row >= 0, values[row, column], np.nan).astype(float)
+
+
+def zonal(cell_values: Floats, at: Cells, count: int) -> dict[str, Floats]:
+    """(count,) mean, min and max over each site's cells; NaN where any cell has no value."""
+    site = at[0]
+    total = np.bincount(site, cell_values, minlength=count)
     number = np.bincount(site, minlength=count)
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     with np.errstate(invalid="ignore", divide="ignore"):
-        np.minimum.at(low, site, read)
-        np.maximum.at(high, site, read)
+        np.minimum.at(low, site, cell_values)
+        np.maximum.at(high, site, cell_values)
         mean = total / number
     unknown = np.isnan(mean)
     low[unknown] = high[unknown] = np.nan
     return {"mean": mean, "min": low, "max": high}
 
 
-def share_over(values: Grid, limit: float, at: Cells, count: int) -> Floats:
+def share_over(cell_values: Floats, limit: float, at: Cells, count: int) -> Floats:
     """(count,) share of each site's cells above `limit`, 0 to 1; NaN where any cell has no value."""
-    over = np.where(np.isnan(values), np.nan, values > limit).astype(np.float32)
+    over = np.where(np.isnan(cell_values), np.nan, cell_values > limit)
     return zonal(over, at, count)["mean"]

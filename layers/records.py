@@ -106,9 +106,19 @@ class Snapshot:
         return Snapshot(self.layer, features, self.pieces[chosen], renumber[self.owner[chosen]])
 
     @property
+    def prepared(self) -> Geoms:
+        """The pieces, prepared for being asked many times what they contain."""
+        return self.once("prepared", _prepared)
+
+    @property
     def names(self) -> list[str]:
         """What people call the features: the name where there is one, else the id."""
         return self.once("names", _names)
+
+
+def _prepared(layer: Snapshot) -> Geoms:
+    shapely.prepare(layer.pieces)
+    return layer.pieces
 
 
 def _names(layer: Snapshot) -> list[str]:

@@ -97,7 +97,7 @@ def build(
     say("道路 roads", 0.4)
     settled = villages(seed, land, ground.zones.geometry.to_numpy())
     benches = np.array([(bench.x, bench.y) for bench in land.benches.values()])
-    network = roads(seed, land, settled.points, benches)
+    network = roads(seed, land, settled.points, benches, ground.pads)
     strips = ribbons(seed, land, network)
     say("地类 land use", 0.5)
     survey = cover(seed, land, ground, settled, strips, patches=patches)
@@ -117,7 +117,7 @@ def build(
         "railways": strips.railways,
         **utilities(seed, land),
         **hazards(seed, land),
-        **people(seed, land, settled, survey),
+        **people(seed, land, ground, settled, survey),
         **supplied,
     }
     say("示例 examples", 0.9)

@@ -39,7 +39,7 @@ def _farmland(seed: int, terrain: Terrain, ground: Park, survey: Cover) -> Frame
     codes = survey.land_use["code"].to_numpy().astype(str)
     polygons = np.asarray(survey.land_use.geometry.values, dtype=object)
     x, y = survey.middle.T
-    field = is_cultivated(codes) & (terrain.slope_at(x, y) < 20)
+    field = is_cultivated(codes) & (terrain.slope_at(x, y) < 25)
     planned = np.concatenate([ground.urban_boundary.geometry.to_numpy(), ground.zones.geometry.to_numpy()])
     free = np.ones(len(polygons), dtype=bool)
     free[shapely.STRtree(planned).query(polygons, predicate="intersects")[0]] = False
@@ -93,16 +93,17 @@ def _forest(seed: int, terrain: Terrain, survey: Cover) -> Frames:
 def _heights(seed: int, terrain: Terrain, ground: Park) -> Frames:
     """Red line and nature reserve: the high east, and the steepest sides of the valleys."""
     rng = draws(seed, "heights")
-    lattice = window_lattice(30.0, rng, jitter=0.28)
-    x, y = lattice.centres()
+    whole = window_lattice(30.0, rng, jitter=0.28)
+    x, y = whole.centres()
     height = terrain.height_at(x, y)
     slope = terrain.slope_at(x, y)
     rough = fractal(x, y, 2_400, 3, rng)
-    line = height + 330 * rough + 14 * (slope - 18) > 1_330 - 110 * _east(x)
+    line = height + 330 * rough + 17 * (slope - 18) > 1_330 - 110 * _east(x)
     steep = (slope > 27) & (smooth_noise(x, y, 1_900, rng) > 0.16)
     line = (line | steep) & ~_within(ground.urban_boundary.geometry.to_numpy(), x, y, 60.0)
-    polygons, _ = lattice.polygons(line.astype(np.int64))
-    polygons = _without_specks(polygons, 25_000.0, 6_000.0)
+    cells = np.repeat(np.repeat(line, 2, axis=0), 2, axis=1).astype(np.int64)
+    polygons, _ = whole.halved(rng, 4.0).polygons(cells)
+    polygons = _without_specks(polygons, 25_000.0, 3_500.0)
     coarse = window_lattice(100.0, rng)
     cx, cy = coarse.centres()
     massif = np.hypot(cx - 571_500, cy - 3_094_500) * (1 + 0.4 * smooth_noise(cx, cy, 4_000, rng))

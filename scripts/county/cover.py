@@ -55,11 +55,11 @@ NAMES = {
     "1207": "裸岩石砾地",
 }
 STATE_OWNED = ("05H1", "0508", "0601", "0602", "0701", "0809", "08H1", "08H2", "1001", "1003", "1004", "1101", "1103", "1201")
-# what grows or stands where: code -> share, by how steep the ground is
+# what grows or stands where: code -> share, by how steep the ground is; fields come first, so that they lie together
 FLAT = {"0101": 0.66, "0103": 0.17, "0102": 0.03, "0201": 0.04, "1104": 0.02, "1202": 0.02, "0702": 0.02, "0404": 0.04}
-GENTLE = {"0103": 0.42, "0101": 0.10, "0202": 0.09, "0201": 0.06, "0305": 0.10, "0301": 0.17, "0404": 0.04, "0302": 0.02}
-HILLY = {"0301": 0.50, "0305": 0.19, "0103": 0.15, "0202": 0.04, "0307": 0.05, "0404": 0.05, "1206": 0.02}
-STEEP = {"0301": 0.72, "0305": 0.17, "0307": 0.05, "1207": 0.03, "0404": 0.03}
+GENTLE = {"0101": 0.10, "0103": 0.40, "0202": 0.09, "0201": 0.06, "0305": 0.10, "0301": 0.17, "0404": 0.04, "0302": 0.02}
+HILLY = {"0103": 0.27, "0202": 0.04, "0301": 0.42, "0305": 0.17, "0307": 0.04, "0404": 0.04, "1206": 0.02}
+STEEP = {"0103": 0.03, "0301": 0.69, "0305": 0.17, "0307": 0.05, "1207": 0.03, "0404": 0.03}
 HIGH = {"0301": 0.55, "0305": 0.33, "0404": 0.09, "1207": 0.03}
 TERRACE = {"0103": 0.62, "0404": 0.14, "0201": 0.06, "0202": 0.05, "0305": 0.08, "0101": 0.05}
 TOWN = {"0701": 0.55, "05H1": 0.14, "08H2": 0.09, "08H1": 0.05, "0809": 0.03, "1004": 0.10, "0601": 0.04}
@@ -79,11 +79,12 @@ def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: 
     rng = draws(seed, "cover")
     lattice = window_lattice(CELL_M, rng)
     x, y = lattice.centres()
-    levelled, zone_here = _on_park(terrain, ground, x, y, rng)
+    levelled, zone_here = _on_park(ground, x, y, rng)
     seeds_x, seeds_y, label = _patches(terrain, x, y, zone_here, levelled, rng, patches)
     code_of_seed, place_of_seed = _classified(terrain, ground, settled, seeds_x, seeds_y, rng)
     override = np.where(levelled > 0, levelled, 0)
-    polygons, number = lattice.polygons(label * 4 + override, rounds=2)
+    cells = np.repeat(np.repeat(label * 4 + override, 2, axis=0), 2, axis=1)
+    polygons, number = lattice.halved(rng, 4.0).polygons(cells, rounds=3)
     owner, built = number // 4, number % 4
     codes = code_of_seed[owner].copy()
     codes[built == 1] = "0601"
@@ -105,9 +106,7 @@ def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: 
     return Cover(land_use, middle, place)
 
 
-def _on_park(
-    terrain: Terrain, ground: Park, x: Floats, y: Floats, rng: np.random.Generator
-) -> tuple[Ints, Ints]:
+def _on_park(ground: Park, x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Levelled ground in the zones (1 built, 2 vacant), and the zone of each cell."""
     row, which = shapely.STRtree(ground.zones.geometry.to_numpy()).query(
         shapely.points(x.ravel(), y.ravel()), predicate="within"
@@ -116,7 +115,7 @@ def _on_park(
     zone[row] = which + 1
     zone = zone.reshape(x.shape)
     wave = smooth_noise(x, y, 1_050, rng) + 0.25 * smooth_noise(x, y, 300, rng)
-    levelled = (zone > 0) & ((wave > np.select([zone == 1, zone == 2], [0.12, 0.06], 0.0)) | on_pads(terrain, x, y))
+    levelled = (zone > 0) & ((wave > np.select([zone == 1, zone == 2], [0.12, 0.06], 0.0)) | on_pads(ground.pads, x, y))
     vacant = smooth_noise(x, y, 800, rng) > 0.02
     return np.where(levelled, np.where(vacant, 2, 1), 0), zone
 
@@ -144,7 +143,7 @@ def _classified(
     slope = sum(terrain.slope_at(x + dx, y + dy) for dx in (-40, 40) for dy in (-40, 40)) / 4
     beyond = terrain.beyond_floor_at(x, y)
     # neighbours tend to be alike: the draw itself varies slowly
-    alike = rng.random(x.shape) + 2.6 * smooth_noise(x, y, 2_300, rng) + 0.9 * smooth_noise(x, y, 800, rng)
+    alike = rng.random(x.shape) + 3.2 * smooth_noise(x, y, 5_200, rng) + 0.9 * smooth_noise(x, y, 1_500, rng)
     draw = np.argsort(np.argsort(alike)) / len(alike)
     reach = np.min([bench.reach(x, y) for bench in terrain.benches.values()], axis=0)
     height = terrain.height_at(x, y)

@@ -83,33 +83,33 @@ def examples(layers: Frames, slope_deg: Floats, projects: list[dict[str, Any]], 
     no_dust = m.distance_m("enterprises", lambda f: f["dust"].fillna(False).astype(bool)) > 500
     good = clean & no_hazard & flat & served & quiet & surveyed
 
-    def one(where: Bools, wanted: str, project: str) -> list[str]:
-        return [m.ids[_best(where & (m.area_m2 >= land[project]), m.area_m2, wanted, land[project])]]
+    def site(where: Bools, wanted: str, project: str) -> list[str]:
+        return [m.ids[row] for row in _room_for(m, where, land[project], wanted)]
 
     timber = m.zone == "520625-BM"
     belt = m.zone == "520625-NE"
     return {
         "clear": Example(
             "PRJ-BAGS",
-            one(good & timber & (built > 1 - 1e-9) & m.ready & (wood == 0), "clear", "PRJ-BAGS"),
+            site(good & timber & (built > 1 - 1e-9) & m.ready & (wood == 0), "clear", "PRJ-BAGS"),
             "平整净地,全部为存量建设用地,位于集中建设区内,未压占任何控制线,近路近电近水。",
             "Levelled ground, all construction land, inside the concentrated boundary, on no control line, near road, power and water.",
         ),
         "warned": Example(
             "PRJ-TEA",
-            one(good & (m.zone == "520625-FOOD") & (built > 1 - 1e-9) & (wood == 0) & ~no_dust, "warned", "PRJ-TEA"),
+            site(clean & no_hazard & flat & served & surveyed & (m.zone == "520625-FOOD") & (built > 1 - 1e-9) & (wood == 0) & ~no_dust, "warned", "PRJ-TEA"),
             "存量建设用地,各控制线均未压占,但距已有水泥粉磨站不足500米,食品企业宜避让扬尘。",
             "Construction land on no control line, but a cement mill stands less than 500 m away: food keeps clear of dust.",
         ),
         "conditional": Example(
             "PRJ-BAGS",
-            one(clean & timber & surveyed & flat & served & (field > 0.25) & no_hazard, "conditional", "PRJ-BAGS"),
+            site(clean & timber & surveyed & flat & served & (field > 0.25) & no_hazard, "conditional", "PRJ-BAGS"),
             "占用耕地,须办理农用地转用、落实占补平衡后方可用地。",
             "Takes cultivated land: conversion and its compensation come first.",
         ),
         "undetermined": Example(
             "PRJ-BAGS",
-            one(clean & belt & no_hazard & flat & served & ~shapely.intersects(m.polygons, karst), "undetermined", "PRJ-BAGS"),
+            site(clean & belt & no_hazard & flat & served & ~shapely.intersects(m.polygons, karst), "undetermined", "PRJ-BAGS"),
             "岩溶调查未覆盖该地块,落水洞和溶洞情况不明,数据不足无法判定。",
             "The karst survey does not reach this parcel, so sinkholes are unknown: no verdict.",
         ),
@@ -126,11 +126,31 @@ def _outside(layers: Frames, slope_deg: Floats) -> list[str]:
     """A flat parcel beside a zone that lies mostly on permanent basic farmland."""
     rows = np.flatnonzero(layers["parcels"]["zone"].isna().to_numpy() & (slope_deg < 8))
     m = Measured(layers, rows, slope_deg)
-    return [m.ids[_best(m.share("basic_farmland") > 0.6, m.area_m2, "blocked", 6_000.0)]]
+    fits = (m.share("basic_farmland") > 0.6) & (m.area_m2 > 3_500)
+    if not fits.any():
+        raise LookupError("no flat parcel beside a zone lies on basic farmland; try another seed")
+    return [m.ids[int(np.argmax(np.where(fits, m.share("basic_farmland"), 0.0)))]]
 
 
-def _best(where: Bools, area_m2: Floats, wanted: str, land_m2: float) -> int:
-    """The parcel that fits the project most tightly."""
-    if not where.any():
-        raise LookupError(f"this county has no parcel that would be {wanted}; try another seed")
-    return int(np.argmin(np.where(where, np.abs(area_m2 - land_m2), np.inf)))
+def _room_for(m: Measured, where: Bools, land_m2: float, wanted: str) -> list[int]:
+    """Rows of the fewest neighbouring parcels that together give the project its land."""
+    rows = np.flatnonzero(where)
+    tree = shapely.STRtree(m.polygons[rows])
+    best: list[int] = []
+    for start in range(len(rows)):
+        group, area = [start], m.area_m2[rows[start]]
+        edge = [start]
+        while edge and area < land_m2 and (not best or len(group) < len(best)):
+            here = edge.pop(0)
+            touching = np.sort(tree.query(m.polygons[rows[here]], predicate="touches"))
+            shared = shapely.length(shapely.intersection(m.polygons[rows[here]], m.polygons[rows[touching]])) > 20
+            for other in touching[shared]:
+                if other not in group and area < land_m2:
+                    group.append(int(other))
+                    edge.append(int(other))
+                    area += m.area_m2[rows[other]]
+        if area >= land_m2 and (not best or len(group) < len(best)):
+            best = group
+    if not best:
+        raise LookupError(f"this county has no site that would be {wanted}; try another seed")
+    return [int(rows[k]) for k in best]

@@ -48,6 +48,7 @@ ZONES = (
 )
 PLANNED = {"100101": "一类工业用地", "100102": "二类工业用地", "100103": "三类工业用地"}
 CONCENTRATED, FLEXIBLE, SPECIAL = 1, 2, 3
+PAD_M = 290.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,8 @@ class Park:
     planned: Ints
     boundary: Ints
     inside: Bools  # far enough from the window's edge for a parcel
+    pads: Floats  # (K, 2) middles of ground that has been levelled
+    mill: tuple[float, float]  # a cement mill at the upstream end of the food zone
     zones: gpd.GeoDataFrame
     plan_zoning: gpd.GeoDataFrame
     urban_boundary: gpd.GeoDataFrame
@@ -74,9 +77,11 @@ def park(seed: int, terrain: Terrain) -> Park:
     x, y = lattice.centres()
     inside = (np.minimum(x - WEST, EAST - x) > MARGIN_M + 60) & (np.minimum(y - SOUTH, NORTH - y) > MARGIN_M + 60)
     gentle = _mean_slope(terrain, x, y)
-    zone = _zone_of(terrain, x, y, gentle, inside, rng)
+    along, away = _along_river(terrain, x, y)
+    zone = _zone_of(terrain, x, y, along, away, gentle, inside, rng)
     block = _blocks(zone, rng)
-    boundary = _boundary(terrain, x, y, zone, gentle, rng)
+    pads = _pads(terrain, x, y, zone, along, away, gentle)
+    boundary = _boundary(terrain, x, y, zone, pads, gentle, rng)
     planned, uses = _planned(block, zone, rng)
     polygons, number = lattice.polygons(zone)
     merged = [shapely.MultiPolygon(list(polygons[number == k + 1])) for k in range(len(ZONES))]
@@ -98,6 +103,8 @@ def park(seed: int, terrain: Terrain) -> Park:
         planned,
         boundary,
         inside,
+        pads,
+        terrain.rivers[0].beside((float(pads[0, 0]), float(pads[0, 1])), -330, 230),
         zones,
         _plan_zoning(lattice, planned, uses),
         _urban_boundary(lattice, boundary),
@@ -174,37 +181,30 @@ def _mean_slope(terrain: Terrain, x: Floats, y: Floats) -> Floats:
     return np.asarray(total) / 9
 
 
-def pads(terrain: Terrain) -> Floats:
-    """Ground the county has levelled for sure, (K, 3) x, y, radius: in each zone, and beside the cement mill."""
-    river, bench = terrain.rivers[0], terrain.benches
-    return np.array(
-        [
-            (bench["板溪坪"].x - 150, bench["板溪坪"].y + 50, 420),
-            (bench["合水坪"].x, bench["合水坪"].y, 320),
-            (bench["木黄坪"].x - 100, bench["木黄坪"].y, 380),
-            (*river.beside(town("朗溪").at, 900, 230), 270),
-            (*river.beside(town("朗溪").at, 2_400, 240), 270),
-            (*river.beside(town("木黄").at, 1_500, -260), 270),
-            (*river.beside(town("木黄").at, 3_200, 260), 270),
-        ]
-    )
-
-
-def on_pads(terrain: Terrain, x: Floats, y: Floats) -> Bools:
-    return np.logical_or.reduce([np.hypot(x - px, y - py) < r for px, py, r in pads(terrain)])
-
-
 # --- zones ----------------------------------------------------------------------------------------
 
 
-def _zone_of(terrain: Terrain, x: Floats, y: Floats, gentle: Floats, inside: Bools, rng: np.random.Generator) -> Ints:
+def _along_river(terrain: Terrain, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """How far down the main river each cell lies, and how far from it."""
     river = terrain.rivers[0]
-    spots = shapely.points(x.ravel(), y.ravel())
     (_, nearest), away = shapely.STRtree(shapely.points(river.points)).query_nearest(
-        spots, return_distance=True, all_matches=False
+        shapely.points(x.ravel(), y.ravel()), return_distance=True, all_matches=False
     )
-    along = river.chainage_m[nearest].reshape(x.shape)
-    away = away.reshape(x.shape) * (1 + 0.5 * smooth_noise(x, y, 1_400, rng))
+    return river.chainage_m[nearest].reshape(x.shape), away.reshape(x.shape)
+
+
+def _zone_of(
+    terrain: Terrain,
+    x: Floats,
+    y: Floats,
+    along: Floats,
+    away: Floats,
+    gentle: Floats,
+    inside: Bools,
+    rng: np.random.Generator,
+) -> Ints:
+    away = away * (1 + 0.5 * smooth_noise(x, y, 1_400, rng))
+    river = terrain.rivers[0]
     line = river.line
     at = {name: float(line.project(shapely.Point(town(name).at))) for name in ("木黄", "合水", "朗溪", "峨岭")}
     core = np.zeros(x.shape, dtype=bool)
@@ -219,6 +219,37 @@ def _zone_of(terrain: Terrain, x: Floats, y: Floats, gentle: Floats, inside: Boo
     zone[free & food] = 2
     zone[free & (reach["板溪坪"] < 1.08)] = 3
     return _without_crumbs(_settled(zone), 300_000.0)
+
+
+def _pads(
+    terrain: Terrain, x: Floats, y: Floats, zone: Ints, along: Floats, away: Floats, gentle: Floats
+) -> Floats:
+    """The roomiest spots of the zones, (K, 2): the first lies at the food zone's upstream end."""
+    good = (zone > 0) & (gentle < 6.5) & (away > 110)
+    half = 5
+    tally = np.pad(np.cumsum(np.cumsum(np.pad(good, half).astype(float), axis=0), axis=1), ((1, 0), (1, 0)))
+    side, (rows, columns) = 2 * half + 1, zone.shape
+    room = tally[side:, side:] - tally[side:, :-side] - tally[:-side, side:] + tally[:-side, :-side]
+    room = room[:rows, :columns]
+    food = along[zone == 2]
+    upstream, downstream = np.percentile(food, [12, 45])
+    bench = terrain.benches["木黄坪"]
+    places = (
+        (zone == 2) & (along < upstream),
+        (zone == 2) & (along > downstream),
+        zone == 3,
+        (zone == 1) & (x > 562_300) & (bench.reach(x, y) > 1.3),
+        (zone == 1) & (x < 560_000),
+        (zone == 1) & (bench.reach(x, y) < 1.1),
+    )
+    best = [np.argmax(np.where(place, room, -1.0)) for place in places]
+    return np.column_stack([x.ravel()[best], y.ravel()[best]])
+
+
+def on_pads(pads: Floats, x: Floats, y: Floats) -> Bools:
+    """Is a place on levelled ground?"""
+    near: Bools = np.logical_or.reduce([np.hypot(x - px, y - py) < PAD_M for px, py in pads])
+    return near
 
 
 def _settled(zone: Ints, rounds: int = 3) -> Ints:
@@ -303,11 +334,11 @@ def _plan_zoning(lattice: Lattice, planned: Ints, uses: list[str]) -> gpd.GeoDat
 
 
 def _boundary(
-    terrain: Terrain, x: Floats, y: Floats, zone: Ints, gentle: Floats, rng: np.random.Generator
+    terrain: Terrain, x: Floats, y: Floats, zone: Ints, pads: Floats, gentle: Floats, rng: np.random.Generator
 ) -> Ints:
     """The development boundary: most of the zones and the towns; the river's strip is kept from building."""
     wave = smooth_noise(x, y, 1_700, rng)
-    built = (zone > 0) & ((wave < 0.36) | on_pads(terrain, x, y))
+    built = (zone > 0) & ((wave < 0.36) | on_pads(pads, x, y))
     for place in TOWNS:
         away = np.hypot(x - place.at[0], y - place.at[1]) / place.radius_m + 0.35 * smooth_noise(x, y, 600, rng)
         built |= (away < 1.0) & (gentle < 15)
@@ -318,9 +349,9 @@ def _boundary(
     flexible = ~built & (near | (zone > 0)) & (gentle < 14) & (smooth_noise(x, y, 1_100, rng) > 0.12)
     labels = _settled(np.select([built, flexible], [CONCENTRATED, FLEXIBLE], 0))
     strip = shapely.STRtree([river.line.buffer(river.width_m / 2 + 75) for river in terrain.rivers])
-    wet = np.zeros(zone.shape, dtype=bool)
-    wet.ravel()[strip.query(shapely.points(x.ravel(), y.ravel()), predicate="within")[0]] = True
-    labels[wet & (labels == CONCENTRATED)] = SPECIAL
+    row, column = np.nonzero(labels == CONCENTRATED)
+    wet = strip.query(shapely.points(x[row, column], y[row, column]), predicate="within")[0]
+    labels[row[wet], column[wet]] = SPECIAL
     return labels
 
 

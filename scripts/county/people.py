@@ -8,6 +8,7 @@ import shapely
 
 from scripts.county.cover import Cover, union_by
 from scripts.county.frames import frame
+from scripts.county.park import Park
 from scripts.county.places import TOWNS, draws, town
 from scripts.county.settle import Villages
 from scripts.county.terrain import Terrain
@@ -16,7 +17,7 @@ Frames = dict[str, gpd.GeoDataFrame]
 HOUSES = ("0701", "0702", "08H2", "05H1")
 
 
-def people(seed: int, terrain: Terrain, settled: Villages, survey: Cover) -> Frames:
+def people(seed: int, terrain: Terrain, ground: Park, settled: Villages, survey: Cover) -> Frames:
     return {
         "residential": _residential(settled, survey),
         "villages": frame(
@@ -26,7 +27,7 @@ def people(seed: int, terrain: Terrain, settled: Villages, survey: Cover) -> Fra
             name=settled.names,
         ),
         "sensitive_sites": _sensitive(seed, settled),
-        "enterprises": _enterprises(terrain),
+        "enterprises": _enterprises(terrain, ground),
     }
 
 
@@ -64,7 +65,7 @@ def _sensitive(seed: int, settled: Villages) -> gpd.GeoDataFrame:
     )
 
 
-def _enterprises(terrain: Terrain) -> gpd.GeoDataFrame:
+def _enterprises(terrain: Terrain, ground: Park) -> gpd.GeoDataFrame:
     """A dozen plants at work. The cement mill stands off the food zone's upstream edge: that corner suits no food."""
     bench = terrain.benches
 
@@ -72,7 +73,7 @@ def _enterprises(terrain: Terrain) -> gpd.GeoDataFrame:
         return terrain.rivers[0].beside(town(name).at, step_m, beside_m)
 
     plants = (
-        ("示例水泥粉磨站", by_river("朗溪", 420, 230), "3011", True, False, 90),
+        ("示例水泥粉磨站", ground.mill, "3011", True, False, 90),
         ("示例电解锰厂", by_river("木黄", 1_900, -300), "3140", True, False, 150),
         ("示例铁合金厂", by_river("木黄", 3_600, 280), "3140", True, False, 120),
         ("示例钒业中试厂", (bench["木黄坪"].x + 300, bench["木黄坪"].y + 150), "2613", False, False, 80),

@@ -12,6 +12,7 @@ import shapely
 
 from layers.records import Floats, Geoms, Ints
 from scripts.county.frames import frame
+from scripts.county.park import on_pads
 from scripts.county.places import EAST, NORTH, SOUTH, WEST, draws, town
 from scripts.county.terrain import Terrain
 
@@ -38,7 +39,7 @@ Edges = dict[tuple[int, int], Way]
 class Effort:
     """A grid of what it takes to cross the ground, and the easiest way over it."""
 
-    def __init__(self, terrain: Terrain, rng: np.random.Generator) -> None:
+    def __init__(self, terrain: Terrain, pads: Floats, rng: np.random.Generator) -> None:
         x = np.arange(WEST + STEP_M / 2, EAST, STEP_M)
         y = np.arange(NORTH - STEP_M / 2, SOUTH, -STEP_M)
         self.columns, self.rows = len(x), len(y)
@@ -48,6 +49,7 @@ class Effort:
         wet, _ = water.query(shapely.points(grid_x.ravel(), grid_y.ravel()), predicate="within")
         cost = 1 + (np.mean(spread, axis=0).ravel() / 6.5) ** 2
         cost[wet] += 14
+        cost[on_pads(pads, grid_x.ravel(), grid_y.ravel())] += 6
         self.cost: list[float] = cost.tolist()
         shake = (rng.random((2, *grid_x.shape)) - 0.5) * 70
         self.x: Floats = np.round(grid_x + shake[0], 3).ravel()
@@ -87,16 +89,17 @@ class Effort:
         return back
 
 
-def roads(seed: int, terrain: Terrain, villages: Floats, access: Floats) -> gpd.GeoDataFrame:
+def roads(seed: int, terrain: Terrain, villages: Floats, access: Floats, pads: Floats) -> gpd.GeoDataFrame:
     """The road network, cut at every junction so that line ends meet.
 
     Parameters
     ----------
     villages : (V, 2) places that a village road has to reach
     access : (A, 2) places that a township road has to reach
+    pads : (K, 2) middles of levelled ground, which roads go around
     """
     rng = draws(seed, "roads")
-    ground = Effort(terrain, rng)
+    ground = Effort(terrain, pads, rng)
     edges: Edges = {}
     for way, stops in _trunks(terrain):
         for start, goal in zip(stops, stops[1:], strict=False):

@@ -23,7 +23,7 @@ class River:
     name: str
     points: Floats
     z: Floats
-    floor_m: float  # half the width of its valley's floor
+    floor_m: Floats  # (n,) half the width of its valley's floor
     width_m: float  # of the water
 
     @property
@@ -156,7 +156,9 @@ def _rivers(seed: int) -> tuple[River, ...]:
     )
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(main, axis=0).T))])
     z = np.interp(along, [0, along[-1] * 0.16, along[-1] * 0.45, along[-1] * 0.75, along[-1]], [735, 642, 556, 498, 452])
-    rivers = [River("印江河", main, z, 330.0, 44.0)]
+    basin = float(shapely.LineString(main).project(shapely.Point(at["朗溪"]))) + 2_500
+    floor = 330 + 300 * ramp(3_400, 1_200, np.abs(along - basin))  # 朗溪坝子: the one broad basin
+    rivers = [River("印江河", main, z, floor, 44.0)]
     for name, controls, gradient, floor_m, width_m in (
         ("永义河", [(562_500, SOUTH - 300), at["紫薇"] + (200, 200), (557_900, 3_100_800)], 0.020, 95.0, 16.0),
         ("新业河", [(EAST + 300, 3_100_600), at["新业"] + (150, 250), (566_900, 3_108_200)], 0.024, 95.0, 14.0),
@@ -175,7 +177,7 @@ def _rivers(seed: int) -> tuple[River, ...]:
         length = np.hypot(*np.diff(points, axis=0).T)
         up = np.concatenate([np.cumsum(length[::-1])[::-1], [0.0]])
         rivers.append(
-            River(name, points, z[mouth] + gradient * up * (0.55 + up / 22_000), floor_m, width_m)
+            River(name, points, z[mouth] + gradient * up * (0.55 + up / 22_000), np.full(len(points), floor_m), width_m)
         )
     return tuple(rivers)
 
@@ -253,7 +255,8 @@ def _valleys(
         weights += weight
         levels += weight * river.z[at].reshape(shape)
         nearest = np.minimum(nearest, distance)
-        beyond = np.minimum(beyond, np.maximum(distance - river.floor_m * np.clip(wobble, 0.65, 1.8), 0.0))
+        floor = river.floor_m[at].reshape(shape) * np.clip(wobble, 0.65, 1.8)
+        beyond = np.minimum(beyond, np.maximum(distance - floor, 0.0))
     return nearest, levels / weights, beyond
 
 

@@ -135,7 +135,8 @@ def test_cells_agree_with_asking_every_centre(seed):
 
 def test_a_site_without_any_centre_is_given_the_cell_it_lies_in():
     dem = grid(np.arange(100).reshape(10, 10), west=0, north=100)
-    found = terrain.zonal(dem.values, terrain.cells(np.array([shapely.box(11, 91, 13, 93)]), dem), 1)
+    where = terrain.cells(np.array([shapely.box(11, 91, 13, 93)]), dem)
+    found = terrain.zonal(terrain.read(dem.values, where), where, 1)
     assert found["mean"].tolist() == [1.0]
 
 
@@ -144,7 +145,8 @@ def test_a_site_that_leaves_the_grid_or_covers_a_gap_is_unknown():
     values[5, 5] = np.nan
     dem = grid(values, west=0, north=100)
     sites = shapely.box([-5, 40, 60], [0, 30, 60], [20, 70, 90], [20, 60, 90])
-    found = terrain.zonal(dem.values, terrain.cells(sites, dem), 3)
+    where = terrain.cells(sites, dem)
+    found = terrain.zonal(terrain.read(dem.values, where), where, 3)
     assert np.isnan(found["mean"][:2]).all()
     assert np.isnan(found["max"][:2]).all()
     assert found["mean"][2] == 1.0
@@ -153,4 +155,4 @@ def test_a_site_that_leaves_the_grid_or_covers_a_gap_is_unknown():
 def test_share_over_a_limit_is_counted_in_cells():
     dem = grid(np.arange(100).reshape(10, 10), west=0, north=100)
     where = terrain.cells(np.array([shapely.box(0, 0, 100, 100)]), dem)
-    assert terrain.share_over(dem.values, 74.5, where, 1).tolist() == [0.25]
+    assert terrain.share_over(terrain.read(dem.values, where), 74.5, where, 1).tolist() == [0.25]
