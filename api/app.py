@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from api import problems
 from api.county import County
 from api.limits import BodyLimit, Crowd
 from api.routers import checks, health, layers, maps, pages, parcels, projects
 from api.settings import Settings
+from api.watch import Watch
 from layers.access import Access
 from layers.errors import Refused
 from layers.store import open_store
 
 STATIC = Path(__file__).parent / "static"
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -42,9 +38,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "add one first: parkplan users COUNTY add NAME --role reviewer"
         )
 
+    county = County(store, access, chosen)
+
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        warming = Thread(target=county.warm)  # the first caller should not wait for the layers
+        warming.start()
         yield
+        warming.join()
         store.close()
         access.close()
 
@@ -58,31 +59,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = chosen
     app.state.access = access
-    app.state.county = County(store, access, chosen)
+    app.state.county = county
+    app.state.registry = CollectorRegistry()
     problems.install(app)
-    _measure(app)
     for router in (pages, health, checks, projects, parcels, layers, maps):
         app.include_router(router.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(Watch, registry=app.state.registry)
     app.add_middleware(BodyLimit, most=chosen.max_body_bytes)
     app.add_middleware(Crowd, most=chosen.max_requests_at_once)
     return app
-
-
-def _measure(app: FastAPI) -> None:
-    """Count and time requests by route, and set the headers every answer carries."""
-    registry = CollectorRegistry()
-    seconds = Histogram("parkplan_request_seconds", "Time to answer", ["method", "route"], registry=registry)
-    answers = Counter("parkplan_answers", "Answers by status", ["method", "route", "status"], registry=registry)
-    app.state.registry = registry
-
-    @app.middleware("http")
-    async def watch(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        start = time.perf_counter()
-        response = await call(request)
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        seconds.labels(request.method, route).observe(time.perf_counter() - start)
-        answers.labels(request.method, route, str(response.status_code)).inc()
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response

@@ -15,6 +15,7 @@ from gis.rules import Rulebook
 from layers.access import Access
 from layers.errors import BadInput, Fault
 from layers.records import Project, Purpose, Site
+from layers.schema import roles
 from layers.store import Store
 
 
@@ -35,6 +36,15 @@ class County:
         if self._confirmed is None or self._confirmed[0] != key:
             self._confirmed = (key, self._book.confirmed(entries))
         return self._confirmed[1]
+
+    def warm(self) -> None:
+        """Map every layer into this process, so that the first check is as fast as the next."""
+        world = self.store.at()
+        for layer in self.store.layers():
+            if roles()[layer.role].is_raster:
+                world.raster(layer.role)
+            else:
+                world.near(layer.role, layer.extent.bounds)
 
     def check(
         self,

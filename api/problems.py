@@ -122,4 +122,4 @@ def _invalid(faults: Any) -> Response:
         for fault in faults[:MOST_FAULTS]
     ]
     count = len(faults)
-    return problem("invalid-request", f"{count} field{'s are' if count != 1 else ' is'} not valid", errors=errors)
+    return problem("invalid-request", f"{count} field{'s are' if count != 1 else ' is'} not valid", {"errors": errors})

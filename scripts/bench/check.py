@@ -22,7 +22,13 @@ from layers.records import Industry, Project
 from scripts.bench.plain import Plain
 
 PLANT = Project(
-    id="bench", land_m2=10_000, industry=Industry(code="2613"), power_kva=2_000, water_m3d=200, effluent_m3d=50
+    id="bench",
+    name="bench",
+    land_m2=10_000,
+    industry=Industry(code="2613"),
+    power_kva=2_000,
+    water_m3d=200,
+    effluent_m3d=50,
 )
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 import shapely
 from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
-from rasterio.windows import Window
 
 from gis.check import Checked
 from gis.facts import FACTS
@@ -94,19 +93,17 @@ class Plain:
         west, south, east, north = site.bounds
         column, row = int((west - dem.west) // dem.cell_m), int((dem.north - north) // dem.cell_m)
         width, height = int((east - west) // dem.cell_m) + 2, int((north - south) // dem.cell_m) + 2
-        window = Window(column, row, width, height)  # type: ignore[call-arg]
         corner = from_origin(dem.west + column * dem.cell_m, dem.north - row * dem.cell_m, dem.cell_m, dem.cell_m)
         values = self.slope[row : row + height, column : column + width]
         inside = geometry_mask([site], values.shape, corner, invert=True)
-        assert window.width == width
-        return values[inside]
+        return np.asarray(values[inside])
 
 
 def _counted(frame: gpd.GeoDataFrame, column: object, rows: np.ndarray) -> np.ndarray:
     """Those rows whose class counts for a column."""
     sort = column.sort if isinstance(column, (Distance, Overlap, Outside)) else None
     if isinstance(sort, IsIn):
-        return rows[frame[sort.column].iloc[rows].isin(sort.values).to_numpy()]
+        return np.asarray(rows[frame[sort.column].iloc[rows].isin(sort.values).to_numpy()])
     if isinstance(sort, Within):
-        return rows[frame[sort.column].iloc[rows].between(sort.low, sort.high).to_numpy()]
+        return np.asarray(rows[frame[sort.column].iloc[rows].between(sort.low, sort.high).to_numpy()])
     return rows
