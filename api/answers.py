@@ -9,6 +9,7 @@ import secrets
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import geopandas as gpd
@@ -37,11 +38,15 @@ def check_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(6)}"
 
 
+@lru_cache(maxsize=1)
+def role_names() -> dict[str, tuple[str, str]]:
+    return {name: (role.zh, role.en) for name, role in roles().items()}
+
+
 def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = None) -> dict[str, Any]:
     """The Check of site `i` and project `j`; numbers are finite or null, geometries lon/lat GeoJSON."""
-    ground = Ground(checked.sites[i : i + 1], checked.world)
-    names = {name: (role.zh, role.en) for name, role in roles().items()}
-    found = findings(checked, i, j, names, ground)
+    ground = checked.ground(i)
+    found = findings(checked, i, j, role_names(), ground)
     result = verdict(checked, i, j)
     facts = _facts(checked, i, j)
     geometries = [site.geometry, *(part.geometry for part in site.parts), *(one.evidence for one in found)]

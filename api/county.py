@@ -31,10 +31,9 @@ class County:
 
     def rulebook(self) -> Rulebook:
         """The book as this county has confirmed it; read anew when a confirmation was added."""
-        entries = self.store.list("confirmation")
-        key = str(entries)
-        if self._confirmed is None or self._confirmed[0] != key:
-            self._confirmed = (key, self._book.confirmed(entries))
+        stamp = self.store.stamp("confirmation")
+        if self._confirmed is None or self._confirmed[0] != stamp:
+            self._confirmed = (stamp, self._book.confirmed(self.store.list("confirmation")))
         return self._confirmed[1]
 
     def warm(self) -> None:

@@ -100,8 +100,7 @@ def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int) -> list[Si
 def _parcels(wanted: set[str], store: Store) -> dict[str, shapely.Geometry]:
     if not wanted:
         return {}
-    frame = store.frame("parcels", ids=wanted)
-    found = dict(zip(frame["id"], frame.geometry, strict=True))
+    found = store.ground("parcels", wanted)
     missing = sorted(wanted - found.keys())
     if missing:
         more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""

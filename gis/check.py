@@ -51,6 +51,11 @@ class Checked:
     status: Statuses
     verdict: NDArray[np.int8]
     replaced: dict[str, str]
+    last: Ground
+
+    def ground(self, i: int) -> Ground:
+        """Site `i` alone in the world, for whoever spells its cell out; what was measured on it is kept."""
+        return self.last if len(self.sites) == 1 else Ground(self.sites[i : i + 1], self.world)
 
     def column(self, name: str | float, i: int, j: int) -> Interval:
         """One column of one cell, as an interval of one number."""
@@ -94,11 +99,11 @@ def check(
     reach = reach_m(rules)
     replaced = {rule.replaces: rule.id for rule in rules if rule.replaces is not None}
 
-    def block(start: int) -> tuple[dict[str, Interval], dict[str, Interval], Statuses]:
+    def block(start: int) -> tuple[dict[str, Interval], dict[str, Interval], Statuses, Ground]:
         ground = Ground(geometries[start : start + BLOCK], world)
         measured = measure_facts(ground, facts, reach)
         met = measure_meetings(ground, meetings, asked, needs)
-        return measured, met, _judge(rules, measured, needs, met, (ground.count, len(asked)), replaced)
+        return measured, met, _judge(rules, measured, needs, met, (ground.count, len(asked)), replaced), ground
 
     starts = range(0, len(geometries), BLOCK)
     if len(starts) > 1:
@@ -106,7 +111,8 @@ def check(
             done = list(pool.map(block, starts))
     else:
         done = [block(0)]
-    statuses = np.concatenate([part for _, _, part in done], axis=1)
+    measured, met, judged, grounds = zip(*done, strict=True)
+    statuses = np.concatenate(judged, axis=1)
     return Checked(
         geometries,
         asked,
@@ -114,12 +120,13 @@ def check(
         rules,
         world,
         purpose,
-        Facts(len(geometries), {name: concatenate([m[name] for m, _, _ in done]) for name in facts}, reach),
+        Facts(len(geometries), {name: concatenate([one[name] for one in measured]) for name in facts}, reach),
         needs,
-        {name: concatenate([m[name] for _, m, _ in done]) for name in meetings},
+        {name: concatenate([one[name] for one in met]) for name in meetings},
         statuses,
         _verdict(rules, statuses),
         replaced,
+        grounds[-1],
     )
 
 

@@ -5,17 +5,17 @@ Nothing is judged here; the statuses are those of `check`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import shapely
 
 from gis.check import Checked
 from gis.facts import FACTS
 from gis.ground import Ground, Shown
 from gis.intervals import Interval
-from gis.judge import Status, Verdict, margin, shown_margin
+from gis.judge import Status, Verdict, margin
 from gis.meetings import MEETINGS
 from gis.rules import Rule
 
@@ -74,36 +74,28 @@ def findings(
     checked: Checked, i: int, j: int, names: Names | None = None, ground: Ground | None = None
 ) -> list[Finding]:
     """Every rule of the purpose for site `i` and project `j`, those that do not apply as exempt."""
-    here = ground if ground is not None else Ground(checked.sites[i : i + 1], checked.world)
+    here = ground if ground is not None else checked.ground(i)
     return [_finding(checked, rule, row, i, j, here, names or {}) for row, rule in enumerate(checked.rules)]
 
 
 def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Ground, names: Names) -> Finding:
     result = Status(int(checked.status[row, i, j]))
     value, limit = checked.column(rule.value, i, j), checked.column(rule.limit, i, j)
-    between = shown_margin(margin(value, rule.op, limit), np.array([result]))
-    role = _role(rule)
-    layer = ground.layer(role) if role not in (None, "dem") else None
-    grid = ground.world.raster("dem") if role == "dem" else None
-    version = layer.layer.label if layer is not None else grid.layer.label if grid is not None else None
-    shown = _evidence(checked, rule, i, j, ground) if result is not Status.EXEMPT else None
-    unit = _unit(rule)
     number, bound = _number(value, checked.facts.reach_m.get(rule.value))
-    finding_limit = _number(limit, None)[0]
-    texts = _message(
+    role = _role(rule)
+    case = _Case(
         checked,
         rule,
         result,
+        j,
         number,
         bound,
-        finding_limit,
-        unit,
-        _margin(between),
-        j,
+        _number(limit, None)[0],
+        _margin(margin(value, rule.op, limit), result),
+        _unit(rule),
         role,
-        layer is not None or grid is not None,
-        names,
-        shown,
+        _version(role, ground),
+        _evidence(checked, rule, i, j, ground) if result is not Status.EXEMPT else None,
     )
     return Finding(
         rule.id,
@@ -112,20 +104,49 @@ def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Gro
         rule.scope,
         number,
         bound,
-        finding_limit,
+        case.limit,
         rule.op,
-        unit,
-        _margin(between),
+        case.unit,
+        case.margin,
         rule.basis,
         rule.edition,
         rule.authority,
         rule.verified,
         role,
-        version,
-        shown.names if shown is not None else (),
-        texts,
-        shown.geometry if shown is not None else None,
+        case.version,
+        case.shown.names if case.shown is not None else (),
+        _message(case, names),
+        case.shown.geometry if case.shown is not None else None,
     )
+
+
+@dataclass(frozen=True)
+class _Case:
+    """All that a message is made of."""
+
+    checked: Checked
+    rule: Rule
+    result: Status
+    j: int
+    value: float | None
+    bound: str
+    limit: float | None
+    margin: float | None
+    unit: str
+    role: str | None
+    version: str | None
+    shown: Shown | None
+
+
+def _version(role: str | None, ground: Ground) -> str | None:
+    """The version of the layer a rule read; None where it is not loaded."""
+    if role is None:
+        return None
+    if role == "dem":
+        grid = ground.world.raster("dem") or ground.world.raster("slope")
+        return grid.layer.label if grid is not None else None
+    layer = ground.layer(role)
+    return layer.layer.label if layer is not None else None
 
 
 def _role(rule: Rule) -> str | None:
@@ -166,72 +187,66 @@ def _evidence(checked: Checked, rule: Rule, i: int, j: int, ground: Ground) -> S
 def _number(value: Interval, reach_m: float | None) -> tuple[float | None, str]:
     """The number to print and whether it is exact, a lower or an upper bound."""
     lo, hi = float(value.lo[0]), float(value.hi[0])
-    if np.isnan(lo) or np.isnan(hi):
+    if math.isnan(lo) or math.isnan(hi):
         return None, "unknown"
-    if np.isinf(hi):
-        least = reach_m if np.isinf(lo) and reach_m is not None else lo
-        return (float(least), "at_least") if np.isfinite(least) else (None, "unbounded")
+    if math.isinf(hi):
+        least = reach_m if math.isinf(lo) and reach_m is not None else lo
+        return (float(least), "at_least") if math.isfinite(least) else (None, "unbounded")
     return hi, "exact" if lo == hi else "at_most"
 
 
-def _margin(between: np.ndarray) -> float | None:
-    margin_ = float(between[0])
-    return margin_ if np.isfinite(margin_) else None
+def _margin(between: Interval, result: Status) -> float | None:
+    """The one margin to print: the worst case of a pass, the best case of a fail, none where unknown."""
+    if result not in (Status.PASS, Status.FAIL):
+        return None
+    found = float((between.lo if result is Status.PASS else between.hi)[0])
+    return found if math.isfinite(found) else None
 
 
-def _message(
-    checked: Checked,
-    rule: Rule,
-    result: Status,
-    number: float | None,
-    bound: str,
-    limit: float | None,
-    unit: str,
-    between: float | None,
-    j: int,
-    role: str | None,
-    loaded: bool,
-    names: Names,
-    shown: Shown | None,
-) -> dict[str, str]:
-    sign = {"at_least": ("不小于 ", "at least "), "at_most": ("不大于 ", "at most ")}.get(bound, ("", ""))
-    value_text = quantity(number, unit) if number is not None else None
-    limit_text = f"{'≥' if rule.op == '>=' else '≤'} {quantity(limit, unit)}" if limit is not None else None
-    who = f"（{'、'.join(shown.names)}）" if shown is not None and shown.names else ""
-    who_en = f" ({', '.join(shown.names)})" if shown is not None and shown.names else ""
-    if result is Status.EXEMPT:
-        by = checked.replaced.get(rule.id)
-        if by is not None:
-            return {"zh": f"{rule.zh}：由 {by} 取代", "en": f"{rule.en}: replaced by {by}"}
-        return {"zh": f"{rule.zh}：不适用", "en": f"{rule.en}: does not apply"}
-    if result is Status.UNKNOWN:
-        zh, en = _why_unknown(checked, rule, j, role, loaded, names, number is None)
+def _message(case: _Case, names: Names) -> dict[str, str]:
+    rule = case.rule
+    if case.result is Status.EXEMPT:
+        by = case.checked.replaced.get(rule.id)
+        zh, en = ("不适用", "does not apply") if by is None else (f"由 {by} 取代", f"replaced by {by}")
         return {"zh": f"{rule.zh}：{zh}", "en": f"{rule.en}: {en}"}
-    numbers = f"{sign[0]}{value_text}，要求 {limit_text}" if value_text and limit_text else ""
-    numbers_en = f"{sign[1]}{value_text}, required {limit_text}" if value_text and limit_text else ""
-    if result is Status.PASS:
-        return {"zh": f"{rule.zh}：{numbers}，通过", "en": f"{rule.en}: {numbers_en}; passes"}
-    short = quantity(-between, unit) if between is not None else ""
-    asks, asks_en = ("，条文待核", "; article to be confirmed") if not rule.is_confirmed else ("", "")
+    if case.result is Status.UNKNOWN:
+        zh, en = _why_unknown(case, names)
+        return {"zh": f"{rule.zh}：{zh}", "en": f"{rule.en}: {en}"}
+    zh, en = _numbers(case)
+    if case.result is Status.PASS:
+        return {"zh": f"{rule.zh}：{zh}，通过", "en": f"{rule.en}: {en}; passes"}
+    who = case.shown.names if case.shown is not None else ()
+    at, at_en = (f"（{'、'.join(who)}）", f" ({', '.join(who)})") if who else ("", "")
+    short = quantity(-case.margin, case.unit) if case.margin is not None else ""
     gap, gap_en = (f"，相差 {short}", f", off by {short}") if short else ("", "")
+    asks, asks_en = ("", "") if rule.is_confirmed else ("，条文待核", "; article to be confirmed")
     return {
-        "zh": f"{rule.zh}{who}：{numbers}{gap}，不通过{asks}",
-        "en": f"{rule.en}{who_en}: {numbers_en}{gap_en}; fails{asks_en}",
+        "zh": f"{rule.zh}{at}：{zh}{gap}，不通过{asks}",
+        "en": f"{rule.en}{at_en}: {en}{gap_en}; fails{asks_en}",
     }
 
 
-def _why_unknown(
-    checked: Checked, rule: Rule, j: int, role: str | None, loaded: bool, names: Names, no_number: bool
-) -> tuple[str, str]:
+def _numbers(case: _Case) -> tuple[str, str]:
+    """Value and limit side by side; a bound says that it is one."""
+    if case.value is None or case.limit is None:
+        return "", ""
+    least = {"at_least": ("不小于 ", "at least "), "at_most": ("不大于 ", "at most ")}.get(case.bound, ("", ""))
+    value, limit = quantity(case.value, case.unit), quantity(case.limit, case.unit)
+    sign = "≥" if case.rule.op == ">=" else "≤"
+    return f"{least[0]}{value}，要求 {sign} {limit}", f"{least[1]}{value}, required {sign} {limit}"
+
+
+def _why_unknown(case: _Case, names: Names) -> tuple[str, str]:
     """What is missing, in the order somebody would look for it: the project's word, the layer, its extent."""
-    missing = [name for name in rule.columns if name in checked.needs and np.isnan(checked.needs[name].hi[j])]
+    needs = case.checked.needs
+    missing = [name for name in case.rule.columns if name in needs and math.isnan(needs[name].hi[case.j])]
     if missing:
-        field = SAYS.get(missing[0], missing[0])
-        return f"项目未填写 {field}，无法判定", f"the project does not say {field}"
-    zh, en = names.get(role or "", (role or "", role or ""))
-    if role is not None and not loaded:
+        said = SAYS.get(missing[0], missing[0])
+        return f"项目未填写 {said}，无法判定", f"the project does not say {said}"
+    zh, en = names.get(case.role or "", (case.role or "", case.role or ""))
+    if case.role is not None and case.version is None:
         return f"未加载图层“{zh}”，无法判定", f"the layer {en!r} is not loaded"
-    if no_number:
+    if case.value is None:
         return (
             f"地块不全在图层“{zh}”的调查范围内，或该图层缺数",
             f"the site is not wholly inside the survey of {en!r}, or it lacks values",

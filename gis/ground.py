@@ -182,7 +182,9 @@ class Overlap:
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         layer = ground.layer(self.role)
-        return None if layer is None else shared(site, split(layer, self.sort)[1])
+        if layer is None or (ground.count == 1 and len(ground.overlaps(self.role, layer).site) == 0):
+            return None
+        return shared(site, split(layer, self.sort)[1])
 
 
 @dataclass(frozen=True)
@@ -270,8 +272,8 @@ class EdgeDistance(Distance):
     def _half_width_m(self, layer: Snapshot) -> Floats:
         drawn_as_line = np.zeros(len(layer.features), dtype=bool)
         drawn_as_line[layer.owner[shapely.get_dimensions(layer.pieces) == 1]] = True
-        said = layer.features.get(self.width, np.nan)
-        half: Floats = np.where(drawn_as_line, np.asarray(said, dtype=float) / 2, 0.0)
+        said = layer.column(self.width).astype(float)
+        half: Floats = np.where(drawn_as_line, said / 2, 0.0)
         return half
 
 

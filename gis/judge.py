@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gis.intervals import Interval
-from layers.records import Floats
 
 Statuses = NDArray[np.int8]
 Op = Literal[">=", "<="]
@@ -60,12 +59,6 @@ def status(margins: Interval, applies: Interval | None = None) -> Statuses:
         fails = fails & (applies.lo >= 0.5)
     out = np.where(margins.lo >= 0, _PASS, np.where(fails, _FAIL, _UNKNOWN))
     return out if applies is None else np.where(applies.hi < 0.5, _EXEMPT, out)
-
-
-def shown_margin(margins: Interval, statuses: Statuses) -> Floats:
-    """The one margin to print: the worst case of a pass, the best case of a fail, none where unknown."""
-    worst = np.where(statuses == Status.PASS, margins.lo, np.nan)
-    return np.where(statuses == Status.FAIL, margins.hi, worst)
 
 
 OUTCOME = {

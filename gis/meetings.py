@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 import shapely
 
 from gis import measure
@@ -61,13 +60,13 @@ class Serving:
     def _headroom(self, ground: Ground) -> np.ndarray:
         layer = ground.layer(self.role)
         assert layer is not None
-        return headroom_of(layer.features["id"].to_list(), ground.world.pools(), self.need)
+        return headroom_of(layer.column("id"), ground.world.pools(), self.need)
 
     def evidence(
         self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
     ) -> Shown | None:
         layer = ground.layer(self.role)
-        if layer is None or len(layer.features) == 0:
+        if layer is None or len(layer.pieces) == 0:
             return None
         enough = self._headroom(ground) >= needs[self.need].hi[0]
         distance_m = np.where(enough if enough.any() else True, ground.matrix_m(self.role, layer)[0], np.inf)
@@ -89,7 +88,7 @@ class OutsideFittingZone:
         if zones is None:
             return Interval.exact(np.full((ground.count, len(projects)), np.nan))
         table = ground.overlaps(self.role, zones)
-        said = zones.features.get("industries", pd.Series([None] * len(zones.features), dtype=object)).to_list()
+        said = zones.column("industries")
         columns = []
         for project in projects:
             certain, possible = _fits(said, project)
@@ -110,11 +109,11 @@ class OutsideFittingZone:
         return Shown(site, () if inside is None else tuple(zones.names[row] for row in inside[1]))
 
 
-def _fits(said: list[object], project: Project) -> tuple[Bools, Bools]:
+def _fits(said: Iterable[object], project: Project) -> tuple[Bools, Bools]:
     """Zones that certainly take the project's industry, and those that may."""
     unsaid = np.array([not isinstance(one, str) for one in said], dtype=bool)
     if project.industry is None:
-        return np.zeros(len(said), dtype=bool), np.ones(len(said), dtype=bool)
+        return np.zeros_like(unsaid), np.ones_like(unsaid)
     digits = project.industry.digits
     fits = np.array(
         [

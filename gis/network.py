@@ -6,7 +6,7 @@ the nearest of them serves; a facility whose headroom nobody knows may serve, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ class Service:
     headroom: Interval
 
 
-def headroom_of(ids: Sequence[str], pools: Mapping[str, float], unit: str) -> Floats:
+def headroom_of(ids: Iterable[str], pools: Mapping[str, float], unit: str) -> Floats:
     """(K,) balance of `capacity/<facility>/<unit>`; NaN for a facility without an account."""
     return np.array([pools.get(f"capacity/{one}/{unit}", np.nan) for one in ids], dtype=float)
 

@@ -50,11 +50,12 @@ def land_use(ground: Ground) -> list[LandUse]:
         return []
     classes: dict[tuple[str, str], list[float]] = {}
     names: dict[tuple[str, str], str] = {}
-    attributes = layer.features
+    systems, codes = layer.column("code_system"), layer.column("code")
+    said, owners = layer.column("code_name"), layer.column("ownership")
     for row, area_m2 in _first_site(ground, layer):
-        key = (str(attributes["code_system"].iat[row]), str(attributes["code"].iat[row]))
-        names.setdefault(key, str(attributes["code_name"].iat[row] or "") if "code_name" in attributes else "")
-        owner = attributes["ownership"].iat[row] if "ownership" in attributes else None
+        key = (str(systems[row]), str(codes[row]))
+        names.setdefault(key, said[row] if isinstance(said[row], str) else "")
+        owner = owners[row]
         total = classes.setdefault(key, [0.0, 0.0, 0.0])
         total[0] += area_m2
         total[1 if owner in STATE_OWNED else 2] += area_m2 if isinstance(owner, str) else 0.0
@@ -72,10 +73,10 @@ def tables(ground: Ground) -> dict[str, list[dict[str, object]]]:
         layer = ground.layer(role)
         if layer is None:
             continue
-        ids = layer.features["id"]
+        ids = layer.column("id")
         found[role] = [
             {
-                "feature": ids.iat[row],
+                "feature": ids[row],
                 "name": layer.names[row],
                 "area_m2": area_m2,
                 "share": area_m2 / float(ground.area_m2[0]),
@@ -90,8 +91,8 @@ def zone_shares(ground: Ground) -> list[tuple[str, float]]:
     layer = ground.layer("zones")
     if layer is None:
         return []
-    ids = layer.features["id"]
-    return [(str(ids.iat[row]), area_m2 / float(ground.area_m2[0])) for row, area_m2 in _first_site(ground, layer)]
+    ids = layer.column("id")
+    return [(str(ids[row]), area_m2 / float(ground.area_m2[0])) for row, area_m2 in _first_site(ground, layer)]
 
 
 def _first_site(ground: Ground, layer: Snapshot) -> list[tuple[int, float]]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import shapely
 
 from gis import measure
@@ -82,8 +81,7 @@ def _unapproved(ground: Ground, approved: Snapshot) -> tuple[Ints, Geoms]:
 
 
 def _valid_on(approved: Snapshot, day: str) -> Bools:
-    until = approved.features.get("valid_until", pd.Series(index=approved.features.index, dtype=object))
-    return (until.notna() & (until.astype(str) >= day)).to_numpy(dtype=bool)
+    return np.array([isinstance(until, str) and until >= day for until in approved.column("valid_until")], dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class QuotaBalance:
 
 
 def _unit_codes(zones: Snapshot) -> list[str]:
-    return zones.features.get("unit_code", pd.Series([""] * len(zones.features))).fillna("").to_list()
+    return [code if isinstance(code, str) else "" for code in zones.column("unit_code")]
 
 
 def _balances(pools: Mapping[str, float], year: int, kind: str) -> dict[str, float]:

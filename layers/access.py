@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from layers.errors import BadInput, Fault
+from layers.errors import BadInput, Fault, StoreBroken
 
 ROLES = ("viewer", "consumer", "planner", "reviewer", "system_admin", "security_admin", "auditor")
 SCHEMA = """
@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS audit (
     subject TEXT NOT NULL, outcome TEXT NOT NULL);
 CREATE TRIGGER IF NOT EXISTS audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
 CREATE TRIGGER IF NOT EXISTS audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
+CREATE TRIGGER IF NOT EXISTS audit_grows BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
+    BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
 """
 
 
@@ -44,14 +46,16 @@ class Access:
 
     def __init__(self, county: Path) -> None:
         path = county.with_suffix(".access")
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         self._lock = threading.Lock()
         self._known: dict[bytes, User] = {}
-        self._db = apsw.Connection(str(path))
-        self._db.set_busy_timeout(10_000)
-        self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL")
-        self._db.execute(SCHEMA)
+        try:
+            path.touch(mode=0o600)
+            self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._db.set_busy_timeout(10_000)
+            self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL")
+            self._db.execute(SCHEMA)
+        except (OSError, apsw.Error) as error:
+            raise StoreBroken(f"{path.name} cannot be opened ({error})", county=county.name) from error
 
     def close(self) -> None:
         self._db.close()

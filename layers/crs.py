@@ -72,6 +72,11 @@ def of_file(found: str | None, given: str | None, file: str, layer: str | None) 
             "the file has no coordinate reference system",
             [Fault(says, "Say which it is with --crs, for example --crs EPSG:4545", file=file, layer=layer)],
         )
+    if not (crs.is_geographic or crs.is_projected):
+        raise NeedCrs(
+            f"{crs.name} is not a reference system for a map",
+            [Fault(f"it is a {crs.type_name}", "Say with --crs which one it is", file=file, layer=layer)],
+        )
     refuse_shiftless(crs, file, layer)
     refuse_contradiction(crs, file, layer)
     return crs

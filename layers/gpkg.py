@@ -12,12 +12,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 import geopandas as gpd
@@ -26,7 +25,10 @@ import pandas as pd
 import pyogrio
 import rasterio
 import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
+from pyproj.exceptions import CRSError
+from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from layers import snapshot
@@ -37,6 +39,7 @@ from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_
 from layers.schema import role, roles
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS parkplan_layers (
@@ -59,19 +62,36 @@ METADATA = {
     "gpkg_2d_gridded_coverage_ancillary": "tile_matrix_set_name",
     "gpkg_2d_gridded_tile_ancillary": "tpudt_name",
 }
+GPKG = {"VERSION": "1.3"}
 NO_VALUE = -9999.0
 POOL_COLUMNS = ["account", "unit", "balance", "source", "confidence", "note"]
 
 
 def create(path: Path, name: str, crs: str) -> GeoPackage:
     """A new, empty county. Raises BadInput where the file exists or the CRS cannot be worked in."""
+    if path.suffix.lower() != ".gpkg":
+        fix = f"Call it {path.name}.gpkg; counties are kept in GeoPackage files"
+        raise BadInput(f"{path.name} is not a name for a county file", [Fault("it does not end in .gpkg", fix)])
     if path.exists():
         raise BadInput(f"{path.name} exists already", [Fault("it would be overwritten", "Choose another name")])
     wkt = working(crs).to_wkt()
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = pd.DataFrame({"key": ["name", "crs", "format"], "value": [name, wkt, "1"]})
-    pyogrio.write_dataframe(facts, path, layer="parkplan_county", driver="GPKG", dataset_options={"VERSION": "1.3"})
+    with _told(path, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with snapshot.staging(path.parent) as place:
+            made = place / "county.gpkg"
+            pyogrio.write_dataframe(facts, made, layer="parkplan_county", driver="GPKG", dataset_options=GPKG)
+            made.rename(path)
     return GeoPackage(path)
+
+
+@contextlib.contextmanager
+def _told(path: Path, what: str) -> Iterator[None]:
+    """What SQLite, GDAL and the disk say of the county file, in our words."""
+    try:
+        yield
+    except (apsw.Error, OSError, DataSourceError, DataLayerError, RasterioError) as error:
+        raise StoreBroken(f"{path.name} cannot be {what} ({error})", county=path.name) from error
 
 
 class GeoPackage:
@@ -81,20 +101,24 @@ class GeoPackage:
         self.path = path
         self.cache = path.with_suffix(".cache")
         self._lock = threading.RLock()
-        self._snapshots: dict[str, Snapshot | Raster] = {}
+        self._snapshots: dict[tuple[str, int], Snapshot | Raster] = {}
         self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
         self._ids: dict[str, pd.Index] = {}
+        self._catalogue: dict[tuple[Any, date | None], list[Layer]] = {}
         try:
-            self._db = apsw.Connection(str(path))
+            self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._db.set_busy_timeout(10_000)
             self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
             facts = dict(self._db.execute("SELECT key, value FROM parkplan_county"))
             with self._db:
                 self._db.execute(SCHEMA)
-        except apsw.Error as error:
+            self.name: str = facts["name"]
+            self.crs = CRS.from_user_input(facts["crs"])
+        except (apsw.Error, KeyError, CRSError) as error:
             raise StoreBroken(f"{path.name} is not a county file ({error})", county=path.name) from error
-        self.name: str = facts["name"]
-        self.crs = CRS.from_user_input(facts["crs"])
+        self._db.transaction_mode = "IMMEDIATE"  # a reader that turns writer would not wait for the other writer
+        for folder in (path.parent, self.cache):
+            snapshot.sweep(folder)
 
     def close(self) -> None:
         with self._lock:
@@ -105,10 +129,10 @@ class GeoPackage:
     def put(self, prepared: Prepared, *, by: str) -> Layer:
         """Store a new version of a layer beside the older ones; wholly or not at all."""
         wanted = prepared.layer
-        with self._lock, tempfile.TemporaryDirectory(prefix=".import-", dir=self.path.parent) as staging:
+        with self._lock, _told(self.path, "written"), snapshot.staging(self.path.parent) as staging:
             version = 1 + max((old.version for old in self.layers() if old.role == wanted.role), default=0)
             table = f"{wanted.role}_v{version}"
-            place = Path(staging) / "layer.gpkg"
+            place = staging / "layer.gpkg"
             folder = self.cache / wanted.digest
             if prepared.raster is None:
                 _write_features(place, table, prepared, self.crs)
@@ -147,22 +171,30 @@ class GeoPackage:
         finally:
             self._db.execute("DETACH staging")
 
+    def _rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[Any]:
+        with self._lock, _told(self.path, "read"):
+            return list(self._db.execute(sql, bindings))
+
     def layers(self, as_of: date | None = None) -> list[Layer]:
         """The latest version of every layer known at the end of that day, in the order of the roles."""
-        until = f"{as_of.isoformat()}T99" if as_of else "9999"
         with self._lock:
-            rows = list(
-                self._db.execute(
-                    "SELECT role, max(version), digest, source, extent, loaded, rejected, vintage, synthetic,"
-                    " imported_at, fields FROM parkplan_layers WHERE imported_at <= ? GROUP BY role",
-                    (until,),
-                )
-            )
-        order = list(roles())
+            ((count,),) = self._rows("SELECT count(*) FROM parkplan_layers")  # rows are only ever added
+            if (count, as_of) not in self._catalogue:
+                self._catalogue = {(count, as_of): self._read_catalogue(as_of)}
+            return list(self._catalogue[count, as_of])
+
+    def _read_catalogue(self, as_of: date | None) -> list[Layer]:
+        until = f"{as_of.isoformat()}T99" if as_of else "9999"
+        rows = self._rows(
+            "SELECT role, max(version), digest, source, extent, loaded, rejected, vintage, synthetic,"
+            " imported_at, fields FROM parkplan_layers WHERE imported_at <= ? GROUP BY role",
+            (until,),
+        )
         found = [
             Layer(r, v, d, s, shapely.from_wkb(e), n, out, vin, bool(syn), at, json.loads(fields))
             for r, v, d, s, e, n, out, vin, syn, at, fields in rows
         ]
+        order = list(roles())
         return sorted(found, key=lambda layer: order.index(layer.role))
 
     def bounds(self) -> Bounds | None:
@@ -171,9 +203,7 @@ class GeoPackage:
 
     def frame(self, role: str, *, ids: Iterable[str] | None = None, bounds: Bounds | None = None) -> gpd.GeoDataFrame:
         """The latest version's features, whole, in the working CRS; UnknownName where the role is not loaded."""
-        layer = next((one for one in self.layers() if one.role == role), None)
-        if layer is None:
-            raise UnknownName(f"this county has no layer {role!r}", role=role)
+        layer = self._layer(role)
         table, geometries = self._features(layer)
         rows = np.arange(len(table))
         if ids is not None:
@@ -183,11 +213,26 @@ class GeoPackage:
             rows = rows[shapely.intersects(geometries[rows], shapely.box(*bounds))]
         return gpd.GeoDataFrame(table.iloc[rows].reset_index(drop=True), geometry=geometries[rows], crs=self.crs)
 
+    def ground(self, role: str, ids: Iterable[str]) -> dict[str, shapely.Geometry]:
+        """The geometries of the named features of the latest version; names it does not have are absent."""
+        layer = self._layer(role)
+        _, geometries = self._features(layer)
+        wanted = list(ids)
+        rows = self._ids[layer.digest].get_indexer(pd.Index(wanted))
+        return {name: geometries[row] for name, row in zip(wanted, rows, strict=True) if row >= 0}
+
+    def _layer(self, role: str) -> Layer:
+        layer = next((one for one in self.layers() if one.role == role), None)
+        if layer is None:
+            raise UnknownName(f"this county has no layer {role!r}", role=role)
+        return layer
+
     def _features(self, layer: Layer) -> tuple[pd.DataFrame, Geoms]:
         """A layer's features, whole; kept for as long as the process lives, because people look again and again."""
+        if role(layer.role).is_raster:
+            raise UnknownName(f"the layer {layer.role!r} is a grid and has no features", role=layer.role)
         if layer.digest not in self._whole:
-            self._snapshot(layer)
-            table, geometries = snapshot.read_whole(self.cache / layer.digest)
+            table, geometries = self._kept(layer, snapshot.read_whole)
             self._ids[layer.digest] = pd.Index(table["id"])
             self._whole[layer.digest] = table, geometries
         return self._whole[layer.digest]
@@ -199,30 +244,35 @@ class GeoPackage:
 
     def _snapshot(self, layer: Layer) -> Snapshot | Raster:
         """A layer ready to be measured: from memory, from the cache folder, or rebuilt from the county file."""
-        known = self._snapshots.get(layer.digest)
-        if known is None:
-            with self._lock:
-                folder = self.cache / layer.digest
-                is_raster = role(layer.role).is_raster
-                read = snapshot.read_raster if is_raster else snapshot.read
-                try:
-                    known = read(folder, layer)
-                except StoreBroken:
-                    log.warning("rebuilding the snapshot of %s", layer.label)
-                    self._rebuild(layer, folder, is_raster)
-                    known = read(folder, layer)
-                self._snapshots[layer.digest] = known
-        return known
+        key = layer.digest, layer.version
+        if key not in self._snapshots:
+            is_raster = role(layer.role).is_raster
+            self._snapshots[key] = (
+                self._kept(layer, snapshot.read_raster) if is_raster else self._kept(layer, snapshot.read)
+            )
+        return self._snapshots[key]
 
-    def _rebuild(self, layer: Layer, folder: Path, is_raster: bool) -> None:
-        table = f"{layer.role}_v{layer.version}"
+    def _kept(self, layer: Layer, read: Callable[[Path, Layer], T]) -> T:
+        """What `read` finds in the layer's cache folder, which is made again where it is not whole."""
+        table, folder = f"{layer.role}_v{layer.version}", self.cache / layer.digest
+        with self._lock:
+            if not self._rows("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)):
+                raise StoreBroken(f"the layer {layer.label} is gone from the county file", role=layer.role)
+            try:
+                return read(folder, layer)
+            except StoreBroken:
+                log.warning("rebuilding the snapshot of %s", layer.label)
+                self._rebuild(layer, table, folder)
+                return read(folder, layer)
+
+    def _rebuild(self, layer: Layer, table: str, folder: Path) -> None:
         try:
-            if is_raster:
+            if role(layer.role).is_raster:
                 snapshot.write_raster(folder, _read_grid(self._db, table, layer))
             else:
                 features, geometries = _read_features(self._db, table)
                 snapshot.write(folder, features, geometries)
-        except (apsw.Error, shapely.errors.GEOSException, rasterio.errors.RasterioError) as error:
+        except (apsw.Error, OSError, shapely.errors.GEOSException, RasterioError, TypeError, KeyError) as error:
             raise StoreBroken(
                 f"the layer {layer.label} cannot be read from the county file", role=layer.role
             ) from error
@@ -232,39 +282,38 @@ class GeoPackage:
     def put_pools(self, pools: pd.DataFrame) -> None:
         """Set balances by account; an account that is not named keeps its own."""
         rows = pools.reindex(columns=POOL_COLUMNS).astype(object).where(lambda frame: frame.notna(), None)
-        with self._lock, self._db:
+        with self._lock, _told(self.path, "written"), self._db:
             self._db.executemany(
                 "INSERT OR REPLACE INTO parkplan_pools VALUES (?,?,?,?,?,?)",
                 list(rows.itertuples(index=False, name=None)),
             )
 
     def pools(self) -> dict[str, float]:
-        with self._lock:
-            rows = self._db.execute("SELECT account, balance FROM parkplan_pools").fetchall()
+        rows = self._rows("SELECT account, balance FROM parkplan_pools")
         return {str(account): float("nan") if left is None else float(str(left)) for account, left in rows}
 
-    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> None:
+    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str:
+        """Keep a document; returns it as the JSON text that was kept."""
         text = json.dumps(body, ensure_ascii=False, allow_nan=False)
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        with self._lock, self._db:
+        with self._lock, _told(self.path, "written"), self._db:
             self._db.execute("INSERT OR REPLACE INTO parkplan_documents VALUES (?,?,?,?)", (kind, key, text, now))
+        return text
+
+    def stamp(self, kind: str) -> str:
+        """Changes whenever a document of the kind does."""
+        return str(self._rows("SELECT count(*), max(saved_at) FROM parkplan_documents WHERE kind = ?", (kind,)))
 
     def load(self, kind: str, key: str) -> dict[str, Any]:
-        with self._lock:
-            row = self._db.execute(
-                "SELECT body FROM parkplan_documents WHERE kind = ? AND key = ?", (kind, key)
-            ).fetchone()
-        if row is None:
+        rows = self._rows("SELECT body FROM parkplan_documents WHERE kind = ? AND key = ?", (kind, key))
+        if not rows:
             raise UnknownName(f"no {kind} {key!r}", **{kind: key})
-        body: dict[str, Any] = json.loads(str(row[0]))
+        body: dict[str, Any] = json.loads(rows[0][0])
         return body
 
     def list(self, kind: str) -> list[dict[str, Any]]:
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT body FROM parkplan_documents WHERE kind = ? ORDER BY key", (kind,)
-            ).fetchall()
-        return [json.loads(str(body)) for (body,) in rows]
+        rows = self._rows("SELECT body FROM parkplan_documents WHERE kind = ? ORDER BY key", (kind,))
+        return [json.loads(body) for (body,) in rows]
 
 
 class GeoPackageWorld:
@@ -316,8 +365,11 @@ def _write_features(place: Path, table: str, prepared: Prepared, crs: CRS) -> No
     kind = role(prepared.layer.role).geometry
     names = {"polygon": "MultiPolygon", "line": "MultiLineString", "point": "MultiPoint"}
     options: dict[str, Any] = {"geometry_type": names.get(kind, "Unknown"), "promote_to_multi": kind in names}
-    frame = gpd.GeoDataFrame(prepared.features, geometry=prepared.geometries, crs=crs)
-    pyogrio.write_dataframe(frame, place, layer=table, driver="GPKG", dataset_options={"VERSION": "1.3"}, **options)
+    # as plain objects GDAL would write true, false and null as words
+    flags = [one.name for one in role(prepared.layer.role).columns if one.type == "boolean"]
+    typed = {name: "boolean" for name in flags if name in prepared.features}
+    frame = gpd.GeoDataFrame(prepared.features.astype(typed), geometry=prepared.geometries, crs=crs)
+    pyogrio.write_dataframe(frame, place, layer=table, driver="GPKG", dataset_options=GPKG, **options)
 
 
 def _write_grid(place: Path, table: str, raster: Raster, crs: CRS) -> None:
@@ -333,6 +385,7 @@ def _write_grid(place: Path, table: str, raster: Raster, crs: CRS) -> None:
         crs=crs.to_wkt(),
         transform=rasterio.transform.from_origin(raster.west, raster.north, raster.cell_m, raster.cell_m),
         RASTER_TABLE=table,
+        nodata=NO_VALUE,
         TILE_FORMAT="TIFF",
         VERSION="1.3",
     ) as file:
@@ -389,15 +442,16 @@ def _copy_rows(db: apsw.Connection, name: str, where: str, bindings: tuple[Any, 
 
 def _read_features(db: apsw.Connection, table: str) -> tuple[pd.DataFrame, Geoms]:
     """Attributes and geometries of a feature table through plain SQL, in stored order."""
-    cursor = db.execute(f'SELECT * FROM "{table}" ORDER BY fid')
-    columns = [name for name, *_ in cursor.get_description()]
-    frame = pd.DataFrame(cursor.fetchall(), columns=columns)
     declared = dict(db.execute("SELECT name, type FROM pragma_table_info(?)", (table,)))
+    frame = pd.DataFrame(list(db.execute(f'SELECT * FROM "{table}" ORDER BY fid')), columns=list(declared))
     for name, kind in declared.items():
         if kind == "BOOLEAN":
-            frame[name] = frame[name].map(lambda v: None if v is None else bool(v)).astype(object)
-    blobs = [_wkb(blob) for blob in frame["geom"]]
-    return frame.drop(columns=["fid", "geom"]), shapely.from_wkb(np.array(blobs, dtype=object))
+            said = frame[name].map({1: True, 0: False}).astype(object)
+            frame[name] = said.astype(bool) if said.notna().all() else said.where(said.notna(), None)
+        elif kind in ("REAL", "MEDIUMINT", "INTEGER"):
+            frame[name] = pd.to_numeric(frame[name])
+    blobs = np.array([_wkb(blob) for blob in frame["geom"]], dtype=object)
+    return frame.drop(columns=["fid", "geom"]), shapely.from_wkb(blobs)
 
 
 def _wkb(blob: bytes) -> bytes:

@@ -110,6 +110,13 @@ class Snapshot:
         """The pieces, prepared for being asked many times what they contain."""
         return self.once("prepared", _prepared)
 
+    def column(self, name: str) -> NDArray[Any]:
+        """(M,) one attribute of every feature as a plain array; None throughout where the layer has no such column.
+
+        Reading a single value out of a frame costs more than measuring the overlap it belongs to.
+        """
+        return self.once(("column", name), lambda layer: _column(layer, name))
+
     @property
     def names(self) -> list[str]:
         """What people call the features: the name where there is one, else the id."""
@@ -121,10 +128,15 @@ def _prepared(layer: Snapshot) -> Geoms:
     return layer.pieces
 
 
+def _column(layer: Snapshot, name: str) -> NDArray[Any]:
+    if name not in layer.features:
+        return np.full(len(layer.features), None, dtype=object)
+    return layer.features[name].to_numpy()
+
+
 def _names(layer: Snapshot) -> list[str]:
-    ids = layer.features["id"]
-    named = layer.features.get("name", ids)
-    return [str(key if pd.isna(name) else name) for key, name in zip(ids, named, strict=True)]
+    pairs = zip(layer.column("id"), layer.column("name"), strict=True)
+    return [str(key if pd.isna(name) else name) for key, name in pairs]
 
 
 @dataclass(frozen=True, eq=False)

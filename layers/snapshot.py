@@ -2,16 +2,20 @@
 
 Large polygons make every overlay slow and long lines every nearest search; pieces of at most 256 vertices and
 runs of 12 segments do not. The pieces of a feature share no ground and together are the feature.
+
+The folder only copies what the county file holds. A seal over its files tells a damaged copy from a whole one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import apsw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +27,7 @@ from layers.records import Geoms, Ints, Layer, Raster, Snapshot
 
 MAX_VERTICES = 256
 RUN_SEGMENTS = 12
+SEAL = "seal"
 
 
 def cut(geometries: Geoms) -> tuple[Geoms, Ints]:
@@ -128,42 +133,83 @@ def write_raster(folder: Path, raster: Raster) -> None:
 def _publish(folder: Path, fill: Callable[[Path], None]) -> None:
     """Fill a folder beside the final one, then rename it, so that a reader never sees half of it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    with staging(folder.parent) as place:
+        made = place / "made"
+        made.mkdir()
+        fill(made)
+        (made / SEAL).write_text(_seal(made))
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(place / "old")
+        made.rename(folder)
+
+
+def _seal(folder: Path) -> str:
+    """A checksum over the files of a snapshot."""
+    running = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.name != SEAL:
+            with path.open("rb") as file:
+                running.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return running.hexdigest()
+
+
+@contextlib.contextmanager
+def _sealed(folder: Path, layer: Layer) -> Iterator[None]:
+    """Around reading a snapshot: StoreBroken where a file is missing, cut short or not as it was written."""
     try:
-        fill(place)
-        place.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        place.rename(folder)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
+        if (folder / SEAL).read_text() != _seal(folder):
+            raise StoreBroken(f"the snapshot of {layer.label} is damaged", folder=folder.name)
+        yield
+    except (OSError, ValueError, KeyError, pa.ArrowException, shapely.errors.GEOSException) as error:
+        raise StoreBroken(f"the snapshot of {layer.label} cannot be read", folder=folder.name) from error
+
+
+@contextlib.contextmanager
+def staging(parent: Path) -> Iterator[Path]:
+    """A folder to make something in, beside its final place; gone afterwards.
+
+    The lock in it lasts as long as its process: `sweep` removes what a killed one left.
+    """
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=parent, ignore_cleanup_errors=True) as folder:
+        alive = apsw.Connection(str(Path(folder) / "alive"))
+        try:
+            alive.execute("BEGIN EXCLUSIVE")
+            yield Path(folder)
+        finally:
+            alive.close()
+
+
+def sweep(parent: Path) -> None:
+    """Remove the staging folders that killed processes left; those of living ones stay."""
+    for alive in parent.glob(".making-*/alive"):
+        with contextlib.suppress(apsw.Error):  # busy: its process lives
+            with contextlib.closing(apsw.Connection(str(alive), flags=apsw.SQLITE_OPEN_READWRITE)) as lock:
+                lock.execute("BEGIN EXCLUSIVE")
+            shutil.rmtree(alive.parent, ignore_errors=True)
 
 
 def read(folder: Path, layer: Layer) -> Snapshot:
     """The snapshot kept under `folder`. StoreBroken where it is not whole."""
-    try:
+    with _sealed(folder, layer):
         pieces = feather.read_table(str(folder / "pieces.arrow"))
         features = feather.read_table(str(folder / "features.arrow")).drop_columns(["geometry"])
         plain = {name: features[name].to_numpy(zero_copy_only=False) for name in features.column_names}
         geometries = shapely.from_wkb(pieces["wkb"].to_numpy(zero_copy_only=False))
         owner = pieces["owner"].to_numpy().astype(np.int64)
-        return Snapshot(layer, pd.DataFrame(plain), geometries, owner)
-    except (OSError, pa.ArrowInvalid, KeyError, shapely.errors.GEOSException) as error:
-        raise StoreBroken(f"the snapshot of {layer.label} cannot be read", folder=folder.name) from error
+    return Snapshot(layer, pd.DataFrame(plain), geometries, owner)
 
 
-def read_whole(folder: Path) -> tuple[pd.DataFrame, Geoms]:
-    """Attributes and uncut geometries of a layer, row for row."""
-    table = feather.read_table(str(folder / "features.arrow"))
-    geometries = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
+def read_whole(folder: Path, layer: Layer) -> tuple[pd.DataFrame, Geoms]:
+    """Attributes and uncut geometries of a layer, row for row. StoreBroken where they are not whole."""
+    with _sealed(folder, layer):
+        table = feather.read_table(str(folder / "features.arrow"))
+        geometries = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
     return table.drop_columns(["geometry"]).to_pandas(), geometries
 
 
 def read_raster(folder: Path, layer: Layer) -> Raster:
-    try:
+    """The grid kept under `folder`, mapped into memory. StoreBroken where it is not whole."""
+    with _sealed(folder, layer):
         values = np.load(folder / "values.npy", mmap_mode="r")
         west, north, cell_m = np.load(folder / "place.npy")
-    except (OSError, ValueError) as error:
-        raise StoreBroken(f"the grid of {layer.label} cannot be read", folder=folder.name) from error
     return Raster(layer, values, float(west), float(north), float(cell_m))

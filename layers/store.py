@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import geopandas as gpd
 import pandas as pd
+import shapely
 from pyproj import CRS
 
 from layers.errors import BadInput, Fault, UnknownName
@@ -35,11 +36,15 @@ class Store(Protocol):
         self, role: str, *, ids: Iterable[str] | None = None, bounds: Bounds | None = None
     ) -> gpd.GeoDataFrame: ...
 
+    def ground(self, role: str, ids: Iterable[str]) -> dict[str, shapely.Geometry]: ...
+
     def put_pools(self, pools: pd.DataFrame) -> None: ...
 
-    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> None: ...
+    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str: ...
 
     def load(self, kind: str, key: str) -> dict[str, Any]: ...
+
+    def stamp(self, kind: str) -> str: ...
 
     def list(self, kind: str) -> list[dict[str, Any]]: ...
 
@@ -52,7 +57,7 @@ def open_store(county: str | Path) -> Store:
     """The store of a COUNTY as people write it: a `.gpkg` path (a `postgresql://` URL comes later)."""
     from layers.gpkg import GeoPackage
 
-    if str(county).startswith(("postgresql://", "postgres://")):
+    if str(county).startswith(("postgresql:/", "postgres:/")):  # a Path keeps one of the slashes
         raise BadInput(
             "this version keeps counties in GeoPackage files only",
             [Fault("PostgreSQL is not supported yet", "Give the path of a .gpkg file")],

@@ -45,14 +45,14 @@ class BatchIn(Strict):
 @router.post("", status_code=201)
 def create(
     asked: CheckIn, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
-) -> JSONResponse:
+) -> Response:
     """Check one site. A blocked site is an answer (201 with its verdict), not an error."""
     project = county.project(asked.project, asked.project_id)
     sites = resolve([asked.site], county.store, county.settings.max_site_vertices)
     (found,) = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
-    county.store.save("check", found["id"], found)
+    text = county.store.save("check", found["id"], found)
     county.access.record(user.name, "check", found["id"], found["verdict"])
-    return JSONResponse(found, status_code=201, headers={"Location": f"/checks/{found['id']}"})
+    return Response(text, 201, {"Location": f"/checks/{found['id']}"}, "application/json")
 
 
 @router.post("/batch")

@@ -35,7 +35,7 @@ from scripts.county.ribbons import WINDOW, ribbons
 from scripts.county.roads import roads
 from scripts.county.settle import villages
 from scripts.county.supply import supply
-from scripts.county.terrain import CELL_M, terrain
+from scripts.county.terrain import CELL_M, mean_slope_deg, terrain
 from scripts.county.utilities import utilities
 
 __all__ = ["Confirmation", "County", "Dem", "Example", "build"]
@@ -64,6 +64,7 @@ class County:
     """Everything a store needs to become the demo county.
 
     `extent` is the ground surveyed; `extents` says where a role's survey covered less. All geometry is EPSG:4545.
+    `examples` shows each verdict on one site, `further` single rules.
     """
 
     name: str
@@ -76,6 +77,7 @@ class County:
     projects: list[dict[str, Any]]
     confirmations: tuple[Confirmation, ...]
     examples: dict[str, Example]
+    further: dict[str, Example]
 
 
 def build(
@@ -121,8 +123,9 @@ def build(
         **supplied,
     }
     say("示例 examples", 0.9)
-    slope_deg = _mean_slope_deg(land.slope_at, ready)
+    slope_deg = mean_slope_deg(land.slope_deg, np.asarray(ready.geometry.values, dtype=object))
     asked = projects()
+    verdicts, further = examples(layers, slope_deg, asked, karst_extent())
     made = County(
         name=NAME,
         crs=CRS,
@@ -133,18 +136,9 @@ def build(
         pools=pools(seed, layers),
         projects=asked,
         confirmations=(Confirmation(date(2026, 1, 15), "示例县确认书(合成)"),),
-        examples=examples(layers, slope_deg, asked, karst_extent()),
+        examples=verdicts,
+        further=further,
     )
     say("完成 done", 1.0)
     return made
 
-
-def _mean_slope_deg(slope_at: Callable[..., Any], parcels: gpd.GeoDataFrame) -> NDArray[np.float64]:
-    """About the mean slope of each parcel: its middle and its corners."""
-    polygons = np.asarray(parcels.geometry.values, dtype=object)
-    xy, owner = shapely.get_coordinates(polygons, return_index=True)
-    count = np.bincount(owner, minlength=len(polygons))
-    rim = np.bincount(owner, weights=slope_at(*xy.T), minlength=len(polygons)) / count
-    middle = slope_at(*shapely.get_coordinates(shapely.centroid(polygons)).T)
-    mean: NDArray[np.float64] = (rim + middle) / 2
-    return mean

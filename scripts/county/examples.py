@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import geopandas as gpd
@@ -13,6 +14,25 @@ from scripts.county.cover import is_cultivated
 from scripts.county.supply import CONSTRUCTION, overlap_m2
 
 Frames = dict[str, gpd.GeoDataFrame]
+Keep = Callable[[gpd.GeoDataFrame], Any] | None
+ALL = 1 - 1e-9
+BELT, FOOD, TIMBER = "520625-NE", "520625-FOOD", "520625-BM"
+PROTECTED = (
+    "basic_farmland",
+    "farmland_reserve",
+    "eco_redline",
+    "nature_reserve",
+    "water_protection",
+    "river_management",
+    "wetlands",
+    "heritage",
+    "mining_rights",
+    "public_welfare_forest",
+    "idle_land",
+    "violations",
+)
+TRUNKS = ("expressway", "national", "provincial")
+SIDE_ROADS = ("county", "township")
 
 
 class Example(NamedTuple):
@@ -37,17 +57,17 @@ class Measured:
         self.area_m2: Floats = shapely.area(self.polygons)
         self.slope_deg = slope_deg[rows]
 
-    def shapes(self, role: str, keep: Any = None) -> Geoms:
+    def shapes(self, role: str, keep: Keep = None) -> Geoms:
         frame = self.layers[role]
         chosen = frame if keep is None else frame[keep(frame)]
         return np.asarray(chosen.geometry.values, dtype=object)
 
-    def share(self, role: str, keep: Any = None) -> Floats:
+    def share(self, role: str, keep: Keep = None) -> Floats:
         """How much of each parcel the layer covers, 0 to 1."""
         part: Floats = overlap_m2(self.polygons, self.shapes(role, keep)) / self.area_m2
         return part
 
-    def distance_m(self, role: str, keep: Any = None) -> Floats:
+    def distance_m(self, role: str, keep: Keep = None) -> Floats:
         shapes = self.shapes(role, keep)
         nearest, away = shapely.STRtree(shapes).query_nearest(self.polygons, return_distance=True, all_matches=False)
         distance = np.full(len(self.polygons), np.inf)
@@ -55,102 +75,152 @@ class Measured:
         return distance
 
 
-def examples(layers: Frames, slope_deg: Floats, projects: list[dict[str, Any]], karst: shapely.Geometry) -> dict[str, Example]:
-    """A verdict word for each, with a project that fits the parcel it names."""
-    land = {p["id"]: p["land_m2"] for p in projects}
-    in_zone = np.flatnonzero(layers["parcels"]["zone"].notna().to_numpy())
-    m = Measured(layers, in_zone, slope_deg)
-    outside = _outside(layers, slope_deg)
-    protected = ("basic_farmland", "farmland_reserve", "eco_redline", "nature_reserve", "water_protection", "river_management")
-    clean = np.ones(len(m.ids), dtype=bool)
-    for role in (*protected, "wetlands", "heritage", "mining_rights", "public_welfare_forest", "idle_land", "violations"):
-        clean &= m.share(role) == 0
-    clean &= m.share("urban_boundary", lambda f: f["kind"] == "concentrated") > 1 - 1e-9
-    built = m.share("land_use", lambda f: f["code"].isin(CONSTRUCTION))
-    field = m.share("land_use", lambda f: is_cultivated(f["code"].to_numpy().astype(str)))
-    wood = m.share("forest_land")
-    no_hazard = m.share("hazards") == 0
-    surveyed = shapely.covered_by(shapely.buffer(m.polygons, 600.0), karst)
-    flat = m.slope_deg < 8
-    trunk, side = ("expressway", "national", "provincial"), ("county", "township")
-    served = (
-        (m.distance_m("roads", lambda f: f["open_year"].isna()) < 600)
-        & (m.distance_m("roads", lambda f: f["road_class"].isin(trunk)) > 80)
-        & (m.distance_m("roads", lambda f: f["road_class"].isin(side)) > 40)
-        & (m.distance_m("roads") > 12)
-    )
-    quiet = (m.distance_m("residential") > 120) & (m.distance_m("sensitive_sites") > 300) & (m.distance_m("karst") > 200)
-    no_dust = m.distance_m("enterprises", lambda f: f["dust"].fillna(False).astype(bool)) > 500
-    good = clean & no_hazard & flat & served & quiet & surveyed
+class Sorted:
+    """The zone parcels sorted into what is good about them; every array is (P,) over `m`."""
 
-    def site(where: Bools, wanted: str, project: str) -> list[str]:
-        return [m.ids[row] for row in _room_for(m, where, land[project], wanted)]
+    def __init__(self, layers: Frames, slope_deg: Floats, karst: shapely.Geometry) -> None:
+        m = Measured(layers, np.flatnonzero(layers["parcels"]["zone"].notna().to_numpy()), slope_deg)
+        self.m = m
+        self.clean: Bools = m.share("urban_boundary", lambda f: f["kind"] == "concentrated") > ALL
+        for role in PROTECTED:
+            self.clean &= m.share(role) == 0
+        self.built: Bools = m.share("land_use", lambda f: f["code"].isin(CONSTRUCTION)) > ALL
+        self.built &= m.share("forest_land") == 0
+        self.field: Bools = m.share("land_use", lambda f: is_cultivated(f["code"].to_numpy().astype(str))) > 0.25
+        self.stable: Bools = m.share("hazards", lambda f: f["grade"] != "low") == 0
+        self.surveyed: Bools = shapely.covered_by(shapely.buffer(m.polygons, 600.0), karst)
+        self.unsurveyed: Bools = ~shapely.intersects(m.polygons, karst)
+        self.flat: Bools = m.slope_deg < 7
+        self.tilted: Bools = (m.slope_deg > 9) & (m.slope_deg < 13)
+        self.served: Bools = m.distance_m("roads", lambda f: f["open_year"].isna()) < 450
+        for classes, away_m in ((TRUNKS, 80.0), (SIDE_ROADS, 40.0), (("village",), 12.0)):
+            self.served &= m.distance_m("roads", lambda f, c=classes: f["road_class"].isin(c)) > away_m
+        for role, away_m in (("power_lines", 25.0), ("sensitive_sites", 220.0), ("karst", 60.0), ("heritage", 110.0)):
+            self.served &= m.distance_m(role) > away_m
+        self.dusty: Bools = m.distance_m("enterprises", lambda f: f["dust"]) < 480
+        self.shore_m: Floats = m.distance_m("river_management")
 
-    timber = m.zone == "520625-BM"
-    belt = m.zone == "520625-NE"
-    return {
-        "clear": Example(
-            "PRJ-BAGS",
-            site(good & timber & (built > 1 - 1e-9) & m.ready & (wood == 0), "clear", "PRJ-BAGS"),
+    def site(self, project: dict[str, Any], zone: str, *where: Bools) -> list[str] | None:
+        """The fewest neighbouring parcels of a zone that meet every condition and hold the project."""
+        fits = np.logical_and.reduce([self.m.zone == zone, *where])
+        rows = _room_for(self.m, fits, project["land_m2"])
+        return [self.m.ids[row] for row in rows] or None
+
+
+def examples(
+    layers: Frames, slope_deg: Floats, projects: list[dict[str, Any]], karst: shapely.Geometry
+) -> tuple[dict[str, Example], dict[str, Example]]:
+    """A site for each verdict, and further ones for single rules where the county has them."""
+    of = {p["id"]: p for p in projects}
+    s = Sorted(layers, slope_deg, karst)
+    bags, concrete, tea, v2o5, mg = (of[f"PRJ-{k}"] for k in ("BAGS", "CONCRETE", "TEA", "V2O5", "MG"))
+    good = (s.clean, s.stable, s.served, s.surveyed)
+    ready = s.m.ready
+    verdicts = {
+        "clear": (
+            bags, s.site(bags, TIMBER, *good, s.flat, s.built, ready),
             "平整净地,全部为存量建设用地,位于集中建设区内,未压占任何控制线,近路近电近水。",
-            "Levelled ground, all construction land, inside the concentrated boundary, on no control line, near road, power and water.",
+            "Level construction land inside the concentrated boundary, on no control line, near road, power and water.",
         ),
-        "warned": Example(
-            "PRJ-TEA",
-            site(clean & no_hazard & flat & served & surveyed & (m.zone == "520625-FOOD") & (built > 1 - 1e-9) & (wood == 0) & ~no_dust, "warned", "PRJ-TEA"),
-            "存量建设用地,各控制线均未压占,但距已有水泥粉磨站不足500米,食品企业宜避让扬尘。",
-            "Construction land on no control line, but a cement mill stands less than 500 m away: food keeps clear of dust.",
+        "warned": (
+            bags, s.site(bags, TIMBER, *good, s.tilted, s.built),
+            "存量建设用地,各控制线均未压占,但平均坡度大于8度,须作台地平整,予以提示。",
+            "Construction land on no control line, but its mean slope is over 8 degrees and asks for terraces: a hint.",
         ),
-        "conditional": Example(
-            "PRJ-BAGS",
-            site(clean & timber & surveyed & flat & served & (field > 0.25) & no_hazard, "conditional", "PRJ-BAGS"),
+        "conditional": (
+            bags, s.site(bags, TIMBER, *good, s.flat, s.field),
             "占用耕地,须办理农用地转用、落实占补平衡后方可用地。",
             "Takes cultivated land: conversion and its compensation come first.",
         ),
-        "undetermined": Example(
-            "PRJ-BAGS",
-            site(clean & belt & no_hazard & flat & served & ~shapely.intersects(m.polygons, karst), "undetermined", "PRJ-BAGS"),
+        "undetermined": (
+            concrete, s.site(concrete, BELT, s.clean, s.stable, s.served, s.unsurveyed, s.flat, s.built),
             "岩溶调查未覆盖该地块,落水洞和溶洞情况不明,数据不足无法判定。",
-            "The karst survey does not reach this parcel, so sinkholes are unknown: no verdict.",
+            "The karst survey does not reach this ground, so sinkholes are unknown: no verdict.",
         ),
-        "blocked": Example(
-            "PRJ-TEA",
-            outside,
-            "压占永久基本农田,任何单位和个人不得擅自占用。",
+        "blocked": (
+            tea, _outside(layers, slope_deg, "basic_farmland"),
+            "压占永久基本农田,县级无权批准占用。",
             "On permanent basic farmland, which nobody at county level can waive.",
         ),
     }  # fmt: skip
+    import os
+    if os.environ.get("DEBUG_EX"):
+        t = s.m.zone == TIMBER
+        for k in ("clean", "stable", "served", "surveyed", "tilted", "built"):
+            print(k, (t & getattr(s, k)).sum(), (t & s.tilted & getattr(s, k)).sum(), (t & s.tilted & s.built & getattr(s, k)).sum())
+    missing = [word for word, (_, site, _, _) in verdicts.items() if site is None]
+    if missing:
+        raise LookupError(f"this county has no site that would be {', '.join(missing)}; try another seed")
+    further = {
+        "food_beside_dust": (
+            tea, s.site(tea, FOOD, s.clean, s.stable, s.flat, s.built, s.dusty),
+            "距已有水泥粉磨站不足500米,不宜建食品厂。", "Less than 500 m from a cement mill: no place for food.",
+        ),
+        "chemical_by_the_river": (
+            v2o5, s.site(v2o5, BELT, s.clean, s.flat, s.shore_m < 900),
+            "化工项目距河道管理范围线不足1公里。", "A chemical project within one kilometre of the managed shoreline.",
+        ),
+        "chemical_on_the_terrace": (
+            v2o5, s.site(v2o5, BELT, s.clean, s.flat, s.shore_m > 1_020),
+            "位于台地,距岸线1公里以外。", "On the terrace, more than a kilometre from the shoreline.",
+        ),
+        "quota_too_small": (
+            mg, s.site(mg, BELT, s.flat, s.shore_m > 900, ~s.built),
+            "新增建设用地指标余额不足。", "The county has too little new-construction quota left.",
+        ),
+        "first_grade_water": (
+            tea, _outside(layers, slope_deg, "water_protection", lambda f: f["grade"] == "first"),
+            "位于饮用水水源一级保护区。", "In the first-grade zone of the drinking-water intake.",
+        ),
+        "red_line": (
+            tea, _outside(layers, np.zeros_like(slope_deg), "eco_redline"),
+            "压占生态保护红线。", "On the ecological red line.",
+        ),
+    }  # fmt: skip
+    return _named(verdicts), _named(further)
 
 
-def _outside(layers: Frames, slope_deg: Floats) -> list[str]:
-    """A flat parcel beside a zone that lies mostly on permanent basic farmland."""
+def _named(found: dict[str, tuple[dict[str, Any], list[str] | None, str, str]]) -> dict[str, Example]:
+    return {
+        word: Example(project["id"], site, zh, en) for word, (project, site, zh, en) in found.items() if site is not None
+    }
+
+
+def _outside(layers: Frames, slope_deg: Floats, role: str, keep: Keep = None) -> list[str] | None:
+    """The flat parcel outside the zones that lies on a layer more than any other does."""
     rows = np.flatnonzero(layers["parcels"]["zone"].isna().to_numpy() & (slope_deg < 8))
+    if len(rows) == 0:
+        return None
     m = Measured(layers, rows, slope_deg)
-    fits = (m.share("basic_farmland") > 0.6) & (m.area_m2 > 3_500)
-    if not fits.any():
-        raise LookupError("no flat parcel beside a zone lies on basic farmland; try another seed")
-    return [m.ids[int(np.argmax(np.where(fits, m.share("basic_farmland"), 0.0)))]]
+    share = m.share(role, keep)
+    return [m.ids[int(np.argmax(share))]] if share.max() > 0.3 else None
 
 
-def _room_for(m: Measured, where: Bools, land_m2: float, wanted: str) -> list[int]:
-    """Rows of the fewest neighbouring parcels that together give the project its land."""
+def _room_for(m: Measured, where: Bools, land_m2: float) -> list[int]:
+    """Rows of the fewest neighbouring parcels that together hold the project, and of those the smallest ground."""
     rows = np.flatnonzero(where)
-    tree = shapely.STRtree(m.polygons[rows])
+    beside = _neighbours(m.polygons[rows])
+    area = m.area_m2[rows]
     best: list[int] = []
+    best_area = np.inf
     for start in range(len(rows)):
-        group, area = [start], m.area_m2[rows[start]]
-        edge = [start]
-        while edge and area < land_m2 and (not best or len(group) < len(best)):
-            here = edge.pop(0)
-            touching = np.sort(tree.query(m.polygons[rows[here]], predicate="touches"))
-            shared = shapely.length(shapely.intersection(m.polygons[rows[here]], m.polygons[rows[touching]])) > 20
-            for other in touching[shared]:
-                if other not in group and area < land_m2:
-                    group.append(int(other))
-                    edge.append(int(other))
-                    area += m.area_m2[rows[other]]
-        if area >= land_m2 and (not best or len(group) < len(best)):
-            best = group
-    if not best:
-        raise LookupError(f"this county has no site that would be {wanted}; try another seed")
+        group, total, edge = [start], area[start], [start]
+        while edge and total < land_m2 and (not best or len(group) < len(best)):
+            for other in beside[edge.pop(0)]:
+                if other not in group and total < land_m2:
+                    group.append(other)
+                    edge.append(other)
+                    total += area[other]
+        fewer = not best or len(group) < len(best)
+        if total >= land_m2 and (fewer or (len(group) == len(best) and total < best_area)):
+            best, best_area = group, total
     return [int(rows[k]) for k in best]
+
+
+def _neighbours(polygons: Geoms) -> list[list[int]]:
+    """For each polygon those that share more than a corner with it."""
+    a, b = shapely.STRtree(polygons).query(polygons, predicate="touches")
+    shared = shapely.length(shapely.intersection(polygons[a], polygons[b])) > 20
+    order = np.lexsort((b[shared], a[shared]))
+    ends = np.searchsorted(a[shared][order], np.arange(len(polygons) + 1))
+    return [b[shared][order][i:j].tolist() for i, j in zip(ends, ends[1:], strict=False)]

@@ -10,11 +10,17 @@ TABLE = 256
 
 
 def smooth_noise(x: Floats, y: Floats, wavelength_m: float, rng: np.random.Generator) -> Floats:
-    """Gradient noise, roughly -0.7 to 0.7, that varies over `wavelength_m`; x and y broadcast."""
+    """Gradient noise, roughly -0.7 to 0.7, that varies over `wavelength_m`; x and y broadcast.
+
+    Each field is turned by an angle of its own, so that no grid shows through.
+    """
+    turn = rng.random() * np.pi / 2
+    along, across = np.cos(turn) / wavelength_m, np.sin(turn) / wavelength_m
     angle = (rng.random((TABLE, TABLE)) * 2 * np.pi).astype(np.float32)
     east, north = np.cos(angle), np.sin(angle)
-    u, v = np.asarray(x) / wavelength_m, np.asarray(y) / wavelength_m
-    i, j = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
+    u = np.asarray(x) * along + np.asarray(y) * across
+    v = np.asarray(y) * along - np.asarray(x) * across
+    i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
     u, v = (u - i).astype(np.float32), (v - j).astype(np.float32)  # half the memory traffic, a third of a second
     fade_u, fade_v = (t * t * t * (t * (t * 6 - 15) + 10) for t in (u, v))
 

@@ -225,25 +225,30 @@ def _pads(
     terrain: Terrain, x: Floats, y: Floats, zone: Ints, along: Floats, away: Floats, gentle: Floats
 ) -> Floats:
     """The roomiest spots of the zones, (K, 2): the first lies at the food zone's upstream end."""
-    good = (zone > 0) & (gentle < 6.5) & (away > 110)
-    half = 5
-    tally = np.pad(np.cumsum(np.cumsum(np.pad(good, half).astype(float), axis=0), axis=1), ((1, 0), (1, 0)))
-    side, (rows, columns) = 2 * half + 1, zone.shape
-    room = tally[side:, side:] - tally[side:, :-side] - tally[:-side, side:] + tally[:-side, :-side]
-    room = room[:rows, :columns]
+    dry = (zone > 0) & (away > 110)
     food = along[zone == 2]
     upstream, downstream = np.percentile(food, [12, 45])
     bench = terrain.benches["木黄坪"]
+    flat, tilted = _room(dry & (gentle < 6.5)), _room(dry & (gentle > 8.5) & (gentle < 12.5))
     places = (
-        (zone == 2) & (along < upstream),
-        (zone == 2) & (along > downstream),
-        zone == 3,
-        (zone == 1) & (x > 562_300) & (bench.reach(x, y) > 1.3),
-        (zone == 1) & (x < 560_000),
-        (zone == 1) & (bench.reach(x, y) < 1.1),
+        (flat, (zone == 2) & (along < upstream)),
+        (flat, (zone == 2) & (along > downstream)),
+        (flat, zone == 3),
+        (flat, (zone == 1) & (x > 562_300) & (bench.reach(x, y) > 1.3)),
+        (flat, (zone == 1) & (x < 560_000)),
+        (flat, (zone == 1) & (bench.reach(x, y) < 1.1)),
+        (tilted, zone == 3),
     )
-    best = [np.argmax(np.where(place, room, -1.0)) for place in places]
+    best = [np.argmax(np.where(place, room, -1.0)) for room, place in places]
     return np.column_stack([x.ravel()[best], y.ravel()[best]])
+
+
+def _room(good: Bools, half: int = 4) -> Floats:
+    """For each cell how many of the cells around it are good."""
+    tally = np.pad(np.cumsum(np.cumsum(np.pad(good, half).astype(float), axis=0), axis=1), ((1, 0), (1, 0)))
+    side, (rows, columns) = 2 * half + 1, good.shape
+    room: Floats = tally[side:, side:] - tally[side:, :-side] - tally[:-side, side:] + tally[:-side, :-side]
+    return room[:rows, :columns]
 
 
 def on_pads(pads: Floats, x: Floats, y: Floats) -> Bools:

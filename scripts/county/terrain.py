@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import rasterio.features
+import rasterio.transform
 import shapely
 from numpy.typing import NDArray
 
-from layers.records import Floats
+from layers.records import Floats, Geoms
 from scripts.county.noise import fractal, ramp, smooth_noise
 from scripts.county.places import EAST, NORTH, SOUTH, WEST, draws, town
 
@@ -83,6 +85,25 @@ class Terrain:
 
     def beyond_floor_at(self, x: Floats, y: Floats) -> Floats:
         return _bilinear(self.floor_m, x, y)
+
+
+def mean_slope_deg(slope_deg: NDArray[np.float32], polygons: Geoms) -> Floats:
+    """Mean over the cells whose middle lies in each polygon; the polygons do not overlap.
+
+    Returns
+    -------
+    (P,) degrees, NaN for a polygon that holds no cell's middle
+    """
+    grid = rasterio.features.rasterize(
+        zip(polygons, range(1, len(polygons) + 1), strict=True),
+        out_shape=slope_deg.shape,
+        transform=rasterio.transform.from_origin(WEST, NORTH, CELL_M, CELL_M),
+        dtype=np.int32,
+    )
+    count = np.bincount(grid.ravel(), minlength=len(polygons) + 1)[1:]
+    total = np.bincount(grid.ravel(), weights=slope_deg.ravel(), minlength=len(polygons) + 1)[1:]
+    mean: Floats = np.divide(total, count, out=np.full(len(polygons), np.nan), where=count > 0)
+    return mean
 
 
 def terrain(seed: int) -> Terrain:
