@@ -6,8 +6,10 @@ out of the surveyed extent: a protected area that could not be read must not loo
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -83,7 +85,8 @@ def prepare(
     wanted = role(role_name)
     if wanted.is_raster:
         return _prepare_raster(path, wanted, target, crs, neighbourhood, vintage)
-    table, geometries, found_crs, layer_name = _read(path, layer, encoding)
+    table, geometries, found_crs, found = _read(path, layer, encoding)
+    layer_name = found["layer"]
     source = crs_.of_file(found_crs, crs, path.name, layer_name)
     if crs is None:
         crs_.refuse_twin(source, target, path.name, layer_name)
@@ -100,8 +103,7 @@ def prepare(
         neighbourhood=neighbourhood,
         vintage=vintage,
     )
-    found = {"layer": layer_name, "crs": source.name}
-    return Prepared(made.layer, made.features, made.geometries, None, made.rejected, made.notes, found)
+    return replace(made, found={**found, "crs": source.name})
 
 
 def from_frame(
@@ -172,18 +174,19 @@ def _reasons(geometries: Geoms, role: Role) -> np.ndarray:
     parts, part_owner = shapely.get_parts(geometries, return_index=True)
     wrong = np.zeros(len(geometries), dtype=bool)
     wrong[part_owner[~np.isin(shapely.get_dimensions(parts), list(DIMENSION[role.geometry]))]] = True
+    wrong |= shapely.get_type_id(geometries) == 7  # the parts of a collection may lie on each other
     wrong &= ~shapely.is_empty(geometries)
     invalid = np.zeros(len(geometries), dtype=bool)
     testable = ~(missing | wild | too_many)
     invalid[testable] = ~shapely.is_valid(geometries[testable])
     why = np.full(len(geometries), "", dtype=object)
-    shape = "an area" if role.geometry == "polygon" else f"a {role.geometry}"
+    shape = {"polygon": "an area", "line": "a line", "point": "a point", "any": "points, lines or areas alone"}
     for mask, text in (
         (
             invalid & ~wrong,
             None,
         ),
-        (wrong, f"its geometry is not {shape}|The role {role.name} takes {role.geometry} features"),
+        (wrong, f"its geometry is not {shape[role.geometry]}|The role {role.name} takes {role.geometry} features"),
         (too_many, f"it has more than {MAX_FEATURE_VERTICES:,} vertices|Split the feature"),
         (wild, "a coordinate is not a finite number in the working CRS|Correct the coordinates"),
         (shapely.is_empty(geometries) & ~missing, "its geometry is empty|Draw it or delete the row"),
@@ -200,13 +203,14 @@ def _reasons(geometries: Geoms, role: Role) -> np.ndarray:
 
 
 def _without(extent: shapely.Geometry, rejected: Geoms) -> shapely.Geometry:
-    """The surveyed extent less the boxes of what was rejected."""
-    usable: Bools = ~(shapely.is_missing(rejected) | shapely.is_empty(rejected))
-    boxes = shapely.bounds(rejected[usable])
-    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    """The surveyed extent less the boxes around what was rejected, as far as its coordinates are numbers."""
+    coordinates, owner = shapely.get_coordinates(rejected, return_index=True)
+    finite: Bools = np.isfinite(coordinates).all(axis=1)
+    boxes = pd.DataFrame(coordinates[finite]).groupby(owner[finite]).agg(["min", "max"]).to_numpy()
     if len(boxes) == 0:
         return extent
-    return shapely.difference(extent, shapely.union_all(shapely.box(*boxes.T)))
+    west, east, south, north = boxes.T
+    return shapely.difference(extent, shapely.union_all(shapely.box(west, south, east, north)))
 
 
 def _finite_bounds(geometries: Geoms) -> Bounds | None:
@@ -246,14 +250,16 @@ def read_area(path: Path, target: CRS, *, crs: str | None = None) -> shapely.Geo
 # --- reading through GDAL -------------------------------------------------------------------------
 
 
-def _read(path: Path, layer: str | None, encoding: str | None) -> tuple[pd.DataFrame, Geoms, str | None, str]:
-    """Attributes, geometries (None where unreadable), CRS and layer name of one vector layer."""
+def _read(
+    path: Path, layer: str | None, encoding: str | None
+) -> tuple[pd.DataFrame, Geoms, str | None, dict[str, str]]:
+    """Attributes, geometries (None where unreadable), CRS, and the names of layer and encoding of one vector layer."""
     source = _inside_zip(path, layer) if path.suffix.lower() == ".zip" else str(path)
     try:
+        codecs.lookup(encoding or "UTF-8")
         names = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
         chosen = _choose(names, layer, path)
-        options = {"encoding": encoding} if encoding else {}
-        frame = pyogrio.read_dataframe(source, layer=chosen, on_invalid="ignore", **options)
+        frame, spoken = _decoded(source, chosen, encoding)
     except UnicodeDecodeError as error:
         raise BadInput(
             f"{path.name} is not in the encoding it claims",
@@ -261,14 +267,14 @@ def _read(path: Path, layer: str | None, encoding: str | None) -> tuple[pd.DataF
         ) from error
     except LookupError as error:
         raise BadInput(
-            f"{encoding!r} is not an encoding", [Fault(str(error), "Say --encoding GB18030 or UTF-8")]
+            f"{encoding!r} is not an encoding", [Fault(str(error), "Say --encoding GB18030 or UTF-8", file=path.name)]
         ) from error
     except (DataSourceError, DataLayerError) as error:
         raise BadInput(
             f"{path.name} cannot be read",
             [
                 Fault(
-                    str(error).split("; ")[0][:300],
+                    str(error).split("; ")[0][:300].rstrip("."),
                     "Use GeoPackage, Shapefile, GeoJSON or FlatGeobuf",
                     file=path.name,
                 )
@@ -291,8 +297,29 @@ def _read(path: Path, layer: str | None, encoding: str | None) -> tuple[pd.DataF
         pd.DataFrame(frame.drop(columns=frame.geometry.name)),
         np.asarray(frame.geometry.values, dtype=object),
         found,
-        chosen,
+        {"layer": chosen, **spoken},
     )
+
+
+def _decoded(source: str, layer: str, encoding: str | None) -> tuple[pd.DataFrame, dict[str, str]]:
+    """One layer, its text decoded as the operator says, else as the file says.
+
+    A Shapefile that says nothing is tried as UTF-8 and then read as GB18030; GDAL would take it for Latin.
+    """
+    tried: list[str | None] = [encoding]
+    if encoding is None and source.lower().endswith(".shp"):
+        silent = pyogrio.read_info(source, layer=layer)["encoding"] == "ISO-8859-1"
+        tried = ["UTF-8", "GB18030"] if silent else [None]
+    for last in tried:
+        options = {"encoding": last} if last else {}
+        try:
+            with np.errstate(invalid="ignore"):  # what is not a number is rejected by name later
+                frame = pyogrio.read_dataframe(source, layer=layer, on_invalid="ignore", **options)
+            break
+        except UnicodeDecodeError:
+            if last == tried[-1]:
+                raise
+    return frame, options
 
 
 def _choose(names: list[str], layer: str | None, path: Path) -> str:
@@ -310,11 +337,25 @@ def _inside_zip(path: Path, layer: str | None) -> str:
     """GDAL's name for the one readable file in a zip, in whatever folder it lies."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.lower().endswith(READABLE)]
-    except zipfile.BadZipFile as error:
+            members = [
+                name
+                for name in archive.namelist()
+                if name.lower().endswith(READABLE) and not Path(name).name.startswith("._")  # of a Mac's making
+            ]
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise BadInput(
-            f"{path.name} is not a zip file", [Fault(str(error), "Pack it again", file=path.name)]
+            f"{path.name} is not a whole zip file", [Fault(str(error), "Pack it again", file=path.name)]
         ) from error
+    except (RuntimeError, NotImplementedError) as error:
+        raise BadInput(
+            f"{path.name} cannot be unpacked",
+            [Fault(str(error), "Pack it without a password, by plain deflate", file=path.name)],
+        ) from error
+    if damaged is not None:
+        raise BadInput(
+            f"{path.name} is damaged", [Fault(f"{damaged} is not as it was packed", "Pack it again", file=path.name)]
+        )
     if len(members) > 1 and layer is not None:
         members = [name for name in members if Path(name).stem == layer] or members
     if len(members) != 1:
@@ -338,7 +379,7 @@ def _prepare_raster(
     except rasterio.errors.RasterioError as error:
         raise BadInput(
             f"{path.name} cannot be read as a raster",
-            [Fault(str(error)[:300], "Use a GeoTIFF with one band", file=path.name)],
+            [Fault(str(error)[:300].rstrip("."), "Use a GeoTIFF with one band", file=path.name)],
         ) from error
     source = crs_.of_file(found, crs, path.name, None)
     if crs is None:

@@ -7,8 +7,8 @@ a unique text `id`, typed values, and null where the survey said nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -19,9 +19,12 @@ import yaml
 
 from layers import codes
 from layers.errors import BadInput, Fault, UnknownName
+from layers.records import Ints
 
 TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t", "是"})
 FALSE = frozenset({"false", "0", "0.0", "no", "n", "f", "否"})
+WANTED = {"number": "a number", "integer": "a whole number", "boolean": "yes or no", "date": "a date as 2024-01-31"}
+MAX_NOTES = 10_000  # per column, one by one; past that they are counted
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,19 @@ def conform(table: pd.DataFrame, role: Role, fields: Mapping[str, str], *, file:
     used = {source for source in bound.values() if not source.startswith("=")}
     taken = {name.lower() for name in ours.columns} | {"fid", "geom", "geometry"}
     for name in table.columns:
-        if name not in used and name.lower() not in taken:
-            ours[name] = table[name]
+        if name not in used:
+            ours[_free(name, taken)] = table[name]
     return Conformed(ours, bound, tuple(notes))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, numbered where it is taken: a GeoPackage does not tell `Name` from `name`."""
+    free, number = name, 1
+    while free.lower() in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free.lower())
+    return free
 
 
 def _classify(ours: pd.DataFrame, role: str, file: str, notes: list[Fault]) -> None:
@@ -138,7 +151,7 @@ def _classify(ours: pd.DataFrame, role: str, file: str, notes: list[Fault]) -> N
     looked_up = codes.classify(ours["code_system"], ours["code"])
     for name in looked_up:
         ours[name] = ours[name].where(ours[name].notna(), looked_up[name]) if name in ours else looked_up[name]
-    unknown = ours.loc[ours["three_class"].isna(), ["code_system", "code"]]
+    unknown = ours.loc[ours["three_class"].isna(), ["code_system", "code"]].fillna("")
     for (system, code), count in Counter(unknown.itertuples(index=False, name=None)).most_common():
         notes.append(
             Fault(
@@ -194,32 +207,48 @@ def _bind(names: list[str], role: Role, fields: Mapping[str, str], file: str) ->
 
 
 def _ids(values: pd.Series | None, role: str, count: int, file: str, notes: list[Fault]) -> pd.Series:
+    """Unique text ids: the survey's own where they are, else made from the row; the second of a pair is numbered."""
     made = pd.Series([f"{role}-{n}" for n in range(1, count + 1)], dtype=object)
     if values is None:
         return made
-    ids = _text(values).reset_index(drop=True)
-    ids = ids.where(ids.notna(), made)
-    again = ids.groupby(ids).cumcount()
-    for row in np.flatnonzero(again.to_numpy() > 0)[:1000]:
-        notes.append(
-            Fault(
-                f"the id {ids[row]!r} stands more than once",
-                f"It was loaded as {ids[row]}#{again[row] + 1}; make ids unique in the file",
-                file=file,
-                layer=role,
-                feature=str(ids[row]),
-                field="id",
-            )
-        )
-    return ids.where(again == 0, ids.astype(str) + "#" + (again + 1).astype(str))
+    said = _text(values).reset_index(drop=True)
+    missing = said.isna()
+    wanted = said.where(~missing, made)
+    ids = wanted.copy()
+    again = wanted.iloc[np.argsort(missing, kind="stable")].duplicated().sort_index()  # a made id gives way
+    taken, number = set(ids), Counter[str]()
+    for row in map(int, np.flatnonzero(again)):
+        free = stem = str(wanted[row])
+        while free in taken:
+            number[stem] += 1
+            free = f"{stem}#{number[stem] + 1}"
+        taken.add(free)
+        ids[row] = free
+
+    def fault(row: int) -> Fault:
+        reason = "it has no id" if missing[row] else f"the id {said[row]!r} stands more than once"
+        fix = f"It was loaded as {ids[row]}; give it one of its own"
+        return Fault(reason, fix, file=file, layer=role, feature=str(wanted[row]), field="id")
+
+    _note(notes, np.flatnonzero(missing | again), fault)
+    return ids
+
+
+def _note(notes: list[Fault], rows: Ints, fault: Callable[[int], Fault]) -> None:
+    """Note each row, and past MAX_NOTES how many more there are."""
+    notes.extend(fault(int(row)) for row in rows[:MAX_NOTES])
+    if len(rows) > MAX_NOTES:
+        more = f"{len(rows) - MAX_NOTES:,} more features have the same fault"
+        notes.append(replace(notes[-1], reason=more, feature=None))
 
 
 def _text(values: pd.Series) -> pd.Series:
-    """Text of values, null kept; a whole float loses its `.0`, because surveys store codes as numbers."""
+    """Text of values, blank and null are null; whole floats lose their `.0`, because surveys store codes as numbers."""
     if pd.api.types.is_float_dtype(values):
-        whole = values.dropna()
-        if (whole == np.floor(whole)).all():
-            return values.map(lambda v: None if pd.isna(v) else str(int(v))).astype(object)
+        finite = values[np.isfinite(values)]
+        if (finite == np.floor(finite)).all():
+            whole = values.map(lambda v: None if pd.isna(v) else str(int(v)) if np.isfinite(v) else str(v))
+            return whole.astype(object)
     text = values.map(lambda v: None if pd.isna(v) or str(v).strip() == "" else str(v).strip())
     return text.astype(object)
 
@@ -227,19 +256,23 @@ def _text(values: pd.Series) -> pd.Series:
 def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: str, notes: list[Fault]) -> pd.Series:
     """Values in the column's type; what cannot be read is null and noted."""
     if column.type == "number" or column.type == "integer":
-        read = pd.to_numeric(values, errors="coerce").astype(float)
-        bad = values.notna() & read.isna() | np.isinf(read)
+        said = values if pd.api.types.is_any_real_numeric_dtype(values) else _text(values)
+        read = pd.to_numeric(said, errors="coerce").astype(float)
+        bad = said.notna() & read.isna() | np.isinf(read)
+        if column.type == "integer":
+            bad |= read % 1 > 0
         if column.min is not None:
             bad |= read < column.min
         read = read.mask(bad)
     elif column.type == "boolean":
-        text = values.map(lambda v: None if pd.isna(v) else str(v).strip().lower())
-        read = text.map(lambda v: True if v in TRUE else False if v in FALSE else None).astype(object)
-        bad = text.notna() & read.isna() & (text != "")
+        said = _text(values)
+        lower = said.map(lambda v: v if v is None else str(v).lower())
+        read = lower.map(lambda v: True if v in TRUE else False if v in FALSE else None).astype(object)
+        bad = said.notna() & read.isna()
     elif column.type == "date":
-        stamps = pd.to_datetime(values, errors="coerce", format="mixed")
+        stamps = pd.to_datetime(_days(values), errors="coerce", format="mixed")
         read = stamps.dt.strftime("%Y-%m-%d").astype(object).where(stamps.notna(), None)
-        bad = values.notna() & stamps.isna()
+        bad = _text(values).notna() & stamps.isna()
     else:
         read = _text(values)
         spelled = _document()["spellings"].get(column.name, {})
@@ -247,17 +280,26 @@ def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: s
         read = read.map(lambda v: ours.get(v, v)).astype(object)
         bad = read.notna() & ~read.isin(column.codes) if column.codes else pd.Series(False, index=read.index)
         read = read.mask(bad, None)
-    for row in np.flatnonzero(bad.to_numpy())[:1000]:
-        allowed = f"one of {', '.join(column.codes)}" if column.codes else f"a {column.type}"
-        least = f" of at least {column.min:g}" if column.min is not None else ""
-        notes.append(
-            Fault(
-                f"{str(values.iloc[row])[:60]!r} cannot be used",
-                f"Give {allowed}{least}; until then it counts as unknown",
-                file=file,
-                layer=role,
-                feature=str(ids.iloc[row]),
-                field=column.name,
-            )
-        )
+    allowed = f"one of {', '.join(column.codes)}" if column.codes else WANTED.get(column.type, column.type)
+    least = f" of at least {column.min:g}" if column.min is not None else ""
+    _note(
+        notes,
+        np.flatnonzero(bad.to_numpy()),
+        lambda row: Fault(
+            f"{str(values.iloc[row])[:60]!r} cannot be used",
+            f"Give {allowed}{least}; until then it counts as unknown",
+            file=file,
+            layer=role,
+            feature=str(ids.iloc[row]),
+            field=column.name,
+        ),
+    )
     return read
+
+
+def _days(values: pd.Series) -> pd.Series:
+    """Dates as surveys write them (the number 20240131, 2024年1月31日, with an hour) in a form that pandas reads."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values
+    text = _text(values).astype("str")
+    return text.str.replace(r"[T ]\d{1,2}:.*$", "", regex=True).str.replace(r"[年月]", "-", regex=True).str.rstrip("日")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -190,13 +191,14 @@ def layers(county: County, as_json: AsJson = False) -> None:
 @app.command()
 def check(
     county: County,
-    project: Annotated[Path, typer.Option(help="The project as JSON; only id (or name) and land_m2 are required")],
+    project: Annotated[str, typer.Option(help="P.json (id or name, and land_m2, are required) or a library id")],
     site: Annotated[Path | None, typer.Option(help="A boundary file; its features together are the site")] = None,
     parcel: Annotated[list[str] | None, typer.Option(help="Parcel id; may be repeated")] = None,
     purpose: Annotated[str, typer.Option(help=f"One of {', '.join(PURPOSES)}")] = "screening",
     for_year: Annotated[int | None, typer.Option(help="The year asked for: what opens later is not there")] = None,
     as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The county as known on a day")] = None,
     report: Annotated[Path | None, typer.Option(help="Write OUT.html (map with findings) or OUT.geojson")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show the rules that pass, too")] = False,
     as_json: AsJson = False,
 ) -> None:
     """May this project stand on this land? Exit 0 clear or warned, 10 conditional, 11 undetermined, 12 blocked."""
@@ -212,8 +214,8 @@ def check(
         raise typer.BadParameter("give either --site FILE or --parcel ID", param_hint="--site")
     if purpose not in PURPOSES:
         raise typer.BadParameter(f"one of {', '.join(PURPOSES)}", param_hint="--purpose")
-    wanted = read_project(project)
     store = open_store(county)
+    wanted = read_project(project, store)
     served = Served(store, Access(county), Settings(county=county))
     if site is not None:
         ground = [Site.of(Part(read_area(site, store.crs)))]
@@ -228,18 +230,22 @@ def check(
     if as_json:
         _print_json(found)
     else:
-        print_check(found)
+        print_check(found, every)
     raise typer.Exit(EXIT[found["verdict"]])
 
 
-def read_project(path: Path) -> Any:
-    """A project from a JSON file, or a clear word on why it cannot be read."""
+def read_project(said: str, store: Any) -> Any:
+    """A project from a JSON file, or from the county's library by its id."""
     from layers.records import Project
 
+    path = Path(said)
+    if not path.suffix and not path.exists():
+        return Project.model_validate(store.load("project", said))
     try:
         return Project.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise BadInput(f"{path.name} cannot be read", [Fault(str(error.strerror), "Check the path")]) from error
+        fix = "Check the path, or give the id of a project of the library"
+        raise BadInput(f"{path.name} cannot be read", [Fault(str(error.strerror), fix)]) from error
 
 
 def write_report(path: Path, found: dict[str, Any], store: Any) -> None:
@@ -258,20 +264,42 @@ def write_report(path: Path, found: dict[str, Any], store: Any) -> None:
     err.print(f"wrote {path}")
 
 
-def print_check(found: dict[str, Any]) -> None:
+def print_check(found: dict[str, Any], every: bool) -> None:
     out.print(f"[bold]{found['conclusion']['zh']}[/]  {found['conclusion']['en']}")
     area = found["site"]
     out.print(
         f"{area['area_m2']:,.2f} m²（{area['area_mu']:,.2f} 亩）  purpose {found['purpose']}  check {found['id']}",
         highlight=False,
     )
-    order = {"fail": 0, "unknown": 1, "pass": 2}
-    for one in sorted((f for f in found["findings"] if f["status"] in order), key=lambda f: order[f["status"]]):
+    order = ("fail", "unknown", "pass") if every else ("fail", "unknown")
+    shown = [one for one in found["findings"] if one["status"] in order]
+    for one in sorted(shown, key=lambda one: order.index(one["status"])):
         colour = COLOUR[one["status"]]
         out.print(f"[{colour}]{one['status']:>8}[/] {one['severity']:<9} ", end="", highlight=False)
         out.print(f"{one['message']['zh']}  〔{one['basis']}〕", highlight=False, markup=False, soft_wrap=True)
-    exempt = sum(one["status"] == "exempt" for one in found["findings"])
-    out.print(f"[dim]{exempt} rules do not apply 不适用[/]", highlight=False)
+    count = Counter(one["status"] for one in found["findings"])
+    more = "" if every else "  (--all shows them)"
+    out.print(f"[dim]{count['pass']} rules pass 通过, {count['exempt']} do not apply 不适用{more}[/]", highlight=False)
+
+
+@app.command()
+def projects(county: County, as_json: AsJson = False) -> None:
+    """List the project library."""
+    from layers.store import open_store
+
+    store = open_store(county)
+    found = store.list("project")
+    store.close()
+    if as_json:
+        _print_json(found)
+        return
+    table = Table(title="项目库 Project library")
+    for title in ("id", "项目 name", "行业 industry", "阶段 stage", "用地 land, m²"):
+        table.add_column(title)
+    for one in found:
+        industry = one.get("industry", {}).get("code", "")
+        table.add_row(one["id"], one.get("name", ""), industry, one.get("stage", ""), f"{one['land_m2']:,.0f}")
+    out.print(table)
 
 
 @app.command("map")

@@ -167,9 +167,9 @@ def _water_protection(terrain: Terrain) -> gpd.GeoDataFrame:
 
 
 def intake_chainage_m(terrain: Terrain) -> float:
-    """Where the town draws its water: two and a half kilometres above the seat."""
+    """Where the town draws its water: a good three kilometres above the seat."""
     seat = shapely.Point(town("峨岭").at)
-    return float(terrain.rivers[0].line.project(seat)) - 2_500.0
+    return float(terrain.rivers[0].line.project(seat)) - 3_200.0
 
 
 def _environment_units(seed: int, terrain: Terrain, ground: Park) -> gpd.GeoDataFrame:

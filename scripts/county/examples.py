@@ -138,16 +138,11 @@ def examples(
             "The karst survey does not reach this ground, so sinkholes are unknown: no verdict.",
         ),
         "blocked": (
-            tea, _outside(layers, slope_deg, "basic_farmland"),
+            tea, _outside(layers, slope_deg, tea, "basic_farmland"),
             "压占永久基本农田,县级无权批准占用。",
             "On permanent basic farmland, which nobody at county level can waive.",
         ),
     }  # fmt: skip
-    import os
-    if os.environ.get("DEBUG_EX"):
-        t = s.m.zone == TIMBER
-        for k in ("clean", "stable", "served", "surveyed", "tilted", "built"):
-            print(k, (t & getattr(s, k)).sum(), (t & s.tilted & getattr(s, k)).sum(), (t & s.tilted & s.built & getattr(s, k)).sum())
     missing = [word for word, (_, site, _, _) in verdicts.items() if site is None]
     if missing:
         raise LookupError(f"this county has no site that would be {', '.join(missing)}; try another seed")
@@ -169,11 +164,11 @@ def examples(
             "新增建设用地指标余额不足。", "The county has too little new-construction quota left.",
         ),
         "first_grade_water": (
-            tea, _outside(layers, slope_deg, "water_protection", lambda f: f["grade"] == "first"),
+            tea, _outside(layers, slope_deg, tea, "water_protection", lambda f: f["grade"] == "first"),
             "位于饮用水水源一级保护区。", "In the first-grade zone of the drinking-water intake.",
         ),
         "red_line": (
-            tea, _outside(layers, np.zeros_like(slope_deg), "eco_redline"),
+            tea, _outside(layers, slope_deg, tea, "eco_redline", steepest=60.0),
             "压占生态保护红线。", "On the ecological red line.",
         ),
     }  # fmt: skip
@@ -186,14 +181,15 @@ def _named(found: dict[str, tuple[dict[str, Any], list[str] | None, str, str]]) 
     }
 
 
-def _outside(layers: Frames, slope_deg: Floats, role: str, keep: Keep = None) -> list[str] | None:
-    """The flat parcel outside the zones that lies on a layer more than any other does."""
-    rows = np.flatnonzero(layers["parcels"]["zone"].isna().to_numpy() & (slope_deg < 8))
-    if len(rows) == 0:
-        return None
+def _outside(
+    layers: Frames, slope_deg: Floats, project: dict[str, Any], role: str, keep: Keep = None, *, steepest: float = 8.0
+) -> list[str] | None:
+    """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project."""
+    rows = np.flatnonzero(layers["parcels"]["zone"].isna().to_numpy() & (slope_deg < steepest))
     m = Measured(layers, rows, slope_deg)
-    share = m.share(role, keep)
-    return [m.ids[int(np.argmax(share))]] if share.max() > 0.3 else None
+    apart = m.distance_m("roads", lambda f: f["road_class"] != "village") > 40
+    found = _room_for(m, apart & (m.share(role, keep) > 0.5), project["land_m2"])
+    return [m.ids[row] for row in found] or None
 
 
 def _room_for(m: Measured, where: Bools, land_m2: float) -> list[int]:

@@ -57,6 +57,7 @@ class Bench:
     long_m: float
     short_m: float
     turn_deg: float
+    knoll: tuple[float, float] | None = None
 
     def reach(self, x: Floats, y: Floats) -> Floats:
         """Elliptic distance: 0 in the middle, 1 on the rim."""
@@ -132,6 +133,9 @@ def terrain(seed: int) -> Terrain:
         reach = bench.reach(x, y) + 0.3 * smooth_noise(x, y, 900, rng) + 0.1 * smooth_noise(x, y, 300, rng)
         height = float(np.percentile(z[(reach > 1.0) & (reach < 1.6)], 15))
         flat = height + 0.02 * (x - bench.x) + 1.5 * smooth_noise(x, y, 420, rng)
+        if bench.knoll is not None:  # even slopes of about ten degrees: fit for terraces, not for one platform
+            away = np.hypot(x - bench.knoll[0], y - bench.knoll[1])
+            flat = flat + 0.19 * np.maximum(480 - np.hypot(away, 60.0), 0.0)
         blend = ramp(1.6, 0.95, reach)
         z = z * (1 - blend) + flat * blend
     dem = z.astype(np.float32)
@@ -230,7 +234,7 @@ def _benches(main: River) -> dict[str, Bench]:
     return {
         "合水坪": Bench(*main.beside(heshui, -1_800, -1_950), 1_250, 640, 38),
         "木黄坪": Bench(*main.beside(muhuang, 4_300, 1_950), 1_100, 560, 38),
-        "板溪坪": Bench(545_200, 3_104_300, 1_600, 900, 20),
+        "板溪坪": Bench(545_200, 3_104_300, 1_600, 900, 20, knoll=(546_050, 3_104_700)),
     }
 
 

@@ -139,7 +139,7 @@ def _water(terrain: Terrain) -> gpd.GeoDataFrame:
         ("WS-CHENGGUAN", "城关水厂", "works", gentle_spot(terrain, *_shifted(town("峨岭").at, 1_500, 500)), 30_000, None),
         ("WS-LANGXI", "朗溪园区水厂", "works", gentle_spot(terrain, *_shifted(town("朗溪").at, -900, 500)), 8_000, None),
         ("WS-BANXI", "板溪坪水厂", "works", gentle_spot(terrain, *_shifted(bench["板溪坪"], 300, 700)), 10_000, None),
-        ("WS-MULONG", "慕龙引水工程", "works", gentle_spot(terrain, *_shifted(town("木黄").at, -900, 500)), 25_000, None),
+        ("WS-MULONG", "慕龙引水工程", "works", gentle_spot(terrain, *terrain.rivers[0].beside(town("木黄").at, 4_500, 260)), 25_000, None),
         ("WS-SHUITIANBA", "水田坝引水工程", "works", gentle_spot(terrain, *_shifted(town("合水").at, 700, 500)), 15_000, 2027),
         ("WS-TIANTANG", "天堂示例水库", "reservoir", _shifted(town("天堂").at, 1_900, 1_300), 12_000, None),
     ]

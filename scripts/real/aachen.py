@@ -149,11 +149,12 @@ def compare(data: Path) -> tuple[Region, list[Share]]:
     road_m = measure.distance_m(centres, main, 201.0)
     urban = layer_of(patches((corine.values >= 1) & (corine.values <= 2), corine.west, corine.north, "CLC 1-2"))
     urban_m = measure.distance_m(centres, urban, 1001.0)
+    free = (cover < 12) | (cover > 22)
     found.add(
         "set: CLC 12-22, CLC 1-2 with 1,000 m, main roads with 200 m",
         15.230323,
-        ~((cover >= 12) & (cover <= 22)) & (urban_m > 1000) & (road_m > 200),
-        unsure(road_m, 200, OGR_QUAD_SEGS) | unsure(urban_m, 1000, OGR_QUAD_SEGS),
+        free & (urban_m > 1000) & (road_m > 200),
+        free & (unsure(road_m, 200, OGR_QUAD_SEGS) | unsure(urban_m, 1000, OGR_QUAD_SEGS)),
     )
 
     # The prior raster holds classes of distance; class 5 ends at 400 m.

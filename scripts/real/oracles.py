@@ -47,7 +47,8 @@ def outlines_of(prepared: Prepared) -> Snapshot:
 
 def inside(points: Geoms, layer: Snapshot) -> Bools:
     """(P,) points on the ground of a layer."""
-    return measure.distance_m(points, layer, 1.0) == 0
+    on: Bools = measure.distance_m(points, layer, 1.0) == 0
+    return on
 
 
 def unsure(distance_m: Floats, buffer_m: float, quad_segs: int) -> Bools:
@@ -58,7 +59,8 @@ def unsure(distance_m: Floats, buffer_m: float, quad_segs: int) -> Bools:
     >>> round(705 - 705 * np.cos(np.pi / 64), 2)
     0.85
     """
-    return (distance_m <= buffer_m) & (distance_m > buffer_m * np.cos(np.pi / 4 / quad_segs))
+    near: Bools = (distance_m <= buffer_m) & (distance_m > buffer_m * np.cos(np.pi / 4 / quad_segs))
+    return near
 
 
 def markdown(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
