@@ -270,7 +270,7 @@ class GeoPackage:
             if role(layer.role).is_raster:
                 snapshot.write_raster(folder, _read_grid(self._db, table, layer))
             else:
-                features, geometries = _read_features(self._db, table)
+                features, geometries = _read_features(self._db, table, layer.role)
                 snapshot.write(folder, features, geometries)
         except (apsw.Error, OSError, shapely.errors.GEOSException, RasterioError, TypeError, KeyError) as error:
             raise StoreBroken(
@@ -366,10 +366,13 @@ def _write_features(place: Path, table: str, prepared: Prepared, crs: CRS) -> No
     names = {"polygon": "MultiPolygon", "line": "MultiLineString", "point": "MultiPoint"}
     options: dict[str, Any] = {"geometry_type": names.get(kind, "Unknown"), "promote_to_multi": kind in names}
     # as plain objects GDAL would write true, false and null as words
-    flags = [one.name for one in role(prepared.layer.role).columns if one.type == "boolean"]
-    typed = {name: "boolean" for name in flags if name in prepared.features}
+    typed = dict.fromkeys(_flags(prepared.layer.role, prepared.features), "boolean")
     frame = gpd.GeoDataFrame(prepared.features.astype(typed), geometry=prepared.geometries, crs=crs)
     pyogrio.write_dataframe(frame, place, layer=table, driver="GPKG", dataset_options=GPKG, **options)
+
+
+def _flags(role_name: str, features: pd.DataFrame) -> list[str]:
+    return [one.name for one in role(role_name).columns if one.type == "boolean" and one.name in features]
 
 
 def _write_grid(place: Path, table: str, raster: Raster, crs: CRS) -> None:
@@ -440,16 +443,15 @@ def _copy_rows(db: apsw.Connection, name: str, where: str, bindings: tuple[Any, 
     db.execute(f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM staging.{name} s WHERE {where}", bindings)
 
 
-def _read_features(db: apsw.Connection, table: str) -> tuple[pd.DataFrame, Geoms]:
+def _read_features(db: apsw.Connection, table: str, role_name: str) -> tuple[pd.DataFrame, Geoms]:
     """Attributes and geometries of a feature table through plain SQL, in stored order."""
     declared = dict(db.execute("SELECT name, type FROM pragma_table_info(?)", (table,)))
     frame = pd.DataFrame(list(db.execute(f'SELECT * FROM "{table}" ORDER BY fid')), columns=list(declared))
-    for name, kind in declared.items():
-        if kind == "BOOLEAN":
-            said = frame[name].map({1: True, 0: False}).astype(object)
-            frame[name] = said.astype(bool) if said.notna().all() else said.where(said.notna(), None)
-        elif kind in ("REAL", "MEDIUMINT", "INTEGER"):
-            frame[name] = pd.to_numeric(frame[name])
+    for name in (name for name, kind in declared.items() if kind in ("REAL", "MEDIUMINT", "INTEGER")):
+        frame[name] = pd.to_numeric(frame[name])
+    for name in _flags(role_name, frame):
+        said = frame[name].map({1: True, 0: False, "True": True, "False": False}).astype(object)
+        frame[name] = said.astype(bool) if said.notna().all() else said.where(said.notna(), None)
     blobs = np.array([_wkb(blob) for blob in frame["geom"]], dtype=object)
     return frame.drop(columns=["fid", "geom"]), shapely.from_wkb(blobs)
 

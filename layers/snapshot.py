@@ -28,6 +28,7 @@ from layers.records import Geoms, Ints, Layer, Raster, Snapshot
 MAX_VERTICES = 256
 RUN_SEGMENTS = 12
 SEAL = "seal"
+FORMAT = b"2"  # a folder of another format is made again
 
 
 def cut(geometries: Geoms) -> tuple[Geoms, Ints]:
@@ -145,7 +146,7 @@ def _publish(folder: Path, fill: Callable[[Path], None]) -> None:
 
 def _seal(folder: Path) -> str:
     """A checksum over the files of a snapshot."""
-    running = hashlib.sha256()
+    running = hashlib.sha256(FORMAT)
     for path in sorted(folder.iterdir()):
         if path.name != SEAL:
             with path.open("rb") as file:

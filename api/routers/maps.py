@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from api import maps
 from api.auth import READ, allow
 from api.county import County, county_of
+from api.relief import relief
 from api.sheets import AROUND, OVERVIEW, around, lonlat, sheets
 from layers.access import User
 from layers.crs import LONLAT, parse_cached, transform
@@ -60,7 +61,9 @@ def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
 
 
 def overview_chart(store: Store) -> maps.Chart:
-    return maps.overview(f"{store.name} 总图 Overview", sheets(store, OVERVIEW))
+    elevation = store.at().raster("dem")
+    image = relief(elevation, store.crs) if elevation is not None else None
+    return maps.overview(f"{store.name} 总图 Overview", sheets(store, OVERVIEW), image=image)
 
 
 def check_chart(store: Store, found: dict[str, object]) -> maps.Chart:

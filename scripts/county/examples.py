@@ -184,11 +184,17 @@ def _named(found: dict[str, tuple[dict[str, Any], list[str] | None, str, str]]) 
 def _outside(
     layers: Frames, slope_deg: Floats, project: dict[str, Any], role: str, keep: Keep = None, *, steepest: float = 8.0
 ) -> list[str] | None:
-    """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project."""
+    """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project.
+
+    Where there is no such group, the parcel that the layer covers most.
+    """
     rows = np.flatnonzero(layers["parcels"]["zone"].isna().to_numpy() & (slope_deg < steepest))
     m = Measured(layers, rows, slope_deg)
     apart = m.distance_m("roads", lambda f: f["road_class"] != "village") > 40
-    found = _room_for(m, apart & (m.share(role, keep) > 0.5), project["land_m2"])
+    share = m.share(role, keep)
+    found = _room_for(m, apart & (share > 0.5), project["land_m2"])
+    if not found and share.max(initial=0.0) > 0.3:
+        found = [int(np.argmax(share))]
     return [m.ids[row] for row in found] or None
 
 

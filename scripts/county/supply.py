@@ -58,9 +58,19 @@ def overlap_m2(sites: Geoms, layer: Geoms) -> Floats:
     [2.0]
     """
     total = np.zeros(len(sites))
-    row, other = shapely.STRtree(layer).query(sites, predicate="intersects")
+    tree = shapely.STRtree(sites)
+    whole = tree.query(layer, predicate="covers")  # the layer's large polygons are prepared once, and most sites end here
+    some = tree.query(layer, predicate="intersects")
+    np.add.at(total, whole[1], shapely.area(sites[whole[1]]))
+    other, row = _without(some, whole, len(sites))
     np.add.at(total, row, shapely.area(shapely.intersection(sites[row], layer[other])))
     return total
+
+
+def _without(pairs: Ints, known: Ints, count: int) -> Ints:
+    """Pairs (2, K) that are not among the known ones."""
+    left: Ints = pairs[:, ~np.isin(pairs[0] * count + pairs[1], known[0] * count + known[1])]
+    return left
 
 
 def _batches(polygons: Geoms, in_zone: Ints, rng: np.random.Generator) -> Ints:
