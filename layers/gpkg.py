@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 from pyproj.exceptions import CRSError
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 
 from layers import snapshot
@@ -115,7 +116,7 @@ class GeoPackage:
             self.name: str = facts["name"]
             self.crs = CRS.from_user_input(facts["crs"])
         except (apsw.Error, KeyError, CRSError) as error:
-            raise StoreBroken(f"{path.name} is not a county file ({error})", county=path.name) from error
+            raise StoreBroken(f"{path.name} cannot be opened as a county ({error})", county=path.name) from error
         self._db.transaction_mode = "IMMEDIATE"  # a reader that turns writer would not wait for the other writer
         for folder in (path.parent, self.cache):
             snapshot.sweep(folder)
@@ -272,7 +273,7 @@ class GeoPackage:
             else:
                 features, geometries = _read_features(self._db, table, layer.role)
                 snapshot.write(folder, features, geometries)
-        except (apsw.Error, OSError, shapely.errors.GEOSException, RasterioError, TypeError, KeyError) as error:
+        except (apsw.Error, OSError, shapely.errors.GEOSException, RasterioError, LookupError, TypeError) as error:
             raise StoreBroken(
                 f"the layer {layer.label} cannot be read from the county file", role=layer.role
             ) from error
@@ -377,6 +378,7 @@ def _flags(role_name: str, features: pd.DataFrame) -> list[str]:
 
 def _write_grid(place: Path, table: str, raster: Raster, crs: CRS) -> None:
     rows, columns = raster.values.shape
+    side = _tile_side(max(rows, columns))
     with rasterio.open(
         place,
         "w",
@@ -388,11 +390,26 @@ def _write_grid(place: Path, table: str, raster: Raster, crs: CRS) -> None:
         crs=crs.to_wkt(),
         transform=rasterio.transform.from_origin(raster.west, raster.north, raster.cell_m, raster.cell_m),
         RASTER_TABLE=table,
-        nodata=NO_VALUE,
+        BLOCKSIZE=side,
         TILE_FORMAT="TIFF",
         VERSION="1.3",
     ) as file:
         file.write(np.where(np.isnan(raster.values), np.float32(NO_VALUE), raster.values), 1)
+
+
+def _tile_side(cells: int) -> int:
+    """A tile size with which GDAL stores the whole grid: it rounds down where it halves, and drops what is left over.
+
+    >>> _tile_side(512), _tile_side(513)
+    (256, 272)
+    """
+    for side in range(256, 4096, 16):
+        tiles = 1
+        while cells // tiles > side:
+            tiles *= 2
+        if tiles * side >= cells:
+            break
+    return side
 
 
 def _adopt(db: apsw.Connection, table: str, identifier: str) -> None:
@@ -427,6 +444,11 @@ def _adopt(db: apsw.Connection, table: str, identifier: str) -> None:
             (),
         )
     db.execute("UPDATE main.gpkg_contents SET identifier = ? WHERE table_name = ?", (identifier, table))
+    if ("table", "gpkg_2d_gridded_coverage_ancillary") in staged:  # rasterio cannot say so in this format
+        db.execute(
+            "UPDATE main.gpkg_2d_gridded_coverage_ancillary SET data_null = ? WHERE tile_matrix_set_name = ?",
+            (NO_VALUE, table),
+        )
 
 
 def _copy_rows(db: apsw.Connection, name: str, where: str, bindings: tuple[Any, ...]) -> None:
@@ -463,20 +485,22 @@ def _wkb(blob: bytes) -> bytes:
 
 def _read_grid(db: apsw.Connection, table: str, layer: Layer) -> Raster:
     west, south, east, north = layer.extent.bounds
-    zoom, cell_m, size = next(
+    zoom, cell_m, size = list(
         db.execute(
             "SELECT zoom_level, pixel_x_size, tile_width FROM gpkg_tile_matrix WHERE table_name = ?"
-            " ORDER BY zoom_level DESC LIMIT 1",
+            " ORDER BY zoom_level",
             (table,),
         )
-    )
+    )[-1]
     rows, columns = round((north - south) / cell_m), round((east - west) / cell_m)
     values = np.full((-(-rows // size) * size, -(-columns // size) * size), np.nan, dtype=np.float32)
     for column, row, blob in db.execute(
         f'SELECT tile_column, tile_row, tile_data FROM "{table}" WHERE zoom_level = ?', (zoom,)
     ):
-        with MemoryFile(blob) as memory, memory.open() as tile:
-            values[row * size : (row + 1) * size, column * size : (column + 1) * size] = tile.read(1)
+        with warnings.catch_warnings(), MemoryFile(blob) as memory:
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # where a tile lies is in the table
+            with memory.open() as tile:
+                values[row * size : (row + 1) * size, column * size : (column + 1) * size] = tile.read(1)
     values = values[:rows, :columns]
     values[values == np.float32(NO_VALUE)] = np.nan
     return Raster(layer, values, west, north, cell_m)

@@ -81,14 +81,13 @@ class County:
 
 
 def build(
-    seed: int = 1, *, parcels: int = 20_000, patches: float = 1.0, progress: Progress | None = None
+    seed: int = 1, *, parcels: int = 20_000, progress: Progress | None = None
 ) -> County:
     """The demo county of a seed.
 
     Parameters
     ----------
     parcels : how many, nearest to the zones first
-    patches : density of the land-use survey; 1.0 gives about 60,000
     progress : told what is being made and the share that is done
     """
     say = progress or (lambda _what, _share: None)
@@ -102,7 +101,7 @@ def build(
     network = roads(seed, land, settled.points, benches, ground.pads)
     strips = ribbons(seed, land, network)
     say("地类 land use", 0.5)
-    survey = cover(seed, land, ground, settled, strips, patches=patches)
+    survey = cover(seed, land, ground, settled, strips)
     say("宗地 parcels", 0.65)
     ready, supplied = supply(seed, parcels_of(seed, ground, strips.polygons, parcels), survey)
     say("管控线 control lines", 0.75)

@@ -74,13 +74,13 @@ class Cover:
     place: Ints  # (M,) 0 none, 1.. towns, then villages
 
 
-def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: Ribbons, *, patches: float = 1.0) -> Cover:
-    """About 45,000 patches times `patches`; borders are shared exactly, nothing is left over."""
+def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: Ribbons) -> Cover:
+    """About 60,000 patches; borders are shared exactly, nothing is left over."""
     rng = draws(seed, "cover")
     lattice = window_lattice(CELL_M, rng)
     x, y = lattice.centres()
     levelled, zone_here = _on_park(ground, x, y, rng)
-    seeds_x, seeds_y, label = _patches(terrain, x, y, zone_here, levelled, rng, patches)
+    seeds_x, seeds_y, label = _patches(terrain, x, y, zone_here, levelled, rng)
     code_of_seed, place_of_seed = _classified(terrain, ground, settled, seeds_x, seeds_y, rng)
     override = np.where(levelled > 0, levelled, 0)
     cells = np.repeat(np.repeat(label * 4 + override, 2, axis=0), 2, axis=1)
@@ -121,14 +121,14 @@ def _on_park(ground: Park, x: Floats, y: Floats, rng: np.random.Generator) -> tu
 
 
 def _patches(
-    terrain: Terrain, x: Floats, y: Floats, zone: Ints, levelled: Ints, rng: np.random.Generator, more: float
+    terrain: Terrain, x: Floats, y: Floats, zone: Ints, levelled: Ints, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Ints]:
     """Seeds, dense in the fields and sparse in the forest, and for each cell the nearest of them (from 1)."""
     slope = terrain.slope_at(x, y)
     size_ha = np.select([slope < 8, slope < 15, slope < 25], [0.75, 1.3, 2.4], 5.0)
     size_ha = np.where(terrain.height_at(x, y) > 1_500, 10.0, size_ha)
     size_ha = np.where(levelled > 0, 4.0, np.where(zone > 0, 0.8, size_ha))
-    row, column = np.nonzero(rng.random(x.shape) < CELL_M**2 / 10_000 / size_ha * more)
+    row, column = np.nonzero(rng.random(x.shape) < CELL_M**2 / 10_000 / size_ha)
     seeds_x, seeds_y = x[row, column], y[row, column]
     tree = shapely.STRtree(shapely.points(seeds_x, seeds_y))
     shaken = [v + (rng.random(v.shape) - 0.5) * 30 for v in (x, y)]

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from numpy.typing import NDArray
+
 from layers.records import Floats
 
-TABLE = 256
+TABLE = 256  # gradients a side; a power of two
+CHUNK = 32_768  # places at a time: what fits a core's cache goes ten times as fast
+
+Singles = NDArray[np.float32]
+Ints = NDArray[np.int32]
 
 
 def smooth_noise(x: Floats, y: Floats, wavelength_m: float, rng: np.random.Generator) -> Floats:
@@ -16,23 +22,35 @@ def smooth_noise(x: Floats, y: Floats, wavelength_m: float, rng: np.random.Gener
     """
     turn = rng.random() * np.pi / 2
     along, across = np.cos(turn) / wavelength_m, np.sin(turn) / wavelength_m
-    angle = (rng.random((TABLE, TABLE)) * 2 * np.pi).astype(np.float32)
-    east, north = np.cos(angle), np.sin(angle)
-    u = np.asarray(x) * along + np.asarray(y) * across
-    v = np.asarray(y) * along - np.asarray(x) * across
+    angle = (rng.random(TABLE * TABLE) * 2 * np.pi).astype(np.float32)
+    slopes = np.cos(angle), np.sin(angle)
+    x, y = np.broadcast_arrays(x, y)
+    rows = max(CHUNK // max(x[:1].size, 1), 1)
+    parts = [
+        _blended(x[k : k + rows] * along + y[k : k + rows] * across, y[k : k + rows] * along - x[k : k + rows] * across, slopes)
+        for k in range(0, len(x), rows)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(x.shape, dtype=np.float32)
+
+
+def _blended(u: Floats, v: Floats, slopes: tuple[Singles, Singles]) -> Singles:
+    """Gradient noise at u, v in wavelengths."""
     i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
-    u, v = (u - i).astype(np.float32), (v - j).astype(np.float32)  # half the memory traffic, a third of a second
-    fade_u, fade_v = (t * t * t * (t * (t * 6 - 15) + 10) for t in (u, v))
+    du, dv = (u - i).astype(np.float32), (v - j).astype(np.float32)
+    fade_u, fade_v = (t * t * t * (t * (t * 6 - 15) + 10) for t in (du, dv))
+    west, east = i & (TABLE - 1), (i + 1) & (TABLE - 1)
+    south, north = (j & (TABLE - 1)) * TABLE, ((j + 1) & (TABLE - 1)) * TABLE
 
-    def corner(di: int, dj: int) -> Floats:
-        row, column = (j + dj) % TABLE, (i + di) % TABLE
-        value: Floats = east[row, column] * (u - di) + north[row, column] * (v - dj)
-        return value
+    def corner(row: Ints, column: Ints, across: Singles, up: Singles) -> Singles:
+        at = row | column
+        return slopes[0].take(at) * across + slopes[1].take(at) * up
 
-    south = corner(0, 0) + fade_u * (corner(1, 0) - corner(0, 0))
-    north_ = corner(0, 1) + fade_u * (corner(1, 1) - corner(0, 1))
-    blended: Floats = south + fade_v * (north_ - south)
-    return blended
+    low = corner(south, west, du, dv)
+    low += fade_u * (corner(south, east, du - 1, dv) - low)
+    high = corner(north, west, du, dv - 1)
+    high += fade_u * (corner(north, east, du - 1, dv - 1) - high)
+    low += fade_v * (high - low)
+    return low
 
 
 def fractal(

@@ -77,7 +77,7 @@ def park(seed: int, terrain: Terrain) -> Park:
     x, y = lattice.centres()
     inside = (np.minimum(x - WEST, EAST - x) > MARGIN_M + 60) & (np.minimum(y - SOUTH, NORTH - y) > MARGIN_M + 60)
     gentle = _mean_slope(terrain, x, y)
-    along, away = _along_river(terrain, x, y)
+    along, away = _along_river(terrain, x, y, inside)
     zone = _zone_of(terrain, x, y, along, away, gentle, inside, rng)
     block = _blocks(zone, rng)
     pads = _pads(terrain, x, y, zone, along, away, gentle)
@@ -184,13 +184,15 @@ def _mean_slope(terrain: Terrain, x: Floats, y: Floats) -> Floats:
 # --- zones ----------------------------------------------------------------------------------------
 
 
-def _along_river(terrain: Terrain, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """How far down the main river each cell lies, and how far from it."""
+def _along_river(terrain: Terrain, x: Floats, y: Floats, inside: Bools) -> tuple[Floats, Floats]:
+    """How far down the main river each cell inside lies, and how far from it; elsewhere nowhere."""
     river = terrain.rivers[0]
-    (_, nearest), away = shapely.STRtree(shapely.points(river.points)).query_nearest(
-        shapely.points(x.ravel(), y.ravel()), return_distance=True, all_matches=False
-    )
-    return river.chainage_m[nearest].reshape(x.shape), away.reshape(x.shape)
+    tree = shapely.STRtree(shapely.points(river.points))
+    spots = shapely.points(x[inside], y[inside])
+    (_, nearest), found = tree.query_nearest(spots, return_distance=True, all_matches=False)
+    along, away = np.full(x.shape, np.inf), np.full(x.shape, np.inf)
+    along[inside], away[inside] = river.chainage_m[nearest], found
+    return along, away
 
 
 def _zone_of(

@@ -430,7 +430,7 @@ def main() -> None:
         print_stage(judge(store, "B. Every missing role as a survey that found nothing"))
         print(f"\nEmpty surveys: {', '.join(one.source.role for one in empty)}")
         book = suppose(store, data, work)
-        print_stage(judge(store, "C. With an urban boundary, zones, capacities, quota and confirmed rules"))
+        print_stage(judge(store, "C. With an urban boundary, zones, capacities, quota and confirmed rules", book))
         print(f"\n{sum(rule.is_confirmed for rule in book.rules)} rules confirmed, all invented for this run")
         print("\n## Published by reVX\n")
         print(counts_table(oracles(data)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 import shapely
 from branca.utilities import write_png
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from api import maps
 
@@ -294,19 +293,6 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         pass
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    quiet = "--no-sandbox --disable-background-networking --disable-component-update --disable-sync"
-    blocked = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium")
-        opened = playwright.chromium.launch(
-            executable_path=chromium, args=[*quiet.split(), "--no-first-run", "--disable-quic", blocked]
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
