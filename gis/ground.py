@@ -196,29 +196,22 @@ class Outside:
     unit: str = "m2"
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
-        inside = Overlap(self.role, self.sort).measure(ground, reach_m)
-        return Interval(clean(ground.area_m2 - inside.hi), clean(ground.area_m2 - inside.lo))
+        layer = ground.layer(self.role)
+        if layer is None:
+            return Interval.unknown(ground.count)
+        table = ground.overlaps(self.role, layer)
+        certain, possible = (
+            (np.ones(len(layer.features), dtype=bool),) * 2 if self.sort is None else counted(layer, self.sort)
+        )
+        hi = clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, certain))
+        same = (certain == possible).all()
+        lo = hi if same else clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, possible))
+        return Interval(lo, hi).where(ground.surveyed(layer))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         inside = Overlap(self.role, self.sort).evidence(site, ground, reach_m)
         left = site if inside is None else shapely.difference(site, inside.geometry)
         return Shown(left) if left.area > SLIVER_M2 else None
-
-
-@dataclass(frozen=True)
-class Share:
-    """Share of a site, 0 to 1, that the layer covers."""
-
-    role: str
-    sort: Sort | None = None
-    unit: str = "share"
-
-    def measure(self, ground: Ground, reach_m: float) -> Interval:
-        part = Overlap(self.role, self.sort).measure(ground, reach_m)
-        return Interval(part.lo / ground.area_m2, part.hi / ground.area_m2)
-
-    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
-        return Overlap(self.role, self.sort).evidence(site, ground, reach_m)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,21 @@ class Overlaps:
         return total
 
 
+def covered_m2(sites: Geoms, layer: Snapshot, table: Overlaps, keep: Bools) -> Floats:
+    """(P,) ground of each site under the features where `keep` holds, counted once where features overlap.
+
+    Adding up areas would call a site covered by one polygon drawn twice; that must never make it pass.
+    """
+    total = table.per_site(len(sites), keep)
+    if layer.overlapping:
+        counted = layer.where(keep)
+        several = np.flatnonzero(np.bincount(table.site[keep[table.feature]], minlength=len(sites)) > 1)
+        for row in several:
+            shared = shared_ground(sites[row], counted)
+            total[row] = 0.0 if shared is None else shapely.area(shared[0])
+    return total
+
+
 def overlaps(sites: Geoms, layer: Snapshot) -> Overlaps:
     """The ground each site shares with each feature.
 

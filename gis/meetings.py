@@ -92,8 +92,8 @@ class OutsideFittingZone:
         columns = []
         for project in projects:
             certain, possible = _fits(said, project)
-            lo = ground.area_m2 - table.per_site(ground.count, possible)
-            hi = ground.area_m2 - table.per_site(ground.count, certain)
+            lo = ground.area_m2 - measure.covered_m2(ground.sites, zones, table, possible)
+            hi = ground.area_m2 - measure.covered_m2(ground.sites, zones, table, certain)
             columns.append((lo, hi))
         lo = np.stack([low for low, _ in columns], axis=1)
         hi = np.stack([high for _, high in columns], axis=1)

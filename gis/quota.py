@@ -56,7 +56,8 @@ class QuotaNeed:
 
     def _on(self, sites: Geoms, area_m2: Floats, land_use: Snapshot, table: Overlaps) -> tuple[Floats, Floats]:
         certain, possible = counted(land_use, KINDS[self.kind])
-        unmapped = np.maximum(clean(area_m2 - table.per_site(len(sites))), 0.0)
+        everything = np.ones(len(land_use.features), dtype=bool)
+        unmapped = np.maximum(clean(area_m2 - measure.covered_m2(sites, land_use, table, everything)), 0.0)
         unmapped[unmapped < 1e-9 * area_m2] = 0.0
         return table.per_site(len(sites), certain), table.per_site(len(sites), possible) + unmapped
 

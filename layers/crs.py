@@ -13,7 +13,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from layers.errors import BadInput, Fault, NeedCrs
-from layers.records import Bounds, Geoms
+from layers.records import Bools, Bounds, Floats, Geoms
 
 LONLAT = "OGC:CRS84"
 # Ellipsoids of the two old Chinese datums. PROJ shifts them to CGCS2000 by nothing at all, without a word,
@@ -21,14 +21,14 @@ LONLAT = "OGC:CRS84"
 SHIFTLESS = {6378140.0: "西安80 (Xian 1980)", 6378245.0: "北京54 (Beijing 1954)"}
 
 
-def parse(text: str) -> CRS:
+def parse(text: str, file: str | None = None) -> CRS:
     """A CRS from what an operator types (`EPSG:4545`) or a file says (WKT)."""
     try:
         return CRS.from_user_input(text)
     except CRSError as error:
         raise BadInput(
             f"{text[:80]!r} is not a coordinate reference system",
-            [Fault("PROJ does not know this CRS", "Write it as EPSG:4545, or give its WKT")],
+            [Fault("PROJ does not know this CRS", "Write it as EPSG:4545, or give its WKT", file=file)],
         ) from error
 
 
@@ -65,7 +65,7 @@ def refuse_shiftless(crs: CRS, file: str | None = None, layer: str | None = None
 
 def of_file(found: str | None, given: str | None, file: str, layer: str | None) -> CRS:
     """The CRS of a file: what the operator says, else what the file says; never a guess."""
-    crs = parse(given) if given else parse(found) if found else None
+    crs = parse(given, file) if given else parse(found, file) if found else None
     if crs is None or (given is None and crs.name.lower().startswith("undefined")):
         says = f"it says {crs.name!r}, which is none" if crs is not None else "it has none"
         raise NeedCrs(
@@ -155,6 +155,24 @@ def refuse_misplaced(crs: CRS, bounds: Bounds, file: str, layer: str | None) -> 
     raise BadInput("the coordinates do not fit the CRS", [Fault(reason, fix, file=file, layer=layer)])
 
 
+def lost(crs: CRS, geometries: Geoms) -> Bools:
+    """(N,) whether a corner of each geometry's box is nowhere on earth: a slip of one vertex, or of the whole file.
+
+    >>> lost(CRS(4545), np.array([shapely.Point(564900, 3110800), shapely.Point(1e300, 3110800), None])).tolist()
+    [False, True, False]
+    """
+    west, south, east, north = shapely.bounds(geometries).T
+    off = _off_earth(crs, np.concatenate([west, east]), np.concatenate([south, north])).reshape(2, -1)
+    corners: Bools = off.any(axis=0) & ~np.isnan(west)
+    return corners
+
+
+def _off_earth(crs: CRS, x: Floats, y: Floats) -> Bools:
+    lon, lat = to_lonlat(crs).transform(x, y)
+    off: Bools = ~((np.abs(lon) <= 360) & (np.abs(lat) <= 90))
+    return off
+
+
 def _plausible(crs: CRS, bounds: Bounds) -> bool:
     lonlat = np.array(to_lonlat(crs).transform_bounds(*bounds))
     if not np.isfinite(lonlat).all() or (np.abs(lonlat[[1, 3]]) > 90).any() or (np.abs(lonlat) > 360).any():
@@ -187,4 +205,16 @@ def transform(geometries: Geoms, source: CRS, target: CRS) -> Geoms:
     if source == target:
         return geometries
     moved: Geoms = shapely.transform(geometries, between(source, target).transform, interleaved=False)
+    return moved
+
+
+def transform_lost(geometries: Geoms, source: CRS, target: CRS) -> Geoms:
+    """The same for geometries that are `lost`: infinite at the very vertices that are nowhere on earth."""
+
+    def move(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        off = _off_earth(source, x, y)
+        east, north = between(source, target).transform(x, y)
+        return np.where(off, np.inf, east), np.where(off, np.inf, north)
+
+    moved: Geoms = shapely.transform(geometries, move, interleaved=False)
     return moved

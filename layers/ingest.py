@@ -90,10 +90,12 @@ def prepare(
     source = crs_.of_file(found_crs, crs, path.name, layer_name)
     if crs is None:
         crs_.refuse_twin(source, target, path.name, layer_name)
-    bounds = _finite_bounds(geometries)
+    lost = crs_.lost(source, geometries)
+    bounds = _finite_bounds(geometries if lost.all() else geometries[~lost])
     if bounds is not None:
         crs_.refuse_misplaced(source, bounds, path.name, layer_name)
-    moved = crs_.transform(geometries, source, target)
+    moved = crs_.transform(geometries, source, target).copy()
+    moved[lost] = crs_.transform_lost(geometries[lost], source, target)
     made = from_frame(
         gpd.GeoDataFrame(table, geometry=moved, crs=target),
         role_name,
@@ -188,7 +190,7 @@ def _reasons(geometries: Geoms, role: Role) -> np.ndarray:
         ),
         (wrong, f"its geometry is not {shape[role.geometry]}|The role {role.name} takes {role.geometry} features"),
         (too_many, f"it has more than {MAX_FEATURE_VERTICES:,} vertices|Split the feature"),
-        (wild, "a coordinate is not a finite number in the working CRS|Correct the coordinates"),
+        (wild, "a coordinate is not a finite number or lies nowhere on earth|Correct the coordinates"),
         (shapely.is_empty(geometries) & ~missing, "its geometry is empty|Draw it or delete the row"),
         (missing, "it has no readable geometry|Draw it or delete the row"),
     ):

@@ -65,13 +65,17 @@ class Snapshot:
     features : (M,) attributes, one row per feature, text `id` first; no geometry
     pieces : (K,) geometries of at most 256 vertices, lines in short runs; together they are the features
     owner : (K,) row of `features` each piece belongs to
+    overlapping : whether features may share ground with each other, so that their areas must not be added up
     """
 
-    def __init__(self, layer: Layer, features: pd.DataFrame, pieces: Geoms, owner: Ints) -> None:
+    def __init__(
+        self, layer: Layer, features: pd.DataFrame, pieces: Geoms, owner: Ints, overlapping: bool = True
+    ) -> None:
         self.layer = layer
         self.features = features
         self.pieces = pieces
         self.owner = owner
+        self.overlapping = overlapping
         self.tree = shapely.STRtree(pieces)
         self.area_m2: Floats = shapely.area(pieces)
         self._memory: dict[object, Any] = {}
@@ -103,7 +107,7 @@ class Snapshot:
         renumber[rows] = np.arange(len(rows))
         chosen = keep[self.owner]
         features = self.features.iloc[rows].reset_index(drop=True)
-        return Snapshot(self.layer, features, self.pieces[chosen], renumber[self.owner[chosen]])
+        return Snapshot(self.layer, features, self.pieces[chosen], renumber[self.owner[chosen]], self.overlapping)
 
     @property
     def prepared(self) -> Geoms:

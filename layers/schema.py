@@ -46,7 +46,6 @@ class Role:
     columns: tuple[Column, ...]
     required: frozenset[str]
     aliases: Mapping[str, tuple[str, ...]]
-    tessellates: bool
 
     @property
     def is_raster(self) -> bool:
@@ -74,10 +73,12 @@ def roles() -> dict[str, Role]:
             spec["zh"],
             spec["en"],
             spec["geometry"],
-            tuple(columns[c] for c in ("id", *spec.get("columns", ()), "synthetic")),
+            tuple(
+                replace(columns[c], codes=tuple(spec.get("codes", {}).get(c, columns[c].codes)))
+                for c in ("id", *spec.get("columns", ()), "synthetic")
+            ),
             frozenset(spec.get("required", ())),
             {column: tuple(aliases) for column, aliases in spec.get("aliases", {}).items()},
-            bool(spec.get("tessellates", False)),
         )
         for name, spec in document["roles"].items()
     }

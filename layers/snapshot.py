@@ -28,7 +28,7 @@ from layers.records import Geoms, Ints, Layer, Raster, Snapshot
 MAX_VERTICES = 256
 RUN_SEGMENTS = 12
 SEAL = "seal"
-FORMAT = b"2"  # a folder of another format is made again
+FORMAT = b"3"  # a folder of another format is made again
 
 
 def cut(geometries: Geoms) -> tuple[Geoms, Ints]:
@@ -96,6 +96,15 @@ def _runs(lines: Geoms, owner: Ints) -> tuple[Geoms, Ints]:
     return runs, owner[line_of_run]
 
 
+def overlapping(pieces: Geoms, owner: Ints) -> bool:
+    """Whether any two features share ground. Borders in common are no ground."""
+    areas = shapely.get_dimensions(pieces) == 2
+    pieces, owner = pieces[areas], owner[areas]
+    first, second = shapely.STRtree(pieces).query(pieces, predicate="intersects")
+    other = owner[first] < owner[second]
+    return bool(shapely.relate_pattern(pieces[first[other]], pieces[second[other]], "2********").any())
+
+
 def digest_of(role: str, features: pd.DataFrame, geometries: Geoms, extent: shapely.Geometry) -> str:
     """SHA-256 of a layer's content: its role, every attribute, every coordinate and the surveyed extent."""
     running = hashlib.sha256(f"{role}\n{','.join(features.columns)}\n".encode())
@@ -113,6 +122,7 @@ def write(folder: Path, features: pd.DataFrame, geometries: Geoms) -> None:
     attributes = pa.Table.from_pandas(features, preserve_index=False)
     attributes = attributes.append_column("geometry", pa.array(shapely.to_wkb(geometries), pa.binary()))
     cut_table = pa.table({"owner": owner, "wkb": pa.array(shapely.to_wkb(pieces), pa.binary())})
+    cut_table = cut_table.replace_schema_metadata({"overlapping": str(overlapping(pieces, owner))})
 
     def fill(place: Path) -> None:
         feather.write_feather(attributes, str(place / "features.arrow"), compression="lz4")
@@ -197,7 +207,8 @@ def read(folder: Path, layer: Layer) -> Snapshot:
         plain = {name: features[name].to_numpy(zero_copy_only=False) for name in features.column_names}
         geometries = shapely.from_wkb(pieces["wkb"].to_numpy(zero_copy_only=False))
         owner = pieces["owner"].to_numpy().astype(np.int64)
-    return Snapshot(layer, pd.DataFrame(plain), geometries, owner)
+        shared = pieces.schema.metadata[b"overlapping"] == b"True"
+    return Snapshot(layer, pd.DataFrame(plain), geometries, owner, shared)
 
 
 def read_whole(folder: Path, layer: Layer) -> tuple[pd.DataFrame, Geoms]:

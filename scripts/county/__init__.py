@@ -1,11 +1,11 @@
 """The demo county: made-up ground in the shape of a karst mountain county, the same for the same seed.
 
-    places, noise, lattice          what everything is drawn with
-    terrain > settle > roads        valleys, then villages, then the roads that reach them
-    park > ribbons > cover          zones and blocks, cut by roads and rivers, over a full land-use survey
-    control, hazard, people,
-    utilities, supply               the layers that rules ask for
-    projects, pools, examples       what to check, against which balances, and one site for every verdict
+places, noise, lattice          what everything is drawn with
+terrain > settle > roads        valleys, then villages, then the roads that reach them
+park > ribbons > cover          zones and blocks, cut by roads and rivers, over a full land-use survey
+control, hazard, people,
+utilities, supply               the layers that rules ask for
+projects, pools, examples       what to check, against which balances, and one site for every verdict
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scripts.county.examples import Example, examples
 from scripts.county.hazard import hazards, karst_extent
 from scripts.county.park import parcels as parcels_of
 from scripts.county.park import park
-from scripts.county.people import people
+from scripts.county.people import enterprises, people
 from scripts.county.places import CRS, NAME, NORTH, WEST
 from scripts.county.pools import pools
 from scripts.county.projects import projects
@@ -80,9 +80,7 @@ class County:
     further: dict[str, Example]
 
 
-def build(
-    seed: int = 1, *, parcels: int = 20_000, progress: Progress | None = None
-) -> County:
+def build(seed: int = 1, *, parcels: int = 20_000, progress: Progress | None = None) -> County:
     """The demo county of a seed.
 
     Parameters
@@ -101,7 +99,8 @@ def build(
     network = roads(seed, land, settled.points, benches, ground.pads)
     strips = ribbons(seed, land, network)
     say("地类 land use", 0.5)
-    survey = cover(seed, land, ground, settled, strips)
+    plants = enterprises(land, ground)
+    survey = cover(seed, land, ground, settled, strips, plants.geometry.to_numpy())
     say("宗地 parcels", 0.65)
     ready, supplied = supply(seed, parcels_of(seed, ground, strips.polygons, parcels), survey)
     say("管控线 control lines", 0.75)
@@ -118,7 +117,8 @@ def build(
         "railways": strips.railways,
         **utilities(seed, land),
         **hazards(seed, land),
-        **people(seed, land, ground, settled, survey),
+        **people(seed, settled, survey),
+        "enterprises": plants,
         **supplied,
     }
     say("示例 examples", 0.9)
@@ -140,4 +140,3 @@ def build(
     )
     say("完成 done", 1.0)
     return made
-

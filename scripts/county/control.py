@@ -163,7 +163,13 @@ def _water_protection(terrain: Terrain) -> gpd.GeoDataFrame:
     quasi = reach(4_200, 300, 1_000).difference(shapely.union_all([first, second]))
     shapes = np.array([shapely.intersection(g, WINDOW) for g in (first, second, quasi)], dtype=object)
     names = [f"县城饮用水水源{grade}(合成)" for grade in ("一级保护区", "二级保护区", "准保护区")]
-    return frame("water_protection", shapes, id=["WP-1", "WP-2", "WP-3"], name=names, grade=["first", "second", "quasi"])
+    return frame(
+        "water_protection",
+        shapes,
+        id=["WP-1", "WP-2", "WP-3"],
+        name=names,
+        grade=["first", "second", "quasi"],
+    )
 
 
 def intake_chainage_m(terrain: Terrain) -> float:

@@ -10,10 +10,10 @@ import shapely
 
 from layers.records import Bools, Floats, Geoms, Ints
 from scripts.county.frames import frame
-from scripts.county.lattice import Lattice, window_lattice
+from scripts.county.lattice import window_lattice
 from scripts.county.noise import smooth_noise
 from scripts.county.park import Park, on_pads
-from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws
+from scripts.county.places import SOUTH, TOWNS, WEST, draws
 from scripts.county.ribbons import Ribbons
 from scripts.county.settle import Villages
 from scripts.county.terrain import Terrain
@@ -54,10 +54,43 @@ NAMES = {
     "1206": "裸土地",
     "1207": "裸岩石砾地",
 }
-STATE_OWNED = ("05H1", "0508", "0601", "0602", "0701", "0809", "08H1", "08H2", "1001", "1003", "1004", "1101", "1103", "1201")
+STATE_OWNED = (
+    "05H1",
+    "0508",
+    "0601",
+    "0602",
+    "0701",
+    "0809",
+    "08H1",
+    "08H2",
+    "1001",
+    "1003",
+    "1004",
+    "1101",
+    "1103",
+    "1201",
+)
 # what grows or stands where: code -> share, by how steep the ground is; fields come first, so that they lie together
-FLAT = {"0101": 0.66, "0103": 0.17, "0102": 0.03, "0201": 0.04, "1104": 0.02, "1202": 0.02, "0702": 0.02, "0404": 0.04}
-GENTLE = {"0101": 0.10, "0103": 0.40, "0202": 0.09, "0201": 0.06, "0305": 0.10, "0301": 0.17, "0404": 0.04, "0302": 0.02}
+FLAT = {
+    "0101": 0.66,
+    "0103": 0.17,
+    "0102": 0.03,
+    "0201": 0.04,
+    "1104": 0.02,
+    "1202": 0.02,
+    "0702": 0.02,
+    "0404": 0.04,
+}
+GENTLE = {
+    "0101": 0.10,
+    "0103": 0.40,
+    "0202": 0.09,
+    "0201": 0.06,
+    "0305": 0.10,
+    "0301": 0.17,
+    "0404": 0.04,
+    "0302": 0.02,
+}
 HILLY = {"0103": 0.27, "0202": 0.04, "0301": 0.42, "0305": 0.17, "0307": 0.04, "0404": 0.04, "1206": 0.02}
 STEEP = {"0103": 0.03, "0301": 0.69, "0305": 0.17, "0307": 0.05, "1207": 0.03, "0404": 0.03}
 HIGH = {"0301": 0.55, "0305": 0.33, "0404": 0.09, "1207": 0.03}
@@ -74,12 +107,12 @@ class Cover:
     place: Ints  # (M,) 0 none, 1.. towns, then villages
 
 
-def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: Ribbons) -> Cover:
-    """About 60,000 patches; borders are shared exactly, nothing is left over."""
+def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: Ribbons, plants: Geoms) -> Cover:
+    """About 60,000 patches; borders are shared exactly, nothing is left over. `plants` stand on industrial land."""
     rng = draws(seed, "cover")
     lattice = window_lattice(CELL_M, rng)
     x, y = lattice.centres()
-    levelled, zone_here = _on_park(ground, x, y, rng)
+    levelled, zone_here = _on_park(ground, plants, x, y, rng)
     seeds_x, seeds_y, label = _patches(terrain, x, y, zone_here, levelled, rng)
     code_of_seed, place_of_seed = _classified(terrain, ground, settled, seeds_x, seeds_y, rng)
     override = np.where(levelled > 0, levelled, 0)
@@ -106,7 +139,7 @@ def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: 
     return Cover(land_use, middle, place)
 
 
-def _on_park(ground: Park, x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
+def _on_park(ground: Park, plants: Geoms, x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Levelled ground in the zones (1 built, 2 vacant), and the zone of each cell."""
     row, which = shapely.STRtree(ground.zones.geometry.to_numpy()).query(
         shapely.points(x.ravel(), y.ravel()), predicate="within"
@@ -117,7 +150,11 @@ def _on_park(ground: Park, x: Floats, y: Floats, rng: np.random.Generator) -> tu
     wave = smooth_noise(x, y, 1_050, rng) + 0.25 * smooth_noise(x, y, 300, rng)
     levelled = (zone > 0) & ((wave > np.select([zone == 1, zone == 2], [0.12, 0.06], 0.0)) | on_pads(ground.pads, x, y))
     vacant = smooth_noise(x, y, 800, rng) > 0.02
-    return np.where(levelled, np.where(vacant, 2, 1), 0), zone
+    labels = np.where(levelled, np.where(vacant, 2, 1), 0)
+    labels.ravel()[
+        shapely.STRtree(shapely.points(x.ravel(), y.ravel())).query(plants, predicate="dwithin", distance=30)[1]
+    ] = 1
+    return labels, zone
 
 
 def _patches(
@@ -140,7 +177,7 @@ def _classified(
     terrain: Terrain, ground: Park, settled: Villages, x: Floats, y: Floats, rng: np.random.Generator
 ) -> tuple[np.ndarray, Ints]:
     """A land-use code for each seed, and the town or village whose houses it is part of."""
-    slope = sum(terrain.slope_at(x + dx, y + dy) for dx in (-40, 40) for dy in (-40, 40)) / 4
+    slope = terrain.mean_slope_at(x, y, 40)
     beyond = terrain.beyond_floor_at(x, y)
     # neighbours tend to be alike: the draw itself varies slowly
     alike = rng.random(x.shape) + 3.2 * smooth_noise(x, y, 5_200, rng) + 0.9 * smooth_noise(x, y, 1_500, rng)
@@ -207,7 +244,7 @@ def _cut_in(polygons: Geoms, codes: np.ndarray, place: Ints, strips: Ribbons) ->
     faces, owner, ribbon = faces[ours], owner[ours], ribbon[ours]
     ribbon = _swallow_slivers(faces, ribbon, len(strips.polygons))
     on_ribbon = ribbon < len(strips.polygons)
-    merged, ribbon_codes = _merged(faces[on_ribbon], strips.codes[ribbon[on_ribbon]], ribbon[on_ribbon])
+    merged, ribbon_codes = _merged(faces[on_ribbon], strips.codes[ribbon[on_ribbon]])
     whole = np.ones(len(polygons), dtype=bool)
     whole[touched] = False
     kept = owner[~on_ribbon]
@@ -229,16 +266,22 @@ def _swallow_slivers(faces: Geoms, ribbon: Ints, none: int) -> Ints:
     return taken
 
 
-def _merged(faces: Geoms, codes: np.ndarray, ribbon: Ints) -> tuple[Geoms, np.ndarray]:
-    """Faces of one ribbon joined again, a patch for every two kilometres or so."""
+def _merged(faces: Geoms, codes: np.ndarray) -> tuple[Geoms, np.ndarray]:
+    """Faces of one code joined again, a patch for every two kilometres or so; scraps go to what they touch."""
     at = shapely.get_coordinates(shapely.point_on_surface(faces))
     square = ((at[:, 0] - WEST) // 2_000).astype(int) * 100 + ((at[:, 1] - SOUTH) // 2_000).astype(int)
-    key = ribbon * 10_000 + square
-    joined, joined_codes = union_by(faces, key), codes
-    order = np.argsort(key, kind="stable")
-    first = np.unique(key[order], return_index=True)[1]
-    parts, owner = shapely.get_parts(joined, return_index=True)
-    return parts, joined_codes[order][first][owner]
+    key = codes.astype(int) * 10_000 + square
+    first = np.unique(key, return_index=True)[1]
+    parts, owner = shapely.get_parts(union_by(faces, key), return_index=True)
+    codes = codes[first][owner]
+    small = shapely.area(parts) < SLIVER_M2
+    group = np.arange(len(parts))
+    scrap, other = shapely.STRtree(parts).query(parts[small], predicate="touches")
+    scrap = np.flatnonzero(small)[scrap]
+    shared = shapely.length(shapely.intersection(parts[scrap], parts[other])) > 0
+    joins = shared & (codes[scrap] == codes[other]) & ~small[other]
+    group[scrap[joins]] = other[joins]
+    return union_by(parts, group), codes[np.unique(group)]
 
 
 def union_by(polygons: Geoms, key: Ints) -> Geoms:

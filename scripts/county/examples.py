@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import geopandas as gpd
@@ -94,10 +95,17 @@ class Sorted:
         self.tilted: Bools = (m.slope_deg > 9) & (m.slope_deg < 13)
         self.served: Bools = m.distance_m("roads", lambda f: f["open_year"].isna()) < 450
         for classes, away_m in ((TRUNKS, 80.0), (SIDE_ROADS, 40.0), (("village",), 12.0)):
-            self.served &= m.distance_m("roads", lambda f, c=classes: f["road_class"].isin(c)) > away_m
-        for role, away_m in (("power_lines", 25.0), ("sensitive_sites", 220.0), ("karst", 60.0), ("heritage", 110.0)):
+            self.served &= m.distance_m("roads", _of_class(classes)) > away_m
+        for role, away_m in (
+            ("power_lines", 25.0),
+            ("sensitive_sites", 220.0),
+            ("karst", 60.0),
+            ("heritage", 110.0),
+            ("enterprises", 20.0),
+        ):
             self.served &= m.distance_m(role) > away_m
         self.dusty: Bools = m.distance_m("enterprises", lambda f: f["dust"]) < 480
+        self.dusty &= m.distance_m("enterprises") > 20
         self.shore_m: Floats = m.distance_m("river_management")
 
     def site(self, project: dict[str, Any], zone: str, *where: Bools) -> list[str] | None:
@@ -148,7 +156,7 @@ def examples(
         raise LookupError(f"this county has no site that would be {', '.join(missing)}; try another seed")
     further = {
         "food_beside_dust": (
-            tea, s.site(tea, FOOD, s.clean, s.stable, s.flat, s.built, s.dusty),
+            tea, s.site(tea, FOOD, *good, s.flat, s.built, s.dusty),
             "距已有水泥粉磨站不足500米,不宜建食品厂。", "Less than 500 m from a cement mill: no place for food.",
         ),
         "chemical_by_the_river": (
@@ -156,7 +164,7 @@ def examples(
             "化工项目距河道管理范围线不足1公里。", "A chemical project within one kilometre of the managed shoreline.",
         ),
         "chemical_on_the_terrace": (
-            v2o5, s.site(v2o5, BELT, s.clean, s.flat, s.shore_m > 1_020),
+            v2o5, s.site(v2o5, BELT, *good, s.flat, s.shore_m > 1_020),
             "位于台地,距岸线1公里以外。", "On the terrace, more than a kilometre from the shoreline.",
         ),
         "quota_too_small": (
@@ -175,14 +183,26 @@ def examples(
     return _named(verdicts), _named(further)
 
 
+def _of_class(classes: tuple[str, ...]) -> Keep:
+    return lambda roads: roads["road_class"].isin(classes)
+
+
 def _named(found: dict[str, tuple[dict[str, Any], list[str] | None, str, str]]) -> dict[str, Example]:
     return {
-        word: Example(project["id"], site, zh, en) for word, (project, site, zh, en) in found.items() if site is not None
+        word: Example(project["id"], site, zh, en)
+        for word, (project, site, zh, en) in found.items()
+        if site is not None
     }
 
 
 def _outside(
-    layers: Frames, slope_deg: Floats, project: dict[str, Any], role: str, keep: Keep = None, *, steepest: float = 8.0
+    layers: Frames,
+    slope_deg: Floats,
+    project: dict[str, Any],
+    role: str,
+    keep: Keep = None,
+    *,
+    steepest: float = 8.0,
 ) -> list[str] | None:
     """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project.
 
@@ -225,4 +245,4 @@ def _neighbours(polygons: Geoms) -> list[list[int]]:
     shared = shapely.length(shapely.intersection(polygons[a], polygons[b])) > 20
     order = np.lexsort((b[shared], a[shared]))
     ends = np.searchsorted(a[shared][order], np.arange(len(polygons) + 1))
-    return [b[shared][order][i:j].tolist() for i, j in zip(ends, ends[1:], strict=False)]
+    return [b[shared][order][i:j].tolist() for i, j in pairwise(ends)]

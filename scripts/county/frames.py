@@ -30,5 +30,6 @@ def frame(role_name: str, geometries: Geoms, **columns: Any) -> gpd.GeoDataFrame
             values = columns[name]
             if isinstance(values, str | bool | int | float):
                 values = [values] * len(geometries)
-            table[name] = pd.Series(list(values), dtype=_DTYPES[kind])
+            typed: Any = _DTYPES[kind]
+            table[name] = pd.Series(list(values), dtype=typed)
     return gpd.GeoDataFrame(table, geometry=np.asarray(geometries, dtype=object), crs=CRS)

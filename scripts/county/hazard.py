@@ -10,7 +10,7 @@ from layers.records import Geoms
 from scripts.county.frames import frame
 from scripts.county.lattice import window_lattice
 from scripts.county.noise import ramp, smooth_noise
-from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws
+from scripts.county.places import NORTH, SOUTH, TOWNS, WEST, draws
 from scripts.county.ribbons import WINDOW
 from scripts.county.terrain import Terrain
 
@@ -44,7 +44,7 @@ def _prone_areas(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     rng = draws(seed, "hazards")
     lattice = window_lattice(75.0, rng)
     x, y = lattice.centres()
-    slope = sum(terrain.slope_at(x + dx, y + dy) for dx in (-30, 30) for dy in (-30, 30)) / 4
+    slope = terrain.mean_slope_at(x, y, 30)
     lean = 26 * smooth_noise(x, y, 2_200, rng) + 8 * smooth_noise(x, y, 600, rng)
     prone = slope + ramp(5, 13, slope) * lean
     labels = np.select([prone > 38, prone > 29, prone > 22], [3, 2, 1], 0)
@@ -66,11 +66,22 @@ def _karst(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     rng = draws(seed, "karst")
     spots = rng.random((420, 2)) * [KARST_EAST - WEST, NORTH - SOUTH] + [WEST, SOUTH]
     spots = np.round(spots[(terrain.beyond_floor_at(*spots.T) > 250) & (terrain.slope_at(*spots.T) < 24)], 3)
-    kinds = rng.choice(["sinkhole", "doline", "cave", "spring", "underground_river"], len(spots), p=[0.4, 0.35, 0.12, 0.08, 0.05])
-    words = {"sinkhole": "落水洞", "doline": "岩溶洼地", "cave": "溶洞", "spring": "岩溶泉", "underground_river": "地下河出口"}
+    kinds = rng.choice(
+        ["sinkhole", "doline", "cave", "spring", "underground_river"],
+        len(spots),
+        p=[0.4, 0.35, 0.12, 0.08, 0.05],
+    )
+    words = {
+        "sinkhole": "落水洞",
+        "doline": "岩溶洼地",
+        "cave": "溶洞",
+        "spring": "岩溶泉",
+        "underground_river": "地下河出口",
+    }
     shapes: Geoms = shapely.points(spots)
     for row in np.flatnonzero(kinds == "doline"):
-        shapes[row] = blob(*spots[row], 25 + 55 * rng.random(), rng)
+        x, y = spots[row]
+        shapes[row] = blob(x, y, 25 + 55 * rng.random(), rng)
     return frame(
         "karst",
         shapes,
@@ -106,7 +117,9 @@ def _heritage(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     names, kinds = [], []
     for place, word in zip(towns, ("文昌阁", "古寨门", "红色旧址", "宗祠", "石刻", "古桥"), strict=True):
         x, y = place.at[0] + 900 * (rng.random() - 0.5), place.at[1] + 900 * (rng.random() - 0.5)
-        shapes.append(blob(x, y, 45 + 30 * rng.random(), rng) if rng.random() < 0.6 else shapely.Point(round(x, 3), round(y, 3)))
+        shapes.append(
+            blob(x, y, 45 + 30 * rng.random(), rng) if rng.random() < 0.6 else shapely.Point(round(x, 3), round(y, 3))
+        )
         names.append(f"示例{word}")
         kinds.append("county_unit" if rng.random() < 0.6 else "provincial_unit")
     core = shapely.intersection(blob(571_000, 3_094_500, 5_200, rng), WINDOW)
@@ -115,5 +128,9 @@ def _heritage(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     names += ["示例世界自然遗产地", "示例世界自然遗产地缓冲区"]
     kinds += ["world_heritage", "world_heritage_buffer"]
     return frame(
-        "heritage", np.array(shapes, dtype=object), id=[f"WH-{n:02d}" for n in range(1, len(names) + 1)], name=names, kind=kinds
+        "heritage",
+        np.array(shapes, dtype=object),
+        id=[f"WH-{n:02d}" for n in range(1, len(names) + 1)],
+        name=names,
+        kind=kinds,
     )

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import rasterio.features
 import shapely
+from numpy.typing import NDArray
 
 from layers.records import Bools, Floats, Geoms, Ints
 from scripts.county.noise import smooth_noise
 from scripts.county.places import EAST, NORTH, SOUTH, WEST
+
+Labels = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,9 @@ class Lattice:
         """
         cells = np.ascontiguousarray(labels, dtype=np.int32)
         x, y = _smoothed(self.x, self.y, cells, rounds)
-        rings, ring_owner, values = [], [], []
+        rings: list[list[tuple[float, float]]] = []
+        ring_owner: list[int] = []
+        values: list[int] = []
         for shape, value in rasterio.features.shapes(cells, mask=cells != 0, connectivity=4):
             for ring in shape["coordinates"]:
                 rings.append(ring)
@@ -103,7 +108,7 @@ def _between(vertices: Floats) -> Floats:
     return dense
 
 
-def _borders(cells: Ints) -> tuple[Bools, Bools, Bools, Bools]:
+def _borders(cells: Labels) -> tuple[Bools, Bools, Bools, Bools]:
     """For each vertex (R + 1, C + 1): is the edge to its north, south, west, east neighbour a border?"""
     around = np.pad(cells, 1, constant_values=-1)
     vertical = around[:, 1:] != around[:, :-1]  # (R + 2, C + 1): edges between a column and the next
@@ -111,7 +116,7 @@ def _borders(cells: Ints) -> tuple[Bools, Bools, Bools, Bools]:
     return vertical[:-1], vertical[1:], horizontal[:, :-1], horizontal[:, 1:]
 
 
-def _junctions(cells: Ints) -> Bools:
+def _junctions(cells: Labels) -> Bools:
     """Vertices where a border ends, turns or branches into others."""
     north, south, west, east = _borders(cells)
     straight = (north & south & ~west & ~east) | (west & east & ~north & ~south)
@@ -119,7 +124,7 @@ def _junctions(cells: Ints) -> Bools:
     return junction
 
 
-def _smoothed(x: Floats, y: Floats, cells: Ints, rounds: int) -> tuple[Floats, Floats]:
+def _smoothed(x: Floats, y: Floats, cells: Labels, rounds: int) -> tuple[Floats, Floats]:
     if rounds == 0:
         return x, y
     north, south, west, east = _borders(cells)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from layers.records import Floats
@@ -27,7 +26,11 @@ def smooth_noise(x: Floats, y: Floats, wavelength_m: float, rng: np.random.Gener
     x, y = np.broadcast_arrays(x, y)
     rows = max(CHUNK // max(x[:1].size, 1), 1)
     parts = [
-        _blended(x[k : k + rows] * along + y[k : k + rows] * across, y[k : k + rows] * along - x[k : k + rows] * across, slopes)
+        _blended(
+            x[k : k + rows] * along + y[k : k + rows] * across,
+            y[k : k + rows] * along - x[k : k + rows] * across,
+            slopes,
+        )
         for k in range(0, len(x), rows)
     ]
     return np.concatenate(parts) if parts else np.zeros(x.shape, dtype=np.float32)

@@ -164,8 +164,15 @@ def _lattice(rng: np.random.Generator) -> Lattice:
     """Cells of 60 m turned along the valley, bent like terraces; about half the plain vertices may be skipped."""
     turn = np.radians(TURN_DEG)
     wide, high = EAST - WEST, NORTH - SOUTH
-    half = CELL_M * 4 * np.ceil(
-        np.array([wide * np.cos(turn) + high * np.sin(turn), wide * np.sin(turn) + high * np.cos(turn)]) / 2 / CELL_M / 4
+    half = (
+        CELL_M
+        * 4
+        * np.ceil(
+            np.array([wide * np.cos(turn) + high * np.sin(turn), wide * np.sin(turn) + high * np.cos(turn)])
+            / 2
+            / CELL_M
+            / 4
+        )
     )
     u, v = np.meshgrid(np.arange(-half[0], half[0] + 1, CELL_M), np.arange(half[1], -half[1] - 1, -CELL_M))
     x = (WEST + EAST) / 2 + u * np.cos(turn) - v * np.sin(turn)
@@ -223,9 +230,7 @@ def _zone_of(
     return _without_crumbs(_settled(zone), 300_000.0)
 
 
-def _pads(
-    terrain: Terrain, x: Floats, y: Floats, zone: Ints, along: Floats, away: Floats, gentle: Floats
-) -> Floats:
+def _pads(terrain: Terrain, x: Floats, y: Floats, zone: Ints, along: Floats, away: Floats, gentle: Floats) -> Floats:
     """The roomiest spots of the zones, (K, 2): the first lies at the food zone's upstream end."""
     dry = (zone > 0) & (away > 110)
     food = along[zone == 2]
@@ -287,7 +292,9 @@ def _without_crumbs(zone: Ints, smallest_m2: float) -> Ints:
         for polygon, value in zip(polygons[small], number[small], strict=True):
             west, north, east, south = (int(b) for b in polygon.bounds)
             window = zone[north:south, west:east]
-            spots = shapely.points(*(m.ravel() + 0.5 for m in np.meshgrid(np.arange(west, east), np.arange(north, south))))
+            spots = shapely.points(
+                *(m.ravel() + 0.5 for m in np.meshgrid(np.arange(west, east), np.arange(north, south)))
+            )
             within = shapely.contains(polygon, spots).reshape(window.shape)
             around = zone[max(north - 1, 0), west] or zone[north, max(west - 1, 0)]
             window[within] = around if value == 9 else 0
@@ -335,9 +342,7 @@ def _planned(block: Ints, zone: Ints, rng: np.random.Generator) -> tuple[Ints, l
 def _plan_zoning(lattice: Lattice, planned: Ints, uses: list[str]) -> gpd.GeoDataFrame:
     polygons, number = lattice.polygons(planned)
     code = [uses[n - 1] for n in number]
-    return frame(
-        "plan_zoning", polygons, code_system="YDYH-2023", code=code, code_name=[PLANNED[c] for c in code]
-    )
+    return frame("plan_zoning", polygons, code_system="YDYH-2023", code=code, code_name=[PLANNED[c] for c in code])
 
 
 def _boundary(
@@ -368,9 +373,7 @@ def _urban_boundary(lattice: Lattice, boundary: Ints) -> gpd.GeoDataFrame:
     polygons, number = polygons[worth], number[worth]
     kinds = {CONCENTRATED: "concentrated", FLEXIBLE: "flexible", SPECIAL: "special"}
     names = {CONCENTRATED: "城镇集中建设区", FLEXIBLE: "城镇弹性发展区", SPECIAL: "特别用途区"}
-    return frame(
-        "urban_boundary", polygons, name=[names[n] for n in number], kind=[kinds[n] for n in number]
-    )
+    return frame("urban_boundary", polygons, name=[names[n] for n in number], kind=[kinds[n] for n in number])
 
 
 # --- parcels --------------------------------------------------------------------------------------
@@ -418,6 +421,7 @@ def _parcel_codes(at: Floats, zone: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     number[order] = within + 1
     ids = np.array([f"{s}{n:05d}" for s, n in zip(stem, number, strict=True)], dtype=object)
     names = np.array(
-        [f"{TOWNS[k].name}{s:03d}街坊{n}号宗地" for k, s, n in zip(nearest, square, number, strict=True)], dtype=object
+        [f"{TOWNS[k].name}{s:03d}街坊{n}号宗地" for k, s, n in zip(nearest, square, number, strict=True)],
+        dtype=object,
     )
     return ids, names

@@ -17,7 +17,8 @@ Frames = dict[str, gpd.GeoDataFrame]
 HOUSES = ("0701", "0702", "08H2", "05H1")
 
 
-def people(seed: int, terrain: Terrain, ground: Park, settled: Villages, survey: Cover) -> Frames:
+def people(seed: int, settled: Villages, survey: Cover) -> Frames:
+    """Houses, villages and the places that need quiet."""
     return {
         "residential": _residential(settled, survey),
         "villages": frame(
@@ -27,7 +28,6 @@ def people(seed: int, terrain: Terrain, ground: Park, settled: Villages, survey:
             name=settled.names,
         ),
         "sensitive_sites": _sensitive(seed, settled),
-        "enterprises": _enterprises(terrain, ground),
     }
 
 
@@ -38,9 +38,7 @@ def _residential(settled: Villages, survey: Cover) -> gpd.GeoDataFrame:
     joined = union_by(polygons, survey.place[homes])
     names = [t.name for t in TOWNS] + [f"{name}居民点" for name in settled.names]
     numbers = np.unique(survey.place[homes])
-    return frame(
-        "residential", joined, id=[f"RS-{n:04d}" for n in numbers], name=[names[n - 1] for n in numbers]
-    )
+    return frame("residential", joined, id=[f"RS-{n:04d}" for n in numbers], name=[names[n - 1] for n in numbers])
 
 
 def _sensitive(seed: int, settled: Villages) -> gpd.GeoDataFrame:
@@ -65,7 +63,7 @@ def _sensitive(seed: int, settled: Villages) -> gpd.GeoDataFrame:
     )
 
 
-def _enterprises(terrain: Terrain, ground: Park) -> gpd.GeoDataFrame:
+def enterprises(terrain: Terrain, ground: Park) -> gpd.GeoDataFrame:
     """A dozen plants at work. The cement mill stands off the food zone's upstream edge: that corner suits no food."""
     bench = terrain.benches
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import geopandas as gpd
 import pandas as pd
 
@@ -10,7 +12,14 @@ from scripts.county.places import COUNTY, draws
 YEARS = (2025, 2026, 2027, 2028)
 KINDS = ("new_construction", "agricultural", "cultivated")
 FIRM = {True: 0.65, False: 0.9}  # share of capacity that may be promised: two transformers (N-1), one
-ROAD_TD = {"expressway": 30_000, "national": 12_000, "provincial": 9_000, "county": 4_000, "township": 1_800, "village": 350}
+ROAD_TD = {
+    "expressway": 30_000,
+    "national": 12_000,
+    "provincial": 9_000,
+    "county": 4_000,
+    "township": 1_800,
+    "village": 350,
+}
 
 
 def pools(seed: int, layers: dict[str, gpd.GeoDataFrame]) -> pd.DataFrame:
@@ -32,7 +41,12 @@ def pools(seed: int, layers: dict[str, gpd.GeoDataFrame]) -> pd.DataFrame:
 
 def _quota() -> list[tuple[str, str, float, str, str, str]]:
     """The county keeps 30 ha of 2026: plenty for small plants, too little for the magnesium works."""
-    county = {2025: (60_000, 50_000, 20_000), 2026: (300_000, 250_000, 110_000), 2027: (280_000, 230_000, 100_000), 2028: (260_000, 220_000, 90_000)}
+    county = {
+        2025: (60_000, 50_000, 20_000),
+        2026: (300_000, 250_000, 110_000),
+        2027: (280_000, 230_000, 100_000),
+        2028: (260_000, 220_000, 90_000),
+    }
     zones = {"520625-NE": 1.2, "520625-FOOD": 0.35, "520625-BM": 0.6}
     rows = []
     for unit, share in {COUNTY: 1.0, **zones}.items():
@@ -50,7 +64,14 @@ def _power(stations: gpd.GeoDataFrame) -> list[tuple[str, str, float, str, str, 
         firm = row.capacity_kva * FIRM[row.voltage_kv >= 110 or row.capacity_kva >= 16_000]
         balance = float(round(firm - row.load_kva))
         rows.append(
-            (f"capacity/{row.id}/power_kva", "kva", balance, "N-1可靠容量减现状负荷(假设)", "assumption", _opens(row.open_year))
+            (
+                f"capacity/{row.id}/power_kva",
+                "kva",
+                balance,
+                "N-1可靠容量减现状负荷(假设)",
+                "assumption",
+                _opens(row.open_year),
+            )
         )
     return rows
 
@@ -58,12 +79,17 @@ def _power(stations: gpd.GeoDataFrame) -> list[tuple[str, str, float, str, str, 
 def _freight(seed: int, roads: gpd.GeoDataFrame) -> list[tuple[str, str, float, str, str, str]]:
     spare = 0.7 + 0.5 * draws(seed, "freight").random(len(roads))
     return [
-        (f"capacity/{row.id}/freight_td", "td", float(round(ROAD_TD[row.road_class] * s)), "按公路等级估算(假设)", "assumption", _opens(row.open_year))
+        (
+            f"capacity/{row.id}/freight_td",
+            "td",
+            float(round(ROAD_TD[row.road_class] * s)),
+            "按公路等级估算(假设)",
+            "assumption",
+            _opens(row.open_year),
+        )
         for row, s in zip(roads.itertuples(), spare, strict=True)
     ]
 
 
-def _opens(year: object) -> str:
-    return "" if year is None or year is pd.NA or year != year else f"{year}年投运"  # noqa: PLR0124
-
-
+def _opens(year: Any) -> str:
+    return "" if pd.isna(year) else f"{year}年投运"

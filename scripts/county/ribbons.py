@@ -31,7 +31,10 @@ class Ribbons:
 
 def ribbons(seed: int, terrain: Terrain, roads: gpd.GeoDataFrame) -> Ribbons:
     rng = draws(seed, "ribbons")
-    named = [(river, _swelling(river, 0.75, 1.35, 0.0, rng), _swelling(river, 1.0, 1.0, 30.0, rng)) for river in terrain.rivers]
+    named = [
+        (river, _swelling(river, 0.75, 1.35, 0.0, rng), _swelling(river, 1.0, 1.0, 30.0, rng))
+        for river in terrain.rivers
+    ]
     water = np.array([w for _, w, _ in named], dtype=object)
     names = [river.name for river in terrain.rivers]
     rail = _railway(rng)

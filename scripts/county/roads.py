@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import geopandas as gpd
 import numpy as np
@@ -18,9 +19,30 @@ from scripts.county.terrain import Terrain
 
 STEP_M = 150.0
 CLASSES = ("expressway", "national", "provincial", "county", "township", "village")
-LAND_WIDTH_M = {"expressway": 45.0, "national": 24.0, "provincial": 18.0, "county": 12.0, "township": 8.5, "village": 6.5}
-WIDTH_M = {"expressway": 24.5, "national": 9.0, "provincial": 8.5, "county": 7.0, "township": 6.0, "village": 4.5}
-BRIDGE_T = {"expressway": 55.0, "national": 55.0, "provincial": 49.0, "county": 30.0, "township": 20.0, "village": 13.0}
+LAND_WIDTH_M = {
+    "expressway": 45.0,
+    "national": 24.0,
+    "provincial": 18.0,
+    "county": 12.0,
+    "township": 8.5,
+    "village": 6.5,
+}
+WIDTH_M = {
+    "expressway": 24.5,
+    "national": 9.0,
+    "provincial": 8.5,
+    "county": 7.0,
+    "township": 6.0,
+    "village": 4.5,
+}
+BRIDGE_T = {
+    "expressway": 55.0,
+    "national": 55.0,
+    "provincial": 49.0,
+    "county": 30.0,
+    "township": 20.0,
+    "village": 13.0,
+}
 PLANNED_YEAR = 2028
 
 
@@ -102,12 +124,12 @@ def roads(seed: int, terrain: Terrain, villages: Floats, access: Floats, pads: F
     ground = Effort(terrain, pads, rng)
     edges: Edges = {}
     for way, stops in _trunks(terrain):
-        for start, goal in zip(stops, stops[1:], strict=False):
+        for start, goal in pairwise(stops):
             _lay(edges, ground, way, ground.node(*start), ground.node(*goal))
-    for stop in access:
-        goal = ground.node(*stop)
-        back = ground.reach(_open_nodes(edges), goal)
-        _claim(edges, _path(back, goal), Way("园区连接路", "township"))
+    for x, y in access:
+        terrace = ground.node(x, y)
+        back = ground.reach(_open_nodes(edges), terrace)
+        _claim(edges, _path(back, terrace), Way("园区连接路", "township"))
     _reach_villages(edges, ground, villages)
     lines, ways = _chains(edges, ground)
     express = _expressway(rng)
@@ -133,7 +155,10 @@ def _trunks(terrain: Terrain) -> list[tuple[Way, list[tuple[float, float]]]]:
             [(WEST, west_y), at["中兴"], at["峨岭"], at["朗溪"], at["合水"], at["木黄"], (EAST, east_y)],
         ),
         *[(Way(f"{name}(示例)", "county"), stops) for name, stops in county],
-        (Way("天堂至金竹坳公路(规划)", "county", PLANNED_YEAR), [at["天堂"], (553_900, 3_113_900), bench["合水坪"]]),
+        (
+            Way("天堂至金竹坳公路(规划)", "county", PLANNED_YEAR),
+            [at["天堂"], (553_900, 3_113_900), bench["合水坪"]],
+        ),
         (Way("天堂至沙子坡公路(规划)", "county", PLANNED_YEAR), [at["天堂"], (545_300, NORTH)]),
     ]
 
@@ -150,7 +175,7 @@ def _path(back: list[int], goal: int) -> list[int]:
 
 
 def _claim(edges: Edges, nodes: list[int], way: Way) -> None:
-    for a, b in zip(nodes, nodes[1:], strict=False):
+    for a, b in pairwise(nodes):
         edges.setdefault((min(a, b), max(a, b)), way)
 
 
@@ -165,7 +190,7 @@ def _reach_villages(edges: Edges, ground: Effort, villages: Floats) -> None:
     served: dict[tuple[int, int], int] = {}
     for place in villages:
         nodes = _path(back, ground.node(*place))
-        for a, b in zip(nodes, nodes[1:], strict=False):
+        for a, b in pairwise(nodes):
             edge = (min(a, b), max(a, b))
             served[edge] = served.get(edge, 0) + 1
     for edge, count in served.items():
@@ -186,37 +211,19 @@ def _chains(edges: Edges, ground: Effort) -> tuple[Geoms, list[Way]]:
         ends = touching[node]
         return len(ends) == 2 and way(node, ends[0]) == way(node, ends[1])
 
-    lines, ways, used = [], [], set()
+    lines, ways = [], []
+    used: set[tuple[int, int]] = set()
     for start in sorted(node for node in touching if not passes(node)):
         for step in sorted(touching[start]):
             if (start, step) in used:
                 continue
             nodes = [start, step]
-            while passes(nodes[-1]) and len(nodes) < 60:
+            while passes(nodes[-1]):
                 ends = touching[nodes[-1]]
                 nodes.append(ends[0] if ends[1] == nodes[-2] else ends[1])
-            used.update(zip(nodes, nodes[1:], strict=False))
             used.update(zip(nodes[1:], nodes, strict=False))
             lines.append(_eased(np.column_stack([ground.x[nodes], ground.y[nodes]])))
             ways.append(way(start, step))
-            if passes(nodes[-1]):  # a long way: go on from where it was cut
-                touching_cut = nodes[-1]
-                rest = [end for end in touching[touching_cut] if (touching_cut, end) not in used]
-                while rest:
-                    nodes = [touching_cut, rest[0]]
-                    while passes(nodes[-1]) and len(nodes) < 60:
-                        ends = touching[nodes[-1]]
-                        nodes.append(ends[0] if ends[1] == nodes[-2] else ends[1])
-                    used.update(zip(nodes, nodes[1:], strict=False))
-                    used.update(zip(nodes[1:], nodes, strict=False))
-                    lines.append(_eased(np.column_stack([ground.x[nodes], ground.y[nodes]])))
-                    ways.append(way(nodes[0], nodes[1]))
-                    touching_cut = nodes[-1]
-                    rest = (
-                        [end for end in touching[touching_cut] if (touching_cut, end) not in used]
-                        if passes(touching_cut)
-                        else []
-                    )
     return np.array(lines, dtype=object), ways
 
 
@@ -233,7 +240,11 @@ def _eased(points: Floats) -> shapely.LineString:
 def _expressway(rng: np.random.Generator) -> shapely.LineString:
     """Straight through the mountains by tunnel and viaduct; it meets no other road here."""
     y = np.linspace(NORTH - 1, SOUTH + 1, 400)
-    x = np.interp(y, [SOUTH, 3_098_500, 3_104_000, 3_110_000, 3_115_000, NORTH], [538_500, 542_700, 542_300, 545_500, 547_200, 546_000])
+    x = np.interp(
+        y,
+        [SOUTH, 3_098_500, 3_104_000, 3_110_000, 3_115_000, NORTH],
+        [538_500, 542_700, 542_300, 545_500, 547_200, 546_000],
+    )
     kernel = np.hanning(61) / np.hanning(61).sum()
     x = np.convolve(np.pad(x, 30, mode="edge"), kernel, mode="valid") + 30 * np.sin(y / 900 + rng.random())
     return shapely.LineString(np.round(np.column_stack([x, y]), 3))

@@ -15,7 +15,21 @@ from scripts.county.frames import frame
 from scripts.county.places import draws
 
 Frames = dict[str, gpd.GeoDataFrame]
-CONSTRUCTION = ("05H1", "0508", "0601", "0602", "0701", "0702", "0809", "08H1", "08H2", "1001", "1003", "1004", "1201")
+CONSTRUCTION = (
+    "05H1",
+    "0508",
+    "0601",
+    "0602",
+    "0701",
+    "0702",
+    "0809",
+    "08H1",
+    "08H2",
+    "1001",
+    "1003",
+    "1004",
+    "1201",
+)
 BATCHES = 14
 
 
@@ -59,7 +73,9 @@ def overlap_m2(sites: Geoms, layer: Geoms) -> Floats:
     """
     total = np.zeros(len(sites))
     tree = shapely.STRtree(sites)
-    whole = tree.query(layer, predicate="covers")  # the layer's large polygons are prepared once, and most sites end here
+    whole = tree.query(
+        layer, predicate="covers"
+    )  # the layer's large polygons are prepared once, and most sites end here
     some = tree.query(layer, predicate="intersects")
     np.add.at(total, whole[1], shapely.area(sites[whole[1]]))
     other, row = _without(some, whole, len(sites))
@@ -78,7 +94,7 @@ def _batches(polygons: Geoms, in_zone: Ints, rng: np.random.Generator) -> Ints:
     batch = np.zeros(len(polygons), dtype=np.int64)
     middle = shapely.centroid(polygons[in_zone])
     tree = shapely.STRtree(middle)
-    for number, start in enumerate(rng.permutation(len(in_zone))[: BATCHES], start=1):
+    for number, start in enumerate(rng.permutation(len(in_zone))[:BATCHES], start=1):
         group = in_zone[tree.query(middle[start], predicate="dwithin", distance=60.0 + 110.0 * rng.random())]
         batch[group[batch[group] == 0]] = number
     return batch

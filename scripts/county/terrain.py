@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import rasterio.features
@@ -81,6 +82,12 @@ class Terrain:
     def slope_at(self, x: Floats, y: Floats) -> Floats:
         return _nearest_cell(self.slope_deg, x, y)
 
+    def mean_slope_at(self, x: Floats, y: Floats, around_m: float) -> Floats:
+        """The mean of four places around each."""
+        steps = ((-around_m, -around_m), (-around_m, around_m), (around_m, -around_m), (around_m, around_m))
+        mean: Floats = np.mean([self.slope_at(x + dx, y + dy) for dx, dy in steps], axis=0)
+        return mean
+
     def height_at(self, x: Floats, y: Floats) -> Floats:
         return _nearest_cell(self.dem, x, y)
 
@@ -112,7 +119,7 @@ def terrain(seed: int) -> Terrain:
     rivers = _rivers(seed)
     rng = draws(seed, "terrain")
     coarse_x, coarse_y = _cells(COARSE_M)
-    distance, level, beyond = _valleys(rivers, coarse_x, coarse_y, rng)
+    level, beyond = _valleys(rivers, coarse_x, coarse_y, rng)
     x, y = _cells(CELL_M)
     beyond_m = _bilinear(beyond, x, y)
     level_m = _bilinear(level, x, y)
@@ -180,16 +187,42 @@ def _rivers(seed: int) -> tuple[River, ...]:
         rng,
     )
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(main, axis=0).T))])
-    z = np.interp(along, [0, along[-1] * 0.16, along[-1] * 0.45, along[-1] * 0.75, along[-1]], [735, 642, 556, 498, 452])
+    z = np.interp(
+        along, [0, along[-1] * 0.16, along[-1] * 0.45, along[-1] * 0.75, along[-1]], [735, 642, 556, 498, 452]
+    )
     basin = float(shapely.LineString(main).project(shapely.Point(at["朗溪"]))) + 2_500
     floor = 330 + 300 * ramp(3_400, 1_200, np.abs(along - basin))  # 朗溪坝子: the one broad basin
     rivers = [River("印江河", main, z, floor, 44.0)]
     for name, controls, gradient, floor_m, width_m in (
-        ("永义河", [(562_500, SOUTH - 300), at["紫薇"] + (200, 200), (557_900, 3_100_800)], 0.020, 95.0, 16.0),
-        ("新业河", [(EAST + 300, 3_100_600), at["新业"] + (150, 250), (566_900, 3_108_200)], 0.024, 95.0, 14.0),
+        (
+            "永义河",
+            [(562_500, SOUTH - 300), at["紫薇"] + (200, 200), (557_900, 3_100_800)],
+            0.020,
+            95.0,
+            16.0,
+        ),
+        (
+            "新业河",
+            [(EAST + 300, 3_100_600), at["新业"] + (150, 250), (566_900, 3_108_200)],
+            0.024,
+            95.0,
+            14.0,
+        ),
         ("新民河", [(567_600, NORTH + 300), (566_300, 3_116_200)], 0.026, 60.0, 10.0),
-        ("车家河", [(550_300, NORTH + 300), at["天堂"] + (250, -100), (549_600, 3_108_800)], 0.020, 80.0, 14.0),
-        ("板溪河", [(540_900, NORTH + 300), at["板溪"] + (-350, 0), (541_000, 3_102_000)], 0.018, 110.0, 12.0),
+        (
+            "车家河",
+            [(550_300, NORTH + 300), at["天堂"] + (250, -100), (549_600, 3_108_800)],
+            0.020,
+            80.0,
+            14.0,
+        ),
+        (
+            "板溪河",
+            [(540_900, NORTH + 300), at["板溪"] + (-350, 0), (541_000, 3_102_000)],
+            0.018,
+            110.0,
+            12.0,
+        ),
         ("南门沟", [(545_600, SOUTH - 300), (544_700, 3_096_300)], 0.030, 40.0, 6.0),
         ("西门沟", [(537_000, SOUTH - 300), (537_500, 3_096_000)], 0.026, 40.0, 6.0),
         ("金厂沟", [(555_600, NORTH + 300), (555_300, 3_112_500)], 0.030, 40.0, 6.0),
@@ -202,7 +235,13 @@ def _rivers(seed: int) -> tuple[River, ...]:
         length = np.hypot(*np.diff(points, axis=0).T)
         up = np.concatenate([np.cumsum(length[::-1])[::-1], [0.0]])
         rivers.append(
-            River(name, points, z[mouth] + gradient * up * (0.55 + up / 22_000), np.full(len(points), floor_m), width_m)
+            River(
+                name,
+                points,
+                z[mouth] + gradient * up * (0.55 + up / 22_000),
+                np.full(len(points), floor_m),
+                width_m,
+            )
         )
     return tuple(rivers)
 
@@ -216,16 +255,16 @@ def _bent(controls: list[object], swing_m: float, rng: np.random.Generator) -> F
     for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
         pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     curve = shapely.LineString(np.vstack([*pieces, knots[-1:]]))
-    points = shapely.get_coordinates(shapely.line_interpolate_point(curve, np.arange(0, curve.length, 60.0)))
+    points: Floats = shapely.get_coordinates(shapely.line_interpolate_point(curve, np.arange(0, curve.length, 60.0)))
     steps = np.gradient(points, axis=0)
     normal = np.column_stack([-steps[:, 1], steps[:, 0]]) / np.hypot(*steps.T)[:, None]
-    along = np.arange(len(points)) * 60.0
-    swing = sum(
-        smooth_noise(along, np.full(1, 0.37 * wave), wave, rng) * times
-        for wave, times in ((6_500, 5.0), (2_400, 2.0), (900, 0.6))
-    )
+    along: Floats = np.arange(len(points)) * 60.0
+    swing = np.zeros(len(points))
+    for wave, times in ((6_500.0, 5.0), (2_400.0, 2.0), (900.0, 0.6)):
+        swing += times * smooth_noise(along, np.full(1, 0.37 * wave), wave, rng)
     calm = np.minimum(ramp(0, 1_500, along), ramp(0, 1_500, along[::-1]))
-    return np.round(points + normal * (swing * swing_m * calm)[:, None], 3)
+    bent: Floats = np.round(points + normal * (swing * swing_m * calm)[:, None], 3)
+    return bent
 
 
 def _benches(main: River) -> dict[str, Bench]:
@@ -242,7 +281,7 @@ def _wandering(knots: Floats, rng: np.random.Generator) -> Floats:
     """Long straight reaches broken in the middle, twice, and pushed aside."""
     for _ in range(2):
         bent = [knots[0]]
-        for a, b in zip(knots, knots[1:], strict=False):
+        for a, b in pairwise(knots):
             length = float(np.hypot(*(b - a)))
             if length > 3_000:
                 across = np.array([-(b - a)[1], (b - a)[0]])
@@ -262,14 +301,11 @@ def _cells(cell_m: float) -> tuple[Floats, Floats]:
     return x, y
 
 
-def _valleys(
-    rivers: tuple[River, ...], x: Floats, y: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats]:
-    """On a coarse grid: distance to water, the level it drains to, distance beyond the nearest valley floor."""
+def _valleys(rivers: tuple[River, ...], x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """On a coarse grid: the level of the water it drains to, distance beyond the nearest valley floor."""
     shape = np.broadcast_shapes(x.shape, y.shape)
     spots = shapely.points(np.broadcast_to(x, shape).ravel(), np.broadcast_to(y, shape).ravel())
     wobble = 1 + 0.75 * smooth_noise(x, y, 1_500, rng) + 0.35 * smooth_noise(x, y, 500, rng)
-    nearest = np.full(shape, np.inf)
     beyond = np.full(shape, np.inf)
     weights, levels = np.zeros(shape), np.zeros(shape)
     for river in rivers:
@@ -279,16 +315,16 @@ def _valleys(
         weight = (distance + 60.0) ** -4.0
         weights += weight
         levels += weight * river.z[at].reshape(shape)
-        nearest = np.minimum(nearest, distance)
         floor = river.floor_m[at].reshape(shape) * np.clip(wobble, 0.65, 1.8)
         beyond = np.minimum(beyond, np.maximum(distance - floor, 0.0))
-    return nearest, levels / weights, beyond
+    return levels / weights, beyond
 
 
 def _nearest_cell(grid: NDArray[np.float32], x: Floats, y: Floats) -> Floats:
     column = np.clip(((np.asarray(x) - WEST) / CELL_M).astype(int), 0, grid.shape[1] - 1)
     row = np.clip(((NORTH - np.asarray(y)) / CELL_M).astype(int), 0, grid.shape[0] - 1)
-    return grid[row, column].astype(float)
+    values: Floats = grid[row, column].astype(float)
+    return values
 
 
 def _bilinear(grid: NDArray[np.floating], x: Floats, y: Floats) -> Floats:

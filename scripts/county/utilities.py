@@ -136,11 +136,46 @@ def _water(terrain: Terrain) -> gpd.GeoDataFrame:
     bench = {name: (b.x, b.y) for name, b in terrain.benches.items()}
     rows: list[tuple[str, str, str, XY, float, int | None]] = [
         ("WS-INTAKE", "县城取水口", "intake", (intake.x, intake.y), 40_000, None),
-        ("WS-CHENGGUAN", "城关水厂", "works", gentle_spot(terrain, *_shifted(town("峨岭").at, 1_500, 500)), 30_000, None),
-        ("WS-LANGXI", "朗溪园区水厂", "works", gentle_spot(terrain, *_shifted(town("朗溪").at, -900, 500)), 8_000, None),
-        ("WS-BANXI", "板溪坪水厂", "works", gentle_spot(terrain, *_shifted(bench["板溪坪"], 300, 700)), 10_000, None),
-        ("WS-MULONG", "慕龙引水工程", "works", gentle_spot(terrain, *terrain.rivers[0].beside(town("木黄").at, 4_500, 260)), 25_000, None),
-        ("WS-SHUITIANBA", "水田坝引水工程", "works", gentle_spot(terrain, *_shifted(town("合水").at, 700, 500)), 15_000, 2027),
+        (
+            "WS-CHENGGUAN",
+            "城关水厂",
+            "works",
+            gentle_spot(terrain, *_shifted(town("峨岭").at, 1_500, 500)),
+            30_000,
+            None,
+        ),
+        (
+            "WS-LANGXI",
+            "朗溪园区水厂",
+            "works",
+            gentle_spot(terrain, *_shifted(town("朗溪").at, -900, 500)),
+            8_000,
+            None,
+        ),
+        (
+            "WS-BANXI",
+            "板溪坪水厂",
+            "works",
+            gentle_spot(terrain, *_shifted(bench["板溪坪"], 300, 700)),
+            10_000,
+            None,
+        ),
+        (
+            "WS-MULONG",
+            "慕龙引水工程",
+            "works",
+            gentle_spot(terrain, *terrain.rivers[0].beside(town("木黄").at, 4_500, 260)),
+            25_000,
+            None,
+        ),
+        (
+            "WS-SHUITIANBA",
+            "水田坝引水工程",
+            "works",
+            gentle_spot(terrain, *_shifted(town("合水").at, 700, 500)),
+            15_000,
+            2027,
+        ),
         ("WS-TIANTANG", "天堂示例水库", "reservoir", _shifted(town("天堂").at, 1_900, 1_300), 12_000, None),
     ]
     return frame(
@@ -162,8 +197,18 @@ def _mains(seed: int, terrain: Terrain, water: gpd.GeoDataFrame) -> gpd.GeoDataF
     runs: list[tuple[str, shapely.LineString, float, int | None]] = [
         ("县城原水管", _sagging(at["WS-INTAKE"], at["WS-CHENGGUAN"], rng, 40), 600, None),
         ("城关供水干管", _sagging(at["WS-CHENGGUAN"], town("峨岭").at, rng, 40), 500, None),
-        ("板溪坪供水干管", _sagging(at["WS-BANXI"], _shifted(bench["板溪坪"], -900, -300), rng, 60), 400, None),
-        ("板溪坪东供水管", _sagging(at["WS-BANXI"], _shifted(bench["板溪坪"], 1_100, 350), rng, 60), 300, None),
+        (
+            "板溪坪供水干管",
+            _sagging(at["WS-BANXI"], _shifted(bench["板溪坪"], -900, -300), rng, 60),
+            400,
+            None,
+        ),
+        (
+            "板溪坪东供水管",
+            _sagging(at["WS-BANXI"], _shifted(bench["板溪坪"], 1_100, 350), rng, 60),
+            300,
+            None,
+        ),
         ("合水坪供水管(规划)", _sagging(at["WS-SHUITIANBA"], bench["合水坪"], rng, 120), 400, 2027),
         ("木黄坪供水管", _sagging(at["WS-MULONG"], bench["木黄坪"], rng, 120), 300, None),
     ]

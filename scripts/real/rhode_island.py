@@ -269,14 +269,15 @@ def suppose(store: GeoPackage, data: Path, work: Path) -> Rulebook:
 # --- what is refused ----------------------------------------------------------------------------------
 
 
-def refusal(attempt: Callable[[], object]) -> str:
-    """The reason an import is refused with, or that it is not."""
+def refusal(attempt: Callable[[], Prepared]) -> str:
+    """The reason an import is refused with, or what it loads."""
     try:
-        attempt()
+        made = attempt()
     except BadInput as error:
         reasons = "; ".join(fault.reason for fault in error.faults)
         return f"{type(error).__name__}: {error.message}: {reasons}"
-    return "loads"
+    rejected = "".join(f" ({fault.reason})" for fault in made.rejected)
+    return f"{made.features_in:,} in, {made.layer.loaded:,} loaded, {made.layer.rejected} rejected{rejected}"
 
 
 def in_us_feet(data: Path, work: Path) -> Path:
@@ -299,6 +300,10 @@ def refusals(data: Path, work: Path, county: Bounds, everything: Bounds) -> list
         ("parcels as they are", refusal(lambda: prepare(data / PARCELS, "parcels", target))),
         ("parcels, crs EPSG:4269", refusal(lambda: prepare(data / PARCELS, "parcels", target, crs=NAD83))),
         ("the invalid parcel", refusal(lambda: prepare(invalid, "parcels", target))),
+        (
+            "the invalid parcel, with an extent",
+            refusal(lambda: prepare(invalid, "parcels", target, extent=shapely.box(*county))),
+        ),
         ("NLCD as tagged, EPSG:3653", refusal(lambda: prepare(nlcd, "imagery", target))),
         ("NLCD, crs EPSG:32130", refusal(lambda: prepare(nlcd, "imagery", target, crs=COUNTY_CRS))),
         ("slope tagged EPSG:3654, first layer of a county", refusal(lambda: prepare(feet, "slope", target))),

@@ -327,3 +327,18 @@ def test_a_frame_in_another_crs_is_brought_to_the_county():
     again = check(frame.to_crs(4490), TEA, BOOK, kind_world())
     assert again.facts.columns["site_area_m2"].hi == pytest.approx(there.facts.columns["site_area_m2"].hi, rel=1e-6)
     assert FAR.is_valid
+
+
+def test_ground_covered_twice_is_covered_once():
+    """Two copies of half a boundary do not make a whole one."""
+    half = shapely.box(-1e4, -1e4, 50, 1e4)
+    twice = layer("urban_boundary", [half, half], kind=["concentrated"] * 2)
+    finding = found(TEA, kind_world(urban_boundary=twice), "boundary.outside")
+    assert (finding.status, finding.value) == ("fail", 5_000.0)
+    zones = layer("zones", [half, half], industries=["15"] * 2, unit_code=["A"] * 2)
+    assert found(TEA, kind_world(zones=zones), "zone.industry").value == 5_000.0
+
+
+def test_a_grade_nobody_wrote_down_is_not_no_grade():
+    unsaid = layer("water_protection", [shapely.box(0, 0, 50, 50)], grade=[None])
+    assert one(TEA, kind_world(water_protection=unsaid)) is Verdict.UNDETERMINED

@@ -35,7 +35,7 @@ def test_the_published_shares_are_reproduced_to_the_pixel(compared):
 
 
 def test_only_pixels_on_the_rim_of_a_buffer_differ(compared):
-    """glaes grows features with 30 chords to a quarter circle, so that its buffers are a little smaller than a circle."""
+    """glaes draws a quarter circle with 30 chords, so that its buffers are a little smaller than ours."""
     _, shares = compared
     differing = {one.name: one.count for one in shares if one.count.reached != one.count.published}
     assert differing.keys() - RESAMPLED == {
