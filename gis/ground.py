@@ -168,17 +168,10 @@ class Overlap:
         if layer is None:
             return Interval.unknown(ground.count)
         table = ground.overlaps(self.role, layer)
-        if self.sort is None:
-            found = Interval.exact(clean(table.per_site(ground.count)))
-        else:
-            certain, possible = counted(layer, self.sort)
-            lo = clean(table.per_site(ground.count, certain))
-            found = (
-                Interval.exact(lo)
-                if (certain == possible).all()
-                else Interval(lo, clean(table.per_site(ground.count, possible)))
-            )
-        return found.where(ground.surveyed(layer))
+        certain, possible = counted(layer, self.sort)
+        lo = clean(table.per_site(ground.count, certain))
+        hi = lo if certain is possible else clean(table.per_site(ground.count, possible))
+        return Interval(lo, hi).where(ground.surveyed(layer))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         layer = ground.layer(self.role)
@@ -200,12 +193,11 @@ class Outside:
         if layer is None:
             return Interval.unknown(ground.count)
         table = ground.overlaps(self.role, layer)
-        certain, possible = (
-            (np.ones(len(layer.features), dtype=bool),) * 2 if self.sort is None else counted(layer, self.sort)
-        )
+        certain, possible = counted(layer, self.sort)
         hi = clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, certain))
-        same = (certain == possible).all()
-        lo = hi if same else clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, possible))
+        if certain is possible:
+            return Interval.exact(hi).where(ground.surveyed(layer))
+        lo = clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, possible))
         return Interval(lo, hi).where(ground.surveyed(layer))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
@@ -311,18 +303,21 @@ class Area:
 
 def split(layer: Snapshot, sort: Sort | None) -> tuple[Snapshot, Snapshot]:
     """The features that certainly count and those that may, as two layers; one and the same where all is said."""
-    if sort is None:
-        return layer, layer
     certain, possible = counted(layer, sort)
     sure = layer.once((sort, "certain"), lambda whole: whole.where(certain))
-    if (certain == possible).all():
-        return sure, sure
-    return sure, layer.once((sort, "possible"), lambda whole: whole.where(possible))
+    return sure, sure if certain is possible else layer.once((sort, "possible"), lambda whole: whole.where(possible))
 
 
-def counted(layer: Snapshot, sort: Sort) -> tuple[Bools, Bools]:
-    """(M,) which features certainly count and which may."""
-    return layer.once(sort, lambda whole: sort(whole.features))
+def counted(layer: Snapshot, sort: Sort | None) -> tuple[Bools, Bools]:
+    """(M,) which features certainly count and which may; one and the same array where every feature says."""
+    return layer.once(("counted", sort), lambda whole: _counted(whole, sort))
+
+
+def _counted(layer: Snapshot, sort: Sort | None) -> tuple[Bools, Bools]:
+    if sort is None:
+        return (np.ones(len(layer.features), dtype=bool),) * 2
+    certain, possible = sort(layer.features)
+    return (certain, certain) if (certain == possible).all() else (certain, possible)
 
 
 def _as_far_as_surveyed(ground: Ground, layer: Snapshot, lo: Floats, hi: Floats, reach_m: float) -> Interval:

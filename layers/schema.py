@@ -178,20 +178,24 @@ def _bind(names: list[str], role: Role, fields: Mapping[str, str], file: str) ->
         if column not in ours
     ]
     bound: dict[str, str] = {}
-    lower = {name.lower(): name for name in names}
+    lower = {name.lower(): name for name in reversed(names)}
+
+    def field(alias: str) -> str | None:
+        return alias if alias in names else lower.get(alias.lower())
+
     for column in (c.name for c in role.columns):
         wanted = fields.get(column)
         if wanted is not None and wanted.startswith("="):
             bound[column] = wanted
         elif wanted is not None:
-            if wanted.lower() in lower:
-                bound[column] = lower[wanted.lower()]
+            if (name := field(wanted)) is not None:
+                bound[column] = name
             else:
                 fix = f"Its fields are {', '.join(names) or 'none'}"
                 faults.append(Fault(f"the file has no field {wanted!r}", fix, file=file, field=wanted))
         else:
             known = (column, *role.aliases.get(column, ()))
-            found = next((lower[alias.lower()] for alias in known if alias.lower() in lower), None)
+            found = next((name for alias in known if (name := field(alias)) is not None), None)
             if found is not None:
                 bound[column] = found
     faults.extend(

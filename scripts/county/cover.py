@@ -115,8 +115,7 @@ def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: 
     levelled, zone_here = _on_park(ground, plants, x, y, rng)
     seeds_x, seeds_y, label = _patches(terrain, x, y, zone_here, levelled, rng)
     code_of_seed, place_of_seed = _classified(terrain, ground, settled, seeds_x, seeds_y, rng)
-    override = np.where(levelled > 0, levelled, 0)
-    cells = np.repeat(np.repeat(label * 4 + override, 2, axis=0), 2, axis=1)
+    cells = np.repeat(np.repeat(label * 4 + levelled, 2, axis=0), 2, axis=1)
     polygons, number = lattice.halved(rng, 4.0).polygons(cells, rounds=3)
     owner, built = number // 4, number % 4
     codes = code_of_seed[owner].copy()
@@ -144,9 +143,8 @@ def _on_park(ground: Park, plants: Geoms, x: Floats, y: Floats, rng: np.random.G
     row, which = shapely.STRtree(ground.zones.geometry.to_numpy()).query(
         shapely.points(x.ravel(), y.ravel()), predicate="within"
     )
-    zone = np.zeros(x.size, dtype=np.int64)
-    zone[row] = which + 1
-    zone = zone.reshape(x.shape)
+    zone = np.zeros(x.shape, dtype=np.int64)
+    zone.flat[row] = which + 1
     wave = smooth_noise(x, y, 1_050, rng) + 0.25 * smooth_noise(x, y, 300, rng)
     levelled = (zone > 0) & ((wave > np.select([zone == 1, zone == 2], [0.12, 0.06], 0.0)) | on_pads(ground.pads, x, y))
     vacant = smooth_noise(x, y, 800, rng) > 0.02

@@ -256,12 +256,12 @@ def _bent(controls: list[object], swing_m: float, rng: np.random.Generator) -> F
         pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     curve = shapely.LineString(np.vstack([*pieces, knots[-1:]]))
     points: Floats = shapely.get_coordinates(shapely.line_interpolate_point(curve, np.arange(0, curve.length, 60.0)))
-    steps = np.gradient(points, axis=0)
+    steps: Floats = np.asarray(np.gradient(points, axis=0), dtype=float)
     normal = np.column_stack([-steps[:, 1], steps[:, 0]]) / np.hypot(*steps.T)[:, None]
     along: Floats = np.arange(len(points)) * 60.0
     swing = np.zeros(len(points))
     for wave, times in ((6_500.0, 5.0), (2_400.0, 2.0), (900.0, 0.6)):
-        swing += times * smooth_noise(along, np.full(1, 0.37 * wave), wave, rng)
+        swing = swing + times * smooth_noise(along, np.full(1, 0.37 * wave), wave, rng)
     calm = np.minimum(ramp(0, 1_500, along), ramp(0, 1_500, along[::-1]))
     bent: Floats = np.round(points + normal * (swing * swing_m * calm)[:, None], 3)
     return bent

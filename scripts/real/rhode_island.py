@@ -318,6 +318,24 @@ def refusals(data: Path, work: Path, county: Bounds, everything: Bounds) -> list
     ]
 
 
+def noted(store: GeoPackage, data: Path) -> list[tuple[str, str]]:
+    """What stands out in the files: (what, how much)."""
+    parcels = store.frame("parcels").geometry.to_numpy()
+    layer = store.at().near("parcels", shapely.total_bounds(parcels))
+    assert layer is not None
+    shared = measure.overlaps(parcels, layer)
+    pairs = int(((shared.site < shared.feature) & (shared.area_m2 > 1)).sum())
+    categories = pyogrio.read_dataframe(data / LINES, read_geometry=False)["category"].value_counts()
+    zones = store.frame("zones")
+    smallest = zones.loc[zones.area.idxmin()]
+    return [
+        (f"features of {LINES}", ", ".join(f"{count:,} {name}" for name, count in sorted(categories.items()))),
+        ("smallest parcel, m²", f"{shapely.area(parcels).min():.2f}"),
+        ("pairs of parcels that share more than 1 m²", f"{pairs:,}"),
+        ("smallest county, km²", f"{smallest['name']}: {smallest.geometry.area / 1e6:.2f}"),
+    ]
+
+
 # --- numbers that reVX published -----------------------------------------------------------------------
 
 
@@ -427,6 +445,8 @@ def main() -> None:
         print(markdown(["file", "why"], LEFT_OUT))
         parcels, whole = imports[0].prepared.layer.extent.bounds, store.bounds()
         assert whole is not None
+        print("\nNoted:\n")
+        print(markdown(["what", "how much"], noted(store, data)))
         print("\n## Refusals\n")
         print(markdown(["asked", "answer"], refusals(data, work, parcels, whole)))
         print("\n## Verdicts")
@@ -447,6 +467,9 @@ def main() -> None:
                 [[_short(one, data, work), one.status, f"{one.seconds:.1f}"] for one in ran],
             )
         )
+        digests = {one["role"]: one["digest"] for one in json.loads(ran[-2].out)["layers"]}
+        same = sum(digests[one.source.role] == one.prepared.layer.digest for one in imports)
+        print(f"\n{same} of {len(imports)} layers have the digest of the first run")
         print(f"\nparcels-1: {json.loads(ran[-1].out)['conclusion']['en']}")
         store.close()
 

@@ -552,9 +552,8 @@ def test_all_faulty_features_are_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["zone prefix", "as ArcGIS writes it", "the given CRS counts", "flatgeobuf"])
 def test_the_same_ground_comes_out_of_every_grid(name, tmp_path):
-    assert shapely.equals_exact(
-        shapely.normalize(read(name, tmp_path).geometries), shapely.normalize(squares(2)), 1e-6
-    ).all()
+    ground = shapely.union_all(read(name, tmp_path).geometries)
+    assert ground.symmetric_difference(shapely.union_all(squares(2))).area < 1e-3
 
 
 def test_longitude_and_latitude_are_moved_to_the_working_crs(tmp_path):

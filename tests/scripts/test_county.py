@@ -1,0 +1,187 @@
+"""The demo county: the same for the same seed, without gaps or overlaps, and true to the table of roles."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import shapely
+
+from layers.codes import land_use
+from layers.records import Project
+from layers.schema import role
+from scripts.county import County, build
+from scripts.county.supply import overlap_m2
+
+pytestmark = pytest.mark.slow
+PARCELS = 1_500
+
+
+def digest(county: County) -> str:
+    """Every coordinate, attribute, height and balance of a county."""
+    running = hashlib.sha256(county.dem.values.tobytes())
+    for name, frame in sorted(county.layers.items()):
+        running.update(name.encode())
+        for blob in shapely.to_wkb(np.asarray(frame.geometry.values, dtype=object)):
+            running.update(blob)
+        running.update(frame.drop(columns="geometry").to_csv().encode())
+    running.update(county.pools.to_csv().encode())
+    running.update(repr([county.projects, county.examples, county.further, county.confirmations]).encode())
+    return running.hexdigest()
+
+
+def digest_of_seed(seed: int) -> str:
+    return digest(build(seed, parcels=PARCELS))
+
+
+@pytest.fixture(scope="module")
+def county() -> County:
+    return build(1, parcels=PARCELS)
+
+
+def shapes(county: County, name: str) -> np.ndarray:
+    return np.asarray(county.layers[name].geometry.values, dtype=object)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_county(county: County) -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        again, other = pool.map(digest_of_seed, [1, 2])
+    assert digest(county) == again
+    assert digest(county) != other
+
+
+def test_land_use_covers_the_window_without_gap_or_overlap(county: County) -> None:
+    patches = shapes(county, "land_use")
+    assert len(patches) >= 30_000
+    assert shapely.coverage_is_valid(patches)
+    assert shapely.area(patches).sum() == pytest.approx(county.extent.area, rel=1e-12)
+    assert shapely.coverage_union_all(patches).equals(county.extent)
+    assert (county.layers["land_use"]["patch_area_m2"] > 100).all()
+
+
+def test_environment_units_tessellate_too(county: County) -> None:
+    units = shapes(county, "environment_units")
+    assert shapely.coverage_is_valid(units)
+    assert shapely.area(units).sum() == pytest.approx(county.extent.area, rel=1e-12)
+
+
+def test_parcels_share_borders_and_no_ground(county: County) -> None:
+    parcels = shapes(county, "parcels")
+    assert len(parcels) == PARCELS
+    assert shapely.is_valid(parcels).all()
+    a, b = shapely.STRtree(parcels).query(parcels, predicate="intersects")
+    pairs = a < b
+    assert shapely.area(shapely.intersection(parcels[a[pairs]], parcels[b[pairs]])).max() < 1e-6
+    assert (shapely.length(shapely.intersection(parcels[a[pairs]], parcels[b[pairs]])) > 20).sum() > PARCELS
+    area_m2 = shapely.area(parcels)
+    assert area_m2.min() >= 3_000
+    assert area_m2.max() <= 60_000
+
+
+def test_parcels_keep_three_kilometres_from_the_edge_of_the_survey(county: County) -> None:
+    assert shapely.distance(shapes(county, "parcels"), county.extent.exterior).min() >= 3_000
+
+
+def test_parcel_codes_are_well_formed_and_unique(county: County) -> None:
+    ids = county.layers["parcels"]["id"]
+    assert ids.is_unique
+    assert all(re.fullmatch(r"\d{6}\d{3}\d{3}[GJZ][A-Z]\d{5}", one) for one in ids)
+
+
+def test_a_zone_parcel_lies_wholly_in_its_zone(county: County) -> None:
+    zones = county.layers["zones"].set_index("id").geometry
+    parcels = county.layers["parcels"]
+    inside = parcels[parcels["zone"].notna()]
+    share = overlap_m2(np.asarray(inside.geometry.values, dtype=object), zones.to_numpy()) / inside.area
+    assert share.min() > 1 - 1e-9
+
+
+def test_every_frame_conforms_to_its_role(county: County) -> None:
+    dimension = {"polygon": {2}, "line": {1}, "any": {0, 1, 2}}
+    for name, frame in county.layers.items():
+        wanted = role(name)
+        known = {column.name: column for column in wanted.columns}
+        assert set(frame.columns) - {"geometry"} <= known.keys(), name
+        assert wanted.required <= set(frame.columns), name
+        assert frame["id"].is_unique, name
+        assert all(isinstance(one, str) and one for one in frame["id"]), name
+        assert frame["synthetic"].all(), name
+        assert str(frame.crs) == county.crs, name
+        geometries = np.asarray(frame.geometry.values, dtype=object)
+        assert len(geometries), name
+        assert shapely.is_valid(geometries).all(), name
+        assert not shapely.is_empty(geometries).any(), name
+        assert set(shapely.get_dimensions(geometries)) <= dimension[wanted.geometry], name
+        assert shapely.covered_by(shapely.set_precision(geometries, 0.01), county.extent.buffer(0.02)).all(), name
+        for column in known.values():
+            if column.name in frame and column.codes:
+                assert set(frame[column.name].dropna()) <= set(column.codes), (name, column.name)
+
+
+def test_land_use_codes_are_of_their_system(county: County) -> None:
+    known = land_use().set_index(["code_system", "code"])["name_zh"]
+    for name in ("land_use", "plan_zoning"):
+        frame = county.layers[name]
+        for system, code, word in set(zip(frame["code_system"], frame["code"], frame["code_name"], strict=True)):
+            assert known[system, code] == word, (system, code)
+
+
+def test_the_ground_has_peaks_valleys_and_flats(county: County) -> None:
+    z = county.dem.values
+    assert z.dtype == np.float32
+    assert np.isfinite(z).all()
+    assert 350 < z.min() < 600
+    assert 1_900 < z.max() < 2_700
+    west, south, east, north = county.extent.bounds
+    assert (county.dem.west, county.dem.north) == (west, north)
+    assert z.shape == ((north - south) / county.dem.cell_m, (east - west) / county.dem.cell_m)
+    rise = np.hypot(*np.gradient(z, county.dem.cell_m))
+    assert (rise < np.tan(np.radians(8))).mean() > 0.08
+    assert (rise > np.tan(np.radians(25))).mean() > 0.08
+
+
+def test_protected_ground_is_as_intricate_as_real_ground(county: County) -> None:
+    assert shapely.get_num_coordinates(shapes(county, "eco_redline")).max() > 20_000
+    farmland = shapes(county, "basic_farmland")
+    assert shapely.get_num_coordinates(farmland).max() > 5_000
+    assert shapely.get_num_interior_rings(farmland).max() > 10
+
+
+def test_projects_are_projects(county: County) -> None:
+    keys = [Project.model_validate(project).key for project in county.projects]
+    assert len(set(keys)) == len(keys) >= 12
+
+
+def test_every_facility_has_an_account_and_quotas_nest(county: County) -> None:
+    balance = county.pools.set_index("account")["balance"]
+    assert balance.index.is_unique
+    assert (balance >= 0).all()
+    for station in county.layers["substations"]["id"]:
+        assert f"capacity/{station}/power_kva" in balance
+    for unit in ("520625", *county.layers["zones"]["unit_code"]):
+        for year in range(2025, 2029):
+            whole, farm, field = (
+                balance[f"quota/{unit}/{year}/{kind}"] for kind in ("new_construction", "agricultural", "cultivated")
+            )
+            assert whole >= farm >= field > 0
+
+
+def test_an_example_for_every_verdict_names_a_project_and_parcels_that_hold_it(county: County) -> None:
+    land = {project["id"]: project["land_m2"] for project in county.projects}
+    area = county.layers["parcels"].set_index("id").area
+    assert set(county.examples) == {"clear", "warned", "conditional", "undetermined", "blocked"}
+    for word, example in {**county.examples, **county.further}.items():
+        assert isinstance(example.site, list), word
+        total = area[example.site].sum()
+        assert total >= land[example.project] or word in {"blocked", "first_grade_water", "red_line"}
+
+
+def test_the_karst_survey_stops_short_of_the_undetermined_site(county: County) -> None:
+    parcels = county.layers["parcels"].set_index("id").geometry
+    (site,) = county.examples["undetermined"].site[:1]
+    assert county.extents["karst"].disjoint(parcels[site])
+    assert county.extents["karst"].contains(parcels[county.examples["clear"].site[0]])
