@@ -35,7 +35,7 @@ from rasterio.io import MemoryFile
 from layers import snapshot
 from layers.crs import working
 from layers.errors import BadInput, Fault, ParkError, StoreBroken, UnknownName
-from layers.ingest import Prepared
+from layers.ingest import Prepared, unwrapped
 from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
 from layers.schema import role, roles
 
@@ -390,6 +390,7 @@ def _write_grid(place: Path, table: str, raster: Raster, crs: CRS) -> None:
         crs=crs.to_wkt(),
         transform=rasterio.transform.from_origin(raster.west, raster.north, raster.cell_m, raster.cell_m),
         RASTER_TABLE=table,
+        nodata=NO_VALUE,
         BLOCKSIZE=side,
         TILE_FORMAT="TIFF",
         VERSION="1.3",
@@ -439,12 +440,13 @@ def _adopt(db: apsw.Connection, table: str, identifier: str) -> None:
         _copy_rows(
             db,
             "gpkg_extensions",
-            "NOT EXISTS (SELECT 1 FROM main.gpkg_extensions x WHERE x.table_name IS s.table_name"
-            " AND x.column_name IS s.column_name AND x.extension_name IS s.extension_name)",
+            "s.table_name <> 'gpkg_spatial_ref_sys' AND NOT EXISTS (SELECT 1 FROM main.gpkg_extensions x"
+            " WHERE x.table_name IS s.table_name AND x.column_name IS s.column_name"
+            " AND x.extension_name IS s.extension_name)",
             (),
         )
     db.execute("UPDATE main.gpkg_contents SET identifier = ? WHERE table_name = ?", (identifier, table))
-    if ("table", "gpkg_2d_gridded_coverage_ancillary") in staged:  # rasterio cannot say so in this format
+    if ("table", "gpkg_2d_gridded_coverage_ancillary") in staged:  # GDAL knew it while writing and did not say so
         db.execute(
             "UPDATE main.gpkg_2d_gridded_coverage_ancillary SET data_null = ? WHERE tile_matrix_set_name = ?",
             (NO_VALUE, table),
@@ -475,7 +477,7 @@ def _read_features(db: apsw.Connection, table: str, role_name: str) -> tuple[pd.
         said = frame[name].map({1: True, 0: False, "True": True, "False": False}).astype(object)
         frame[name] = said.astype(bool) if said.notna().all() else said.where(said.notna(), None)
     blobs = np.array([_wkb(blob) for blob in frame["geom"]], dtype=object)
-    return frame.drop(columns=["fid", "geom"]), shapely.from_wkb(blobs)
+    return frame.drop(columns=["fid", "geom"]), unwrapped(shapely.from_wkb(blobs))
 
 
 def _wkb(blob: bytes) -> bytes:

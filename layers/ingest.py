@@ -142,7 +142,7 @@ def from_frame(
                 )
             ],
         )
-    kept = shapely.force_2d(geometries[keep])
+    kept = unwrapped(shapely.force_2d(geometries[keep]))
     features = conformed.table[keep].reset_index(drop=True)
     bounds = _finite_bounds(kept)
     if neighbourhood is not None and bounds is not None:
@@ -164,6 +164,13 @@ def from_frame(
         fields=dict(conformed.bound),
     )
     return Prepared(layer, features, kept, None, rejected, conformed.notes)
+
+
+def unwrapped(geometries: Geoms) -> Geoms:
+    """Multi-geometries of one part as that part: formats differ in how they wrap one and the same ground."""
+    alone = (shapely.get_type_id(geometries) > 3) & (shapely.get_num_geometries(geometries) == 1)
+    plain: Geoms = np.where(alone, shapely.get_geometry(geometries, 0), geometries)
+    return plain
 
 
 def _reasons(geometries: Geoms, role: Role) -> np.ndarray:

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from layers.records import Geoms, Ints, Layer, Raster, Snapshot
 MAX_VERTICES = 256
 RUN_SEGMENTS = 12
 SEAL = "seal"
+JUST_MADE_S = 2.0  # a staging folder so new may not be locked yet
 FORMAT = b"3"  # a folder of another format is made again
 
 
@@ -193,7 +195,9 @@ def staging(parent: Path) -> Iterator[Path]:
 def sweep(parent: Path) -> None:
     """Remove the staging folders that killed processes left; those of living ones stay."""
     for alive in parent.glob(".making-*/alive"):
-        with contextlib.suppress(apsw.Error):  # busy: its process lives
+        with contextlib.suppress(OSError, apsw.Error):  # gone meanwhile, or busy: its process lives
+            if time.time() - alive.stat().st_mtime < JUST_MADE_S:
+                continue
             with contextlib.closing(apsw.Connection(str(alive), flags=apsw.SQLITE_OPEN_READWRITE)) as lock:
                 lock.execute("BEGIN EXCLUSIVE")
             shutil.rmtree(alive.parent, ignore_errors=True)

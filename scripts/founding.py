@@ -9,12 +9,12 @@ from pathlib import Path
 from gis.check import rulebook
 from layers.gpkg import create
 from layers.ingest import from_frame, from_grid
-from scripts.county import build
+from scripts.county import County, build
 
 PARTS = (".gpkg", ".cache", ".access")
 
 
-def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> None:
+def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> County:
     """Build the demo county of a seed beside its place, then move it there: half a county is never served."""
     made = build(seed, progress=lambda text, done: progress(text, 0.6 * done))
     making = county.with_name(".making.gpkg")
@@ -26,9 +26,7 @@ def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> No
         extent = made.extents.get(role, made.extent)
         store.put(from_frame(frame, role, source=source, extent=extent), by="demo")
     dem = made.dem
-    store.put(
-        from_grid(dem.values, dem.west, dem.north, dem.cell_m, "dem", source=source, synthetic=True), by="demo"
-    )
+    store.put(from_grid(dem.values, dem.west, dem.north, dem.cell_m, "dem", source=source, synthetic=True), by="demo")
     store.put_pools(made.pools)
     for project in made.projects:
         store.save("project", project["id"], project)
@@ -42,6 +40,7 @@ def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> No
         if (here := making.with_suffix(part)).exists():
             here.rename(county.with_suffix(part))
     progress("done", 1.0)
+    return made
 
 
 def _remove(county: Path) -> None:

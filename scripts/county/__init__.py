@@ -102,7 +102,7 @@ def build(seed: int = 1, *, parcels: int = 20_000, progress: Progress | None = N
     plants = enterprises(land, ground)
     survey = cover(seed, land, ground, settled, strips, plants.geometry.to_numpy())
     say("宗地 parcels", 0.65)
-    ready, supplied = supply(seed, parcels_of(seed, ground, strips.polygons, parcels), survey)
+    ready, supplied = supply(seed, parcels_of(ground, strips.polygons, parcels), survey)
     say("管控线 control lines", 0.75)
     layers: dict[str, gpd.GeoDataFrame] = {
         "zones": ground.zones,

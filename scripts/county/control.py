@@ -7,7 +7,8 @@ import numpy as np
 import shapely
 from shapely.ops import substring
 
-from layers.records import Bools, Floats, Geoms, Ints
+from layers.records import Floats, Geoms, Ints
+from scripts.county.burn import is_near
 from scripts.county.cover import Cover, is_cultivated, union_by
 from scripts.county.frames import frame
 from scripts.county.lattice import window_lattice
@@ -100,7 +101,7 @@ def _heights(seed: int, terrain: Terrain, ground: Park) -> Frames:
     rough = fractal(x, y, 2_400, 3, rng)
     line = height + 330 * rough + 17 * (slope - 18) > 1_330 - 110 * _east(x)
     steep = (slope > 27) & (smooth_noise(x, y, 1_900, rng) > 0.16)
-    line = (line | steep) & ~_within(ground.urban_boundary.geometry.to_numpy(), x, y, 60.0)
+    line = (line | steep) & ~is_near(ground.urban_boundary.geometry.to_numpy(), x, y, 60.0)
     cells = np.repeat(np.repeat(line, 2, axis=0), 2, axis=1).astype(np.int64)
     polygons, _ = whole.halved(rng, 4.0).polygons(cells)
     polygons = _without_specks(polygons, 25_000.0, 3_500.0)
@@ -128,14 +129,6 @@ def _heights(seed: int, terrain: Terrain, ground: Park) -> Frames:
 def _east(x: Floats) -> Floats:
     share: Floats = np.clip((x - 555_000) / 15_000, 0, 1)
     return share
-
-
-def _within(polygons: Geoms, x: Floats, y: Floats, distance_m: float) -> Bools:
-    """Is each place within a distance of the polygons?"""
-    hit = np.zeros(x.size, dtype=bool)
-    tree = shapely.STRtree(shapely.points(x.ravel(), y.ravel()))
-    hit[tree.query(polygons, predicate="dwithin", distance=distance_m)[1]] = True
-    return hit.reshape(x.shape)
 
 
 def _without_specks(polygons: Geoms, smallest_m2: float, smallest_hole_m2: float) -> Geoms:
@@ -184,7 +177,7 @@ def _environment_units(seed: int, terrain: Terrain, ground: Park) -> gpd.GeoData
     x, y = lattice.centres()
     wave = fractal(x, y, 5_000, 3, rng)
     priority = terrain.height_at(x, y) + 260 * wave > 1_260 - 120 * _east(x)
-    key = _within(ground.zones.geometry.to_numpy(), x, y, 200.0)
+    key = is_near(ground.zones.geometry.to_numpy(), x, y, 200.0)
     for place in TOWNS:
         key |= np.hypot(x - place.at[0], y - place.at[1]) < place.radius_m
     labels: Ints = np.select([key, priority], [2, 1], 3)

@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from layers.records import Bools, Floats, Geoms, Ints
+from scripts.county.burn import is_near, number_at
 from scripts.county.frames import frame
 from scripts.county.lattice import window_lattice
 from scripts.county.noise import smooth_noise
@@ -140,18 +141,12 @@ def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: 
 
 def _on_park(ground: Park, plants: Geoms, x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Levelled ground in the zones (1 built, 2 vacant), and the zone of each cell."""
-    row, which = shapely.STRtree(ground.zones.geometry.to_numpy()).query(
-        shapely.points(x.ravel(), y.ravel()), predicate="within"
-    )
-    zone = np.zeros(x.shape, dtype=np.int64)
-    zone.flat[row] = which + 1
+    zone = number_at(ground.zones.geometry, x, y)
     wave = smooth_noise(x, y, 1_050, rng) + 0.25 * smooth_noise(x, y, 300, rng)
     levelled = (zone > 0) & ((wave > np.select([zone == 1, zone == 2], [0.12, 0.06], 0.0)) | on_pads(ground.pads, x, y))
     vacant = smooth_noise(x, y, 800, rng) > 0.02
     labels = np.where(levelled, np.where(vacant, 2, 1), 0)
-    labels.ravel()[
-        shapely.STRtree(shapely.points(x.ravel(), y.ravel())).query(plants, predicate="dwithin", distance=30)[1]
-    ] = 1
+    labels[is_near(plants, x, y, 30.0)] = 1
     return labels, zone
 
 

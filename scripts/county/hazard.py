@@ -64,7 +64,7 @@ def _prone_areas(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
 def _karst(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     """Sinkholes and caves as points, dolines as small areas; none on the valley floors."""
     rng = draws(seed, "karst")
-    spots = rng.random((420, 2)) * [KARST_EAST - WEST, NORTH - SOUTH] + [WEST, SOUTH]
+    spots = rng.random((420, 2)) * [KARST_EAST - WEST - 400, NORTH - SOUTH - 400] + [WEST + 200, SOUTH + 200]
     spots = np.round(spots[(terrain.beyond_floor_at(*spots.T) > 250) & (terrain.slope_at(*spots.T) < 24)], 3)
     kinds = rng.choice(
         ["sinkhole", "doline", "cave", "spring", "underground_river"],

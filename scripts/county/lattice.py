@@ -35,6 +35,11 @@ class Lattice:
         """The middle of each cell, x and y (R, C)."""
         return _middle(self.x), _middle(self.y)
 
+    def keeping(self, *drawings: Ints) -> Lattice:
+        """The lattice with every vertex kept where a border of these labels turns or branches, so that they nest."""
+        keep = np.logical_or.reduce([_junctions(cells.astype(np.int32)) for cells in drawings])
+        return Lattice(self.x, self.y, keep if self.keep is None else keep | self.keep)
+
     def halved(self, rng: np.random.Generator, jitter_m: float) -> Lattice:
         """The same ground in cells half as wide, their new vertices shaken."""
         x, y = (_between(values) for values in (self.x, self.y))

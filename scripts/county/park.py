@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from layers.records import Bools, Floats, Geoms, Ints
+from scripts.county.burn import number_at
 from scripts.county.frames import frame
 from scripts.county.lattice import Lattice
 from scripts.county.noise import smooth_noise
@@ -83,6 +84,7 @@ def park(seed: int, terrain: Terrain) -> Park:
     pads = _pads(terrain, x, y, zone, along, away, gentle)
     boundary = _boundary(terrain, x, y, zone, pads, gentle, rng)
     planned, uses = _planned(block, zone, rng)
+    lattice = lattice.keeping(zone, block, boundary, planned)
     polygons, number = lattice.polygons(zone)
     merged = [shapely.MultiPolygon(list(polygons[number == k + 1])) for k in range(len(ZONES))]
     zones = frame(
@@ -111,7 +113,7 @@ def park(seed: int, terrain: Terrain) -> Park:
     )
 
 
-def parcels(seed: int, ground: Park, ribbons: Geoms, count: int) -> gpd.GeoDataFrame:
+def parcels(ground: Park, ribbons: Geoms, count: int) -> gpd.GeoDataFrame:
     """`count` parcels nearest to the zones, less the land of roads, rivers and the railway.
 
     `ready` is left to whoever knows which ground is levelled.
@@ -360,10 +362,8 @@ def _boundary(
         near |= padded[dr : dr + zone.shape[0], dc : dc + zone.shape[1]]
     flexible = ~built & (near | (zone > 0)) & (gentle < 14) & (smooth_noise(x, y, 1_100, rng) > 0.12)
     labels = _settled(np.select([built, flexible], [CONCENTRATED, FLEXIBLE], 0))
-    strip = shapely.STRtree([river.line.buffer(river.width_m / 2 + 75) for river in terrain.rivers])
-    row, column = np.nonzero(labels == CONCENTRATED)
-    wet = strip.query(shapely.points(x[row, column], y[row, column]), predicate="within")[0]
-    labels[row[wet], column[wet]] = SPECIAL
+    strips = [river.line.buffer(river.width_m / 2 + 75) for river in terrain.rivers]
+    labels[(number_at(strips, x, y) > 0) & (labels == CONCENTRATED)] = SPECIAL
     return labels
 
 
@@ -388,10 +388,11 @@ def _nearest_blocks(ground: Park, block: Ints, count: int) -> Ints:
     first = first[block.ravel()[first] > 0]
     numbers = block.ravel()[first]
     spots = shapely.points(ground.x.ravel()[first], ground.y.ravel()[first])
-    effort = np.zeros(len(first))
-    for shapes, weight in ((ground.zones.geometry.to_numpy(), 1.0), (shapely.points(ground.pads), 0.15)):
-        effort += weight * shapely.distance(spots, shapely.union_all(shapes))
     inside = ground.zone.ravel()[first] > 0
+    zones, pads = (shapely.STRtree(points) for points in (spots[inside], shapely.points(ground.pads)))
+    effort = np.zeros(len(first))
+    for tree, weight in ((zones, 1.0), (pads, 0.15)):
+        effort += weight * tree.query_nearest(spots, return_distance=True, all_matches=False)[1]
     order = np.argsort(effort, kind="stable")
     within, around = order[inside[order]], order[~inside[order]]
     share = min(len(within), int(0.6 * count))

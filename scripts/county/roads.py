@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 
 from layers.records import Floats, Geoms, Ints
+from scripts.county.burn import is_near
 from scripts.county.frames import frame
 from scripts.county.park import on_pads
 from scripts.county.places import EAST, NORTH, SOUTH, WEST, draws, town
@@ -67,8 +68,7 @@ class Effort:
         self.columns, self.rows = len(x), len(y)
         grid_x, grid_y = np.meshgrid(x, y)
         spread = [terrain.slope_at(grid_x + dx, grid_y + dy) for dx in (-50, 0, 50) for dy in (-50, 0, 50)]
-        water = shapely.STRtree([river.line.buffer(river.width_m / 2 + 45) for river in terrain.rivers])
-        wet, _ = water.query(shapely.points(grid_x.ravel(), grid_y.ravel()), predicate="within")
+        wet = is_near([river.line for river in terrain.rivers], grid_x, grid_y, 65.0).ravel()
         cost = 1 + (np.mean(spread, axis=0).ravel() / 6.5) ** 2
         cost[wet] += 14
         cost[on_pads(pads, grid_x.ravel(), grid_y.ravel())] += 6

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 
 from layers.records import Floats, Geoms
+from scripts.county.burn import is_near
 from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws
 from scripts.county.terrain import Terrain
 
@@ -50,11 +50,8 @@ def villages(seed: int, terrain: Terrain, taken: Geoms, *, most: int = 330) -> V
     x, y = tried.T
     steep = np.max([terrain.slope_at(x + dx, y + dy) for dx in (-60, 0, 60) for dy in (-60, 0, 60)], axis=0)
     likely = (steep < 16) & (terrain.height_at(x, y) < 1_500)
-    away = shapely.STRtree([r.line for r in terrain.rivers]).query_nearest(
-        shapely.points(tried), return_distance=True, all_matches=False
-    )[1]
-    likely[shapely.STRtree(taken).query(shapely.points(tried), predicate="dwithin", distance=260.0)[0]] = False
-    tried = tried[likely & (away > 130)]
+    likely &= ~is_near([river.line for river in terrain.rivers], x, y, 130.0)
+    tried = tried[likely & ~is_near(taken, x, y, 260.0)]
     chosen = np.array([t.at for t in TOWNS])
     for spot in tried:
         if len(chosen) >= most + len(TOWNS):

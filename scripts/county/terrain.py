@@ -131,8 +131,8 @@ def terrain(seed: int) -> Terrain:
     cones = fractal(x, y, 900, 3, rng, ridged=True) - 0.4
     away = ramp(0, 1_100, beyond_m)
     z = level_m + relief * (1 - np.exp(-beyond_m / 480))
-    z += away * (hills * (400 + 330 * east + 260 * massif) + cones * (95 - 55 * east))
-    z += (380 * east + 620 * massif) * (1 - np.exp(-beyond_m / 2_600))
+    z += away * (hills * (400 + 300 * east + 160 * massif) + cones * (95 - 55 * east))
+    z += (360 * east + 480 * massif) * (1 - np.exp(-beyond_m / 2_600))
     z += ramp(0, 150, beyond_m) * 16 * fractal(x, y, 260, 3, rng)
     z += 1.1 * smooth_noise(x, y, 340, rng)
     benches = _benches(rivers[0])
@@ -145,6 +145,7 @@ def terrain(seed: int) -> Terrain:
             flat = flat + 0.19 * np.maximum(480 - np.hypot(away, 60.0), 0.0)
         blend = ramp(1.6, 0.95, reach)
         z = z * (1 - blend) + flat * blend
+    z = np.where(z > 2_000, 2_000 + (z - 2_000) * 0.55, z)  # summits end near 2,400 m
     dem = z.astype(np.float32)
     return Terrain(dem, horn_slope_deg(dem, CELL_M), beyond.astype(np.float32), rivers, benches)
 
@@ -183,7 +184,7 @@ def _rivers(seed: int) -> tuple[River, ...]:
             (537_600, 3_098_900),
             (WEST - 300, 3_100_400),
         ],
-        240.0,
+        110.0,  # it has to pass its towns
         rng,
     )
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(main, axis=0).T))])
@@ -256,12 +257,12 @@ def _bent(controls: list[object], swing_m: float, rng: np.random.Generator) -> F
         pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     curve = shapely.LineString(np.vstack([*pieces, knots[-1:]]))
     points: Floats = shapely.get_coordinates(shapely.line_interpolate_point(curve, np.arange(0, curve.length, 60.0)))
-    steps: Floats = np.asarray(np.gradient(points, axis=0), dtype=float)
+    steps = np.asarray(np.gradient(points, axis=0), dtype=float)
     normal = np.column_stack([-steps[:, 1], steps[:, 0]]) / np.hypot(*steps.T)[:, None]
-    along: Floats = np.arange(len(points)) * 60.0
-    swing = np.zeros(len(points))
+    along = np.arange(len(points), dtype=float) * 60.0
+    swing = np.zeros(len(points), dtype=float)
     for wave, times in ((6_500.0, 5.0), (2_400.0, 2.0), (900.0, 0.6)):
-        swing = swing + times * smooth_noise(along, np.full(1, 0.37 * wave), wave, rng)
+        swing += times * smooth_noise(along, np.full(1, 0.37 * wave), wave, rng)
     calm = np.minimum(ramp(0, 1_500, along), ramp(0, 1_500, along[::-1]))
     bent: Floats = np.round(points + normal * (swing * swing_m * calm)[:, None], 3)
     return bent

@@ -468,8 +468,8 @@ def main() -> None:
             )
         )
         digests = {one["role"]: one["digest"] for one in json.loads(ran[-2].out)["layers"]}
-        same = sum(digests[one.source.role] == one.prepared.layer.digest for one in imports)
-        print(f"\n{same} of {len(imports)} layers have the digest of the first run")
+        other = [one.source.role for one in imports if digests[one.source.role] != one.prepared.layer.digest]
+        print(f"\n{len(imports) - len(other)} of {len(imports)} layers have the digest of the first run {other or ''}")
         print(f"\nparcels-1: {json.loads(ran[-1].out)['conclusion']['en']}")
         store.close()
 

@@ -1,0 +1,854 @@
+"""One file is the county: what is put in comes out, beside the older versions, wholly or not at all."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+import pandas as pd
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from pyproj import CRS
+
+from gis.check import check, rulebook
+from layers import snapshot
+from layers.errors import BadInput, StoreBroken, UnknownName
+from layers.gpkg import GeoPackage, create
+from layers.ingest import Prepared, from_frame, from_grid
+from layers.records import Raster, Snapshot
+from layers.store import open_store
+from tests.layers.files import EAST, NORTH, county, frame, square, squares, write
+
+EVERYWHERE = (-1e9, -1e9, 1e9, 1e9)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[GeoPackage]:
+    opened = county(tmp_path / "county")
+    yield opened
+    opened.close()
+
+
+def zones(count: int = 2, **columns: Any) -> Prepared:
+    return from_frame(frame(squares(count), **columns), "zones", source=f"{count}.gpkg")
+
+
+def grid(rows: int = 3, columns: int = 4, seed: int = 1) -> Prepared:
+    values = np.random.default_rng(seed).normal(600, 200, (rows, columns)).astype(np.float32)
+    values[0, 0] = np.nan
+    values[-1, -1] = -0.5
+    return from_grid(values, EAST, NORTH, 12.5, "dem", source="dem.tif")
+
+
+def near(store: GeoPackage, role: str = "zones", **asked: Any) -> Snapshot:
+    found = store.at(**asked).near(role, EVERYWHERE)
+    assert found is not None
+    return found
+
+
+def sql(path: Path, text: str, *bindings: Any) -> list[Any]:
+    """What another program sees and does in the file."""
+    with sqlite3.connect(path) as other:
+        rows = other.execute(text, bindings).fetchall()
+    other.close()
+    return rows
+
+
+# --- versions -----------------------------------------------------------------------------------------
+
+
+def test_a_new_county_is_empty_and_knows_its_name_and_crs(store):
+    assert (store.name, store.crs, store.layers(), store.bounds()) == ("印江", CRS(4545), [], None)
+    assert store.at().near("zones", EVERYWHERE) is None
+    assert store.at().raster("dem") is None
+    with pytest.raises(UnknownName, match="no layer 'zones'"):
+        store.frame("zones")
+
+
+def test_a_county_is_not_made_over_another_or_in_a_strange_crs(tmp_path):
+    county(tmp_path).close()
+    for path, crs, says in (
+        ("county.gpkg", "EPSG:4545", "exists already"),
+        ("b.gpkg", "EPSG:4490", "projected CRS in metres"),
+        ("b.gpkg", "EPSG:2225", "projected CRS in metres"),
+        ("b.gpkg", "EPSG:2360", "西安80"),
+        ("b.gpkg", "somewhere", "not a coordinate reference system"),
+        ("b.txt", "EPSG:4545", "does not end in .gpkg"),
+        ("postgresql:/host/b", "EPSG:4545", "does not end in .gpkg"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            create(tmp_path / path, "乙", crs)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".gpkg-shm") == ["county.gpkg"]
+
+
+def test_a_new_version_stands_beside_the_old_one(store):
+    first, second = store.put(zones(2), by="甲"), store.put(zones(3), by="乙")
+    assert (first.version, second.version) == (1, 2)
+    assert [(one.role, one.version, one.loaded, one.source) for one in store.layers()] == [("zones", 2, 3, "3.gpkg")]
+    assert len(near(store).features) == len(store.frame("zones")) == 3
+    assert sql(store.path, "SELECT version, imported_by FROM parkplan_layers ORDER BY version") == [
+        (1, "甲"),
+        (2, "乙"),
+    ]
+    assert sql(store.path, "SELECT (SELECT count(*) FROM zones_v1), (SELECT count(*) FROM zones_v2)") == [(2, 3)]
+
+
+def test_a_day_is_answered_as_the_county_was_known_then(store):
+    for count in (1, 2, 3):
+        store.put(zones(count), by="test")
+    path = store.path
+    store.close()
+    for version, day in ((1, "2024-03-01"), (2, "2025-03-01"), (3, "2026-03-01")):
+        sql(
+            path,
+            "UPDATE parkplan_layers SET imported_at = ? WHERE version = ?",
+            f"{day}T23:59:59.999999+00:00",
+            version,
+        )
+    again = GeoPackage(path)
+    try:
+        assert again.at(date(2024, 2, 29)).near("zones", EVERYWHERE) is None
+        for day, count in ((date(2024, 3, 1), 1), (date(2025, 2, 28), 1), (date(2025, 3, 1), 2), (date(2030, 1, 1), 3)):
+            world = again.at(day)
+            found = near(again, as_of=day)
+            assert (world.as_of, world.for_year) == (day, day.year)
+            assert (len(found.features), found.layer.version) == (count, count)
+            assert [one.version for one in again.layers(day)] == [count]
+    finally:
+        again.close()
+
+
+def test_the_same_content_again_is_a_version_of_its_own(store):
+    store.put(zones(), by="test")
+    assert near(store).layer.version == 1
+    again = store.put(zones(), by="test")
+    assert near(store).layer.version == again.version == 2
+
+
+def test_what_opens_later_is_not_there_yet(store):
+    lines = [shapely.LineString([(EAST + n, NORTH), (EAST + n, NORTH + 9)]) for n in range(3)]
+    store.put(from_frame(frame(lines, open_year=[2027, None, 2020]), "roads", source="x"), by="test")
+    for year, ids in ((2026, ["roads-2", "roads-3"]), (2027, ["roads-1", "roads-2", "roads-3"])):
+        found = near(store, "roads", for_year=year)
+        assert found.features["id"].tolist() == ids
+        assert len(found.pieces) == len(ids)
+    assert len(store.frame("roads")) == 3
+
+
+def test_layers_stand_in_the_order_of_the_roles(store):
+    for role in ("eco_redline", "zones", "basic_farmland"):
+        store.put(from_frame(frame(), role, source="x"), by="test")
+    store.put(grid(), by="test")
+    assert [one.role for one in store.layers()] == ["zones", "basic_farmland", "eco_redline", "dem"]
+    assert store.bounds() == (EAST, NORTH - 37.5, EAST + 300, NORTH + 100)
+
+
+def test_features_are_found_by_id_and_by_place(store):
+    store.put(zones(5), by="test")
+    assert store.frame("zones", ids=["zones-4", "nobody", "zones-2"])["id"].tolist() == ["zones-2", "zones-4"]
+    assert store.frame("zones", bounds=square(3).bounds)["id"].tolist() == ["zones-4"]
+    assert store.frame("zones", bounds=(0, 0, 1, 1)).empty
+    store.put(grid(), by="test")
+    with pytest.raises(UnknownName, match="is a grid"):
+        store.frame("dem")
+
+
+# --- the cache only copies ----------------------------------------------------------------------------
+
+
+def told(store: GeoPackage) -> dict[str, Any]:
+    """All that a layer says, in plain values."""
+    land, roads = near(store, "land_use"), near(store, "roads")
+    raster = store.at().raster("dem")
+    assert raster is not None
+    return {
+        "columns": {name: land.features[name].map(repr).tolist() for name in land.features},
+        "dtypes": {name: str(dtype) for one in (land, roads) for name, dtype in one.features.dtypes.items()},
+        "pieces": shapely.to_wkb(land.pieces).tolist() + shapely.to_wkb(roads.pieces).tolist(),
+        "owner": land.owner.tolist() + roads.owner.tolist(),
+        "grid": (raster.values.tobytes(), raster.values.shape, raster.west, raster.north, raster.cell_m),
+        "frame": store.frame("land_use").to_wkb().map(repr).to_dict("list"),
+        "width": roads.features["land_width_m"].map(repr).tolist(),
+    }
+
+
+@pytest.fixture
+def full(store: GeoPackage) -> GeoPackage:
+    system = "GB/T 21010-2017"
+    wheel = shapely.Point(EAST, NORTH).buffer(500, quad_segs=500)
+    land = frame(
+        [*squares(3), wheel],
+        code_system=[system, system, None, system],
+        code=["0101", "0601", None, "9999"],
+        name=["甲", None, "丙", "<b>"],
+        height=[1.5, None, 3.0, 4.0],
+        count=[1, 2, 3, 4],
+    )
+    store.put(from_frame(land, "land_use", source="x"), by="test")
+    line = shapely.LineString([(EAST + n, NORTH + n % 7) for n in range(100)])
+    store.put(from_frame(frame([line], land_width_m=[None], road_class=["县道"]), "roads", source="x"), by="test")
+    store.put(grid(300, 513), by="test")
+    return store
+
+
+def reopened(store: GeoPackage, change: Callable[[], None]) -> dict[str, Any]:
+    """What the county says when it is opened again after something happened to its files."""
+    store.close()
+    change()
+    again = GeoPackage(store.path)
+    try:
+        return told(again)
+    finally:
+        again.close()
+
+
+def test_a_deleted_cache_is_made_again_and_says_the_same(full):
+    before = told(full)
+    assert before["columns"]["paddy"] == ["True", "False", "None", "None"]
+    assert reopened(full, lambda: shutil.rmtree(full.cache)) == before
+
+
+@pytest.mark.parametrize("harm", ["cut short", "garbled", "emptied", "gone"])
+@pytest.mark.parametrize("name", ["pieces.arrow", "features.arrow", "values.npy", "place.npy", "seal"])
+def test_a_damaged_cache_file_is_noticed_and_made_again(full, name, harm):
+    before = told(full)
+
+    def damage() -> None:
+        for path in full.cache.glob(f"*/{name}"):
+            content = bytearray(path.read_bytes())
+            if harm == "garbled":
+                content[len(content) // 2] ^= 0x10  # one bit, as a failing disk does
+            kept = {"cut short": content[: len(content) // 2], "garbled": content, "emptied": b"", "gone": None}[harm]
+            path.unlink()
+            if kept is not None:
+                path.write_bytes(kept)
+
+    assert reopened(full, damage) == before
+
+
+def test_features_are_read_even_when_the_cache_goes_while_the_county_is_open(full):
+    near(full, "land_use")
+    shutil.rmtree(full.cache)
+    assert len(full.frame("land_use")) == 4
+    assert full.cache.is_dir()
+
+
+def test_a_layer_whose_table_was_dropped_is_unknown(full):
+    full.close()
+    sql(full.path, "DROP TABLE land_use_v1")
+    again = GeoPackage(full.path)
+    try:
+        assert again.at().near("land_use", EVERYWHERE) is None
+        assert near(again, "roads").features["id"].tolist() == ["roads-1"]
+        with pytest.raises(StoreBroken, match=r"land_use@1:.* is gone from the county file"):
+            again.frame("land_use")
+    finally:
+        again.close()
+
+
+@pytest.mark.parametrize("harm", ["UPDATE land_use_v1 SET geom = NULL", "UPDATE land_use_v1 SET geom = x'00'"])
+def test_a_layer_that_cannot_be_read_is_unknown(full, harm):
+    full.close()
+    shutil.rmtree(full.cache)
+    with sqlite3.connect(full.path) as other:  # another program, which does not know the functions of the index
+        for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            other.execute(f"DROP TRIGGER {name}")
+        other.execute(harm)
+    other.close()
+    again = GeoPackage(full.path)
+    try:
+        assert again.at().near("land_use", EVERYWHERE) is None
+        with pytest.raises(StoreBroken, match="land_use"):
+            again.frame("land_use")
+    finally:
+        again.close()
+
+
+def test_the_check_says_the_same_from_a_rebuilt_cache(store):
+    ground = shapely.box(EAST - 5_000, NORTH - 5_000, EAST + 5_000, NORTH + 5_000)
+    system = "GB/T 21010-2017"
+    land = frame([square(0), square(1)], code_system=[system] * 2, code=["0101", None])
+    store.put(from_frame(land, "land_use", source="x", extent=ground), by="test")
+    store.put(from_frame(frame([square(1)]), "basic_farmland", source="x", extent=ground), by="test")
+    plant = frame([shapely.Point(EAST, NORTH + 600)], dust=["是"], food=[None])
+    store.put(from_frame(plant, "enterprises", source="x", extent=ground), by="test")
+    sites = [
+        shapely.box(EAST, NORTH, EAST + 90, NORTH + 90),
+        square(1),
+        shapely.box(EAST, NORTH, EAST + 300, NORTH + 90),
+    ]
+
+    def statuses() -> Any:
+        again = GeoPackage(store.path)
+        try:
+            from layers.records import Industry, Project
+
+            asked = Project(id="tea", land_m2=8_000, industry=Industry(code="C1530"), dust=False, hazardous=False)
+            checked = check(sites, asked, rulebook(), again.at(date(2030, 1, 1)))
+            facts = {name: (one.lo.tolist(), one.hi.tolist()) for name, one in checked.facts.columns.items()}
+            return repr(facts), checked.status.tolist(), checked.verdict.tolist()
+        finally:
+            again.close()
+
+    before = statuses()
+    shutil.rmtree(store.cache)
+    assert statuses() == before
+
+
+# --- grids --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 10), (256, 256), (257, 300), (300, 513), (5, 2_049), (1_025, 3)])
+def test_a_grid_comes_out_of_the_file_bit_for_bit(store, shape):
+    prepared = grid(*shape)
+    assert prepared.raster is not None
+    values = prepared.raster.values
+    values[:, 256:512] = 0.0  # a flat tile is not an empty one
+    values[256:512, :256] = np.nan
+    store.put(prepared, by="test")
+    for _ in range(2):  # from the snapshot, then from the file
+        again = GeoPackage(store.path)
+        found = again.at().raster("dem")
+        again.close()
+        assert isinstance(found, Raster)
+        assert (found.west, found.north, found.cell_m) == (EAST, NORTH, 12.5)
+        np.testing.assert_array_equal(found.values, values)
+        shutil.rmtree(store.cache)
+
+
+def test_other_programs_see_the_grid_and_where_it_has_no_value(store):
+    prepared = grid(300, 513)
+    assert prepared.raster is not None
+    store.put(prepared, by="test")
+    store.close()
+    with rasterio.open(store.path) as file:
+        seen = file.read(1, masked=True).filled(np.nan)
+        assert (file.crs.to_epsg(), file.transform.a, file.transform.c, file.transform.f) == (4545, 12.5, EAST, NORTH)
+    np.testing.assert_array_equal(seen, prepared.raster.values)
+
+
+# --- pools and documents ------------------------------------------------------------------------------
+
+
+def test_pools_are_set_by_account_and_an_unknown_balance_is_nan(store):
+    store.put_pools(pd.DataFrame({"account": ["a", "b"], "unit": ["m2", "kva"], "balance": [5.0, None]}))
+    store.put_pools(pd.DataFrame({"account": ["c", "a"], "unit": ["m2", "m2"], "balance": [0.0, 7]}))
+    pools = store.at().pools()
+    assert {name: repr(left) for name, left in pools.items()} == {"a": "7.0", "b": "nan", "c": "0.0"}
+
+
+def test_documents_come_back_as_they_were_saved(store):
+    body = {"名": "木黄", "n": 1.5, "list": [1, None, {"x": "</script>"}]}
+    store.save("project", "b", body)
+    store.save("project", "a", {})
+    store.save("check", "b", {"other": "kind"})
+    assert store.load("project", "b") == body
+    assert store.list("project") == [{}, body]
+    stamp = store.stamp("project")
+    store.save("project", "b", {"new": True})
+    assert store.load("project", "b") == {"new": True}
+    assert store.stamp("project") != stamp
+    with pytest.raises(UnknownName, match="no project 'nobody'"):
+        store.load("project", "nobody")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.save("project", "b", {"x": float("nan")})
+    assert store.load("project", "b") == {"new": True}
+
+
+# --- what breaks ----------------------------------------------------------------------------------------
+
+
+def test_what_is_no_county_says_so(tmp_path):
+    (tmp_path / "text.gpkg").write_text("hello")
+    (tmp_path / "empty.gpkg").touch()
+    write(tmp_path / "plain.gpkg", frame())
+    whole = county(tmp_path / "whole")
+    whole.close()
+    content = whole.path.read_bytes()
+    (tmp_path / "short.gpkg").write_bytes(content[: len(content) // 3])
+    for name in ("text", "empty", "plain", "short", "missing", "no/such/folder"):
+        with pytest.raises(StoreBroken, match=r"\.gpkg cannot be opened as a county \(") as broken:
+            GeoPackage(tmp_path / f"{name}.gpkg")
+        assert broken.value.facts == {"county": Path(f"{name}.gpkg").name}
+    assert not (tmp_path / "missing.gpkg").exists()
+    with pytest.raises(UnknownName, match=r"no county at missing\.gpkg; make one with: parkplan init"):
+        open_store(tmp_path / "missing.gpkg")
+    for url in ("postgresql://host/county", Path("postgresql://host/county")):
+        with pytest.raises(BadInput, match="GeoPackage files only"):
+            open_store(url)
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of somebody who is not root: root may write everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        county(folder / "county").close()
+        root = os.geteuid() == 0
+        if root:
+            for path in (folder / "county", *(folder / "county").iterdir()):
+                os.chown(path, 65534, 65534)
+            os.seteuid(65534)
+        try:
+            yield folder / "county"
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are a matter of POSIX")
+def test_a_file_one_may_only_read_is_read_and_says_that_it_cannot_be_written(unprivileged):
+    path = unprivileged / "county.gpkg"
+    path.chmod(0o444)
+    store = GeoPackage(path)
+    try:
+        assert store.layers() == []
+        for act in (
+            lambda: store.put(zones(), by="test"),
+            lambda: store.save("project", "a", {}),
+            lambda: store.put_pools(pd.DataFrame({"account": ["a"], "unit": ["m2"], "balance": [1.0]})),
+        ):
+            with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(.*read"):
+                act()
+        assert store.layers() == []
+    finally:
+        store.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are a matter of POSIX")
+def test_a_folder_one_may_not_write_is_named(unprivileged):
+    store = GeoPackage(unprivileged / "county.gpkg")
+    try:
+        unprivileged.chmod(0o555)
+        with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(.*Permission denied"):
+            store.put(zones(), by="test")
+        with pytest.raises(StoreBroken, match=r"new\.gpkg cannot be written \(.*Permission denied"):
+            create(unprivileged / "new.gpkg", "乙", "EPSG:4545")
+        unprivileged.chmod(0o755)
+        store.close()
+        unprivileged.chmod(0o555)  # now without the files that SQLite keeps beside an open county
+        with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be opened as a county"):
+            GeoPackage(unprivileged / "county.gpkg")
+    finally:
+        unprivileged.chmod(0o755)
+        store.close()
+
+
+def test_a_county_that_breaks_while_it_is_open_says_so(full):
+    (root,) = sql(full.path, "SELECT rootpage FROM sqlite_master WHERE name = 'parkplan_layers'")[0]
+    list(full._db.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+    with full.path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    again = GeoPackage(full.path)
+    try:
+        with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be read \(.*malformed"):
+            again.layers()
+        with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be"):
+            again.put(zones(), by="test")
+    finally:
+        again.close()
+
+
+def test_an_import_that_fails_halfway_leaves_nothing(store, monkeypatch):
+    store.put(zones(2), by="test")
+    before = sql(store.path, "SELECT type, name, sql FROM sqlite_master ORDER BY name")
+
+    def fail(*_: Any) -> None:
+        raise apsw.FullError("database or disk is full")
+
+    for place in ("layers.gpkg._copy_rows", "layers.snapshot.cut", "layers.gpkg._write_features"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, fail)
+            with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(database or disk is full\)"):
+                store.put(zones(3), by="test")
+        assert sql(store.path, "SELECT type, name, sql FROM sqlite_master ORDER BY name") == before
+        assert [one.version for one in store.layers()] == [1]
+        assert strays(store.path.parent) == []
+    assert store.put(zones(3), by="test").version == 2
+
+
+# --- what other programs see --------------------------------------------------------------------------
+
+
+def furnished(folder: Path, crs: str = "EPSG:4545") -> Path:
+    """A county with every sort of table in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = create(folder / "county.gpkg", "印江", crs)
+    for count in (2, 3):
+        store.put(from_frame(frame(squares(count), store.crs), "zones", source="x"), by="test")
+    store.put(from_frame(frame(squares(0), store.crs, name=[]), "eco_redline", source="x", extent=square()), by="test")
+    mixed = [square(), shapely.Point(EAST + 9, NORTH), shapely.LineString([(EAST, NORTH), (EAST + 500, NORTH)])]
+    store.put(from_frame(frame(mixed, store.crs), "karst", source="x"), by="test")
+    store.put(grid(300, 513), by="test")
+    store.put_pools(pd.DataFrame({"account": ["a"], "unit": ["m2"], "balance": [1.0]}))
+    store.close()
+    return store.path
+
+
+CUSTOM = "+proj=tmerc +lat_0=0 +lon_0=108.5 +k=1 +x_0=500000 +ellps=GRS80 +units=m +no_defs"
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4545", CUSTOM], ids=["EPSG", "local grid"])
+def test_the_file_is_a_whole_geopackage(tmp_path, crs):
+    path = furnished(tmp_path, crs)
+    assert sql(path, "PRAGMA integrity_check") == [("ok",)]
+    assert sql(path, "PRAGMA foreign_key_check") == []
+    assert sql(path, "SELECT (SELECT * FROM pragma_user_version), (SELECT * FROM pragma_application_id)") == [
+        (10300, int.from_bytes(b"GPKG", "big"))
+    ]
+    srs = 4545 if crs == "EPSG:4545" else 100000
+    assert sql(path, "SELECT table_name, data_type, srs_id FROM gpkg_contents ORDER BY 1") == [
+        ("dem_v1", "2d-gridded-coverage", srs),
+        ("eco_redline_v1", "features", srs),
+        ("karst_v1", "features", srs),
+        ("parkplan_county", "attributes", 0),
+        ("zones_v1", "features", srs),
+        ("zones_v2", "features", srs),
+    ]
+    assert sql(path, "SELECT identifier FROM gpkg_contents WHERE table_name = 'zones_v2'") == [("园区片区 zones v2",)]
+    assert sql(path, "SELECT min_x, min_y, max_x, max_y FROM gpkg_contents WHERE table_name = 'zones_v2'") == [
+        (EAST, NORTH, EAST + 500, NORTH + 100)
+    ]
+    assert sql(path, "SELECT * FROM gpkg_geometry_columns ORDER BY 1") == [
+        ("eco_redline_v1", "geom", "MULTIPOLYGON", srs, 0, 0),
+        ("karst_v1", "geom", "GEOMETRY", srs, 0, 0),
+        ("zones_v1", "geom", "MULTIPOLYGON", srs, 0, 0),
+        ("zones_v2", "geom", "MULTIPOLYGON", srs, 0, 0),
+    ]
+    extensions = sql(path, "SELECT table_name, column_name, extension_name FROM gpkg_extensions")
+    assert len(extensions) == len(set(extensions))
+    assert {row for row in extensions if row[2] == "gpkg_rtree_index"} == {
+        (table, "geom", "gpkg_rtree_index") for table in ("eco_redline_v1", "karst_v1", "zones_v1", "zones_v2")
+    }
+    assert {row[0] for row in extensions if row[2] == "gpkg_2d_gridded_coverage"} == {
+        "gpkg_2d_gridded_coverage_ancillary",
+        "gpkg_2d_gridded_tile_ancillary",
+        "dem_v1",
+    }
+    assert sql(path, "SELECT * FROM gpkg_ogr_contents ORDER BY 1") == [
+        ("eco_redline_v1", 0),
+        ("karst_v1", 3),
+        ("parkplan_county", 3),
+        ("zones_v1", 2),
+        ("zones_v2", 3),
+    ]
+    assert sql(path, "SELECT count(*) FROM rtree_zones_v2_geom") == [(3,)]
+    for table, column, name in extensions:  # an extension that is announced is there
+        assert name != "gpkg_crs_wkt" or sql(path, f"SELECT count({column}) FROM {table}")
+
+
+def seen(path: Path) -> dict[str, tuple[Any, ...]]:
+    """Name -> CRS, count and extent, as GDAL reads them; a warning would be an error here."""
+    found = {}
+    for name, _ in pyogrio.list_layers(path):
+        info = pyogrio.read_info(path, layer=name)
+        epsg = CRS(info["crs"]).to_epsg() if info["crs"] else None
+        found[str(name)] = (epsg, info["features"], info["total_bounds"])
+        assert len(pyogrio.read_dataframe(path, layer=name)) == info["features"]
+    return found
+
+
+def test_gdal_reads_every_layer_without_a_warning(tmp_path):
+    path = furnished(tmp_path)
+    box = (EAST, NORTH, EAST + 500, NORTH + 100)
+    assert seen(path) == {
+        "parkplan_county": (None, 3, None),
+        "zones_v1": (4545, 2, (EAST, NORTH, EAST + 300, NORTH + 100)),
+        "zones_v2": (4545, 3, box),
+        "eco_redline_v1": (4545, 0, None),
+        "karst_v1": (4545, 3, box),
+    }
+    window = pyogrio.read_dataframe(path, layer="zones_v2", bbox=square(2).bounds)  # through the index
+    assert window["id"].tolist() == ["zones-3"]
+
+
+@pytest.mark.needs("ogrinfo", "gdalinfo")
+def test_the_tools_of_gdal_read_it_without_a_word_of_complaint(tmp_path):
+    path = furnished(tmp_path)
+    tables = subprocess.run(["ogrinfo", "-ro", "-al", "-so", path], capture_output=True, text=True, check=True)
+    grids = subprocess.run(["gdalinfo", "-stats", path], capture_output=True, text=True, check=True)
+    assert (tables.stderr, grids.stderr) == ("", "")
+    assert [
+        line for line in tables.stdout.splitlines() if line.startswith(("Layer name", "Feature Count", "Extent"))
+    ] == [
+        "Layer name: zones_v1",
+        "Feature Count: 2",
+        "Extent: (564900.000000, 3110800.000000) - (565200.000000, 3110900.000000)",
+        "Layer name: zones_v2",
+        "Feature Count: 3",
+        "Extent: (564900.000000, 3110800.000000) - (565400.000000, 3110900.000000)",
+        "Layer name: eco_redline_v1",
+        "Feature Count: 0",
+        "Layer name: karst_v1",
+        "Feature Count: 3",
+        "Extent: (564900.000000, 3110800.000000) - (565400.000000, 3110900.000000)",
+        "Layer name: parkplan_county",
+        "Feature Count: 3",
+    ]
+    assert tables.stdout.count('ID["EPSG",4545]') == 4
+    assert "NoData Value=-9999" in grids.stdout
+    assert "Size is 513, 300" in grids.stdout
+
+
+def test_what_another_program_adds_is_kept(tmp_path):
+    """QGIS keeps its styles in tables of its own."""
+    path = furnished(tmp_path)
+    pyogrio.write_dataframe(frame(squares(1)), path, layer="my_drawing")
+    sql(path, "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY, style TEXT)")
+    store = GeoPackage(path)
+    try:
+        store.put(zones(4), by="test")
+        assert [one.role for one in store.layers()] == ["zones", "eco_redline", "karst", "dem"]
+    finally:
+        store.close()
+    assert len(seen(path)["my_drawing"]) == 3
+    assert sql(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+# --- several processes, and processes that die ----------------------------------------------------------
+
+# Loads once what takes long, then runs each line it is sent as a command line in a process of its own.
+# A line is: DEATH <tab> argument <tab> argument ...; DEATH is a number of seconds, the name of a moment or never.
+COMMANDS = r"""
+import os, signal, sys, tempfile, time
+from pathlib import Path
+import pyogrio, rasterio
+from layers import gpkg, ingest, snapshot, store
+from scripts import cli
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def before_commit(db, *rest, adopt=gpkg._adopt):
+    adopt(db, *rest)
+    db.set_commit_hook(die)
+
+def after_commit(db, *rest, adopt=gpkg._adopt):
+    adopt(db, *rest)
+    tempfile.TemporaryDirectory.cleanup = die
+
+MOMENTS = {
+    "before the layer is written": (gpkg, "_write_features", die),
+    "before the snapshot is written": (snapshot, "write", die),
+    "while the snapshot is written": (snapshot, "_seal", die),
+    "before the tables are moved": (gpkg, "_adopt", die),
+    "while the tables are moved": (gpkg, "_copy_rows", die),
+    "before the commit": (gpkg, "_adopt", before_commit),
+    "after the commit": (gpkg, "_adopt", after_commit),
+}
+print("ready", flush=True)
+for line in sys.stdin:
+    death, *arguments = line.rstrip("\n").split("\t")
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if death in MOMENTS:
+            setattr(*MOMENTS[death])
+        sys.argv = ["parkplan", *arguments]
+        try:
+            cli.main()
+        except SystemExit as end:
+            os._exit(end.code or 0)
+        os._exit(0)
+    if death not in MOMENTS and death != "never":
+        time.sleep(float(death))
+        os.kill(child, signal.SIGKILL)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Callable[..., int]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMANDS], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    def run(death: str, *arguments: Any) -> int:
+        print(death, *arguments, sep="\t", file=process.stdin, flush=True)
+        return int(process.stdout.readline())
+
+    with process:
+        yield run
+
+
+def strays(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob(".*") if path.is_dir()]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shapes = shapely.box(EAST + np.arange(4_000) * 2, NORTH, EAST + np.arange(4_000) * 2 + 1, NORTH + 100)
+    return write(tmp_path_factory.mktemp("large") / "large.gpkg", frame(shapes))
+
+
+def after_death(path: Path, counts: tuple[int, int]) -> int:
+    """The county opened after its writer was killed: old or new, whole, swept, and open to the next import."""
+    assert sql(path, "PRAGMA integrity_check") == [("ok",)]
+    for alive in path.parent.rglob("alive"):
+        os.utime(alive, (0, 0))  # long ago
+    store = GeoPackage(path)
+    assert strays(path.parent) == []
+    try:
+        (layer,) = store.layers()
+        assert layer.loaded == len(near(store).features) == len(store.frame("zones")) == counts[layer.version - 1]
+        tables = sql(path, "SELECT table_name FROM gpkg_contents WHERE table_name LIKE 'zones%'")
+        assert len(tables) == layer.version
+        again = store.put(zones(5), by="test")
+        assert (again.version, len(near(store).features)) == (layer.version + 1, 5)
+    finally:
+        store.close()
+    assert seen(path)[f"zones_v{layer.version + 1}"][1] == 5
+    return layer.version
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
+def test_an_import_killed_at_any_step_leaves_the_old_state_or_the_new(tmp_path, commands, large):
+    steps = {
+        "before the layer is written": 1,
+        "before the snapshot is written": 1,
+        "while the snapshot is written": 1,
+        "before the tables are moved": 1,
+        "while the tables are moved": 1,
+        "before the commit": 1,
+        "after the commit": 2,
+    }
+    for number, (step, expected) in enumerate(steps.items()):
+        store = county(tmp_path / str(number))
+        store.put(zones(2), by="test")
+        store.close()
+        assert commands(step, "import", store.path, large, "--role", "zones") == -signal.SIGKILL, step
+        assert strays(store.path.parent), step
+        assert after_death(store.path, (2, 4_000)) == expected, step
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
+def test_an_import_killed_at_random_moments_leaves_the_old_state_or_the_new(tmp_path, commands, large):
+    store = county(tmp_path / "undisturbed")
+    store.put(zones(2), by="test")
+    store.close()
+    start = time.perf_counter()
+    assert commands("never", "import", store.path, large, "--role", "zones") == 0
+    took_s = time.perf_counter() - start
+    draw = random.Random(20261122)
+    versions = []
+    for number in range(6):
+        store = county(tmp_path / str(number))
+        store.put(zones(2), by="test")
+        store.close()
+        commands(str(draw.uniform(0.1, 1.0) * took_s), "import", store.path, large, "--role", "zones")
+        versions.append(after_death(store.path, (2, 4_000)))
+    assert 1 in versions
+
+
+def test_the_staging_of_a_living_process_is_not_swept(tmp_path):
+    left = tmp_path / ".making-left"
+    left.mkdir()
+    (left / "alive").touch()
+    with snapshot.staging(tmp_path) as mine:
+        snapshot.sweep(tmp_path)
+        assert mine.is_dir()
+        assert left.is_dir()  # perhaps somebody is about to lock it
+        for folder in (mine, left):
+            os.utime(folder / "alive", (0, 0))
+        snapshot.sweep(tmp_path)
+        assert mine.is_dir()
+        assert not left.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+READER = r"""
+import sys, time
+from pathlib import Path
+from layers.gpkg import GeoPackage
+seen = []
+print("ready", flush=True)
+while len(seen) < 3_000:
+    store = GeoPackage(Path(sys.argv[1]))
+    for _ in range(5):
+        found = store.at().near("zones", (-1e9, -1e9, 1e9, 1e9))
+        seen.append((found.layer.version, len(found.features)))
+        assert len(store.frame("zones")) >= found.layer.version
+    store.close()
+    if seen[-1][0] >= int(sys.argv[2]):
+        break
+assert all(version == count for version, count in seen), seen
+print(len(seen), len(set(seen)))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_read_while_a_third_imports(tmp_path):
+    last = 8
+    store = county(tmp_path)
+    store.put(zones(1), by="test")
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, store.path, str(last)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [reader.stdout.readline() for reader in readers if reader.stdout] == ["ready\n"] * 2
+    for count in range(2, last + 1):
+        store.put(zones(count), by="test")
+        time.sleep(0.15)
+    store.close()
+    told = [reader.communicate(timeout=30)[0].split() for reader in readers]
+    assert [reader.returncode for reader in readers] == [0, 0]
+    assert all(int(reads) > last and int(versions) > 1 for reads, versions in told), told
+
+
+def test_two_imports_of_one_role_at_once_are_both_whole_or_one_is_refused(tmp_path):
+    """Two stores on one file, as two processes have: the second finds the name of its version taken."""
+    first = county(tmp_path)
+    second = GeoPackage(first.path)
+    original = second.layers
+    second.layers = lambda *_: []  # what it saw before the first one finished
+    try:
+        first.put(zones(2), by="test")
+        with pytest.raises(StoreBroken, match=r"zones_v1.* already exists"):
+            second.put(zones(3), by="test")
+        second.layers = original
+        assert second.put(zones(3), by="test").version == 2
+        assert [len(near(one).features) for one in (first, second)] == [3, 3]
+    finally:
+        first.close()
+        second.close()
+
+
+def test_threads_share_a_store(full):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def ask(number: int) -> int:
+        if number % 5 == 0:
+            full.save("check", str(number), {"n": number})
+        if number % 7 == 0:
+            full._snapshots.clear()
+        return len(near(full, "land_use").features) + len(full.frame("roads"))
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(60))) == {5}
+    assert len(full.list("check")) == 12
