@@ -20,11 +20,7 @@ def program(name: str) -> str | None:
 def absent(need: str) -> str | None:
     """Why a need is not met, in words for the report; None where it is."""
     if need == "shared":
-        return (
-            None
-            if SHARED.is_dir()
-            else f"no data sets at {SHARED} (PARKPLAN_SHARED_DATA names another folder)"
-        )
+        return None if SHARED.is_dir() else f"no data sets at {SHARED} (PARKPLAN_SHARED_DATA names another folder)"
     if need == "vendor":
         there = (ROOT / "api" / "static" / "vendor" / "manifest.json").is_file()
         return None if there else "no browser parts in api/static/vendor (./scripts/test fetches them)"

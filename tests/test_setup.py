@@ -131,9 +131,7 @@ def test_a_missing_need_skips_and_fails_in_ci_unless_it_is_shared_data(
 ) -> None:
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = needs\n")
-    (tmp_path / "test_it.py").write_text(
-        f"import pytest\n@pytest.mark.needs({need!r})\ndef test_it(): pass\n"
-    )
+    (tmp_path / "test_it.py").write_text(f"import pytest\n@pytest.mark.needs({need!r})\ndef test_it(): pass\n")
     env = {**os.environ, "CI": ci, "PARKPLAN_SHARED_DATA": str(tmp_path / "nowhere")}
     result = run(sys.executable, "-m", "pytest", "-rs", tmp_path, cwd=tmp_path, env=env)
     assert outcome in result.stdout

@@ -124,13 +124,17 @@ def _plots(parcels: gpd.GeoDataFrame, polygons: Geoms, in_zone: Ints, rng: np.ra
     taken: Bools = np.zeros(len(polygons), dtype=bool)
     shapes, zones = [], []
     for start in rng.permutation(len(in_zone)):
-        group = in_zone[tree.query(middle[start], predicate="dwithin", distance=120.0 + 90.0 * rng.random())]
+        wide_m = 280.0 if len(shapes) < 12 else 110.0  # a dozen for the works that want thirty hectares
+        group = in_zone[tree.query(middle[start], predicate="dwithin", distance=wide_m + 110.0 * rng.random())]
         group = group[(zone[group] == zone[in_zone[start]]) & ~taken[group]]
-        joined = shapely.coverage_union_all(polygons[group]) if len(group) > 2 else None
-        if joined is None or joined.geom_type != "Polygon":
+        if len(group) < 3:
+            continue
+        parts = shapely.get_parts(shapely.coverage_union_all(polygons[group]))
+        shape = parts[np.argmax(shapely.area(parts))]
+        if len(parts) > 1 and len(shapes) >= 12:
             continue
         taken[group] = True
-        shapes.append(joined)
+        shapes.append(shape)
         zones.append(zone[in_zone[start]])
         if len(shapes) == 60:
             break

@@ -56,7 +56,7 @@ def unsure(distance_m: Floats, buffer_m: float, quad_segs: int) -> Bools:
 
     The middle of a chord falls short of the arc by r (1 - cos(90 deg / 2 n)).
 
-    >>> round(705 - 705 * np.cos(np.pi / 64), 2)
+    >>> float(round(705 - 705 * np.cos(np.pi / 64), 2))
     0.85
     """
     near: Bools = (distance_m <= buffer_m) & (distance_m > buffer_m * np.cos(np.pi / 4 / quad_segs))

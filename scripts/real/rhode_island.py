@@ -469,7 +469,8 @@ def main() -> None:
         )
         digests = {one["role"]: one["digest"] for one in json.loads(ran[-2].out)["layers"]}
         other = [one.source.role for one in imports if digests[one.source.role] != one.prepared.layer.digest]
-        print(f"\n{len(imports) - len(other)} of {len(imports)} layers have the digest of the first run {other or ''}")
+        print(f"\n{len(imports) - len(other)} of {len(imports)} layers have the digest of the first run")
+        assert not other, f"the command line made another {', '.join(other)}"
         print(f"\nparcels-1: {json.loads(ran[-1].out)['conclusion']['en']}")
         store.close()
 

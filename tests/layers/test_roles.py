@@ -30,13 +30,47 @@ def test_a_class_is_one_we_know_or_not_said(role, column, theirs, ours):
 
 
 def test_every_role_of_the_contract_is_there():
-    wanted = (
-        "zones parcels plots land_use basic_farmland farmland_reserve eco_redline urban_boundary nature_reserve"
-        " water_protection river_management rivers forest_land public_welfare_forest wetlands environment_units"
-        " survey_slope roads railways substations power_lines power_plants water_sources water_mains"
-        " wastewater_plants hazards karst mining_rights heritage residential villages sensitive_sites enterprises"
-        " approved_land idle_land violations plan_zoning imagery dem"
-    ).split()
+    wanted = [
+        "zones",
+        "parcels",
+        "plots",
+        "land_use",
+        "basic_farmland",
+        "farmland_reserve",
+        "eco_redline",
+        "urban_boundary",
+        "nature_reserve",
+        "water_protection",
+        "river_management",
+        "rivers",
+        "forest_land",
+        "public_welfare_forest",
+        "wetlands",
+        "environment_units",
+        "survey_slope",
+        "roads",
+        "railways",
+        "substations",
+        "power_lines",
+        "power_plants",
+        "water_sources",
+        "water_mains",
+        "wastewater_plants",
+        "hazards",
+        "karst",
+        "mining_rights",
+        "heritage",
+        "residential",
+        "villages",
+        "sensitive_sites",
+        "enterprises",
+        "approved_land",
+        "idle_land",
+        "violations",
+        "plan_zoning",
+        "imagery",
+        "dem",
+    ]
     assert set(wanted) <= roles().keys()
     assert all(role.zh and role.en for role in roles().values())
 
