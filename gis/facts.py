@@ -15,6 +15,7 @@ from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, 
 from gis.intervals import Interval
 from gis.quota import QuotaBalance, QuotaNeed
 
+UNASKED_REACH_M = 5_000.0  # how far a distance is looked for when no rule says
 ROAD = {name: IsIn("road_class", (name,)) for name in ("expressway", "national", "provincial", "county", "township")}
 
 FACTS: dict[str, Measurement] = {
@@ -94,4 +95,4 @@ class Facts:
 
 def measure_facts(ground: Ground, names: Iterable[str], reach_m: Mapping[str, float]) -> dict[str, Interval]:
     """The named facts of a block of sites; `reach_m` as far as a rule asks, per fact."""
-    return {name: FACTS[name].measure(ground, reach_m.get(name, 0.0)) for name in names}
+    return {name: FACTS[name].measure(ground, reach_m.get(name, UNASKED_REACH_M)) for name in names}

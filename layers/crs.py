@@ -19,12 +19,20 @@ LONLAT = "OGC:CRS84"
 # Ellipsoids of the two old Chinese datums. PROJ shifts them to CGCS2000 by nothing at all, without a word,
 # which puts a boundary tens to more than a hundred metres off.
 SHIFTLESS = {6378140.0: "西安80 (Xian 1980)", 6378245.0: "北京54 (Beijing 1954)"}
+PLAIN_UNITS = ("degree", "unity")
 
 
 def parse(text: str, file: str | None = None) -> CRS:
-    """A CRS from what an operator types (`EPSG:4545`) or a file says (WKT)."""
+    """A CRS from what an operator types (`EPSG:4545`) or a file says (WKT).
+
+    A shift to WGS 84 by seven zeros (`TOWGS84[0,0,0,0,0,0,0]`) is how old files say nothing; it is taken off.
+    """
     try:
-        return CRS.from_user_input(text)
+        crs = CRS.from_user_input(text)
+        operation = crs.coordinate_operation
+        if crs.is_bound and crs.source_crs is not None and operation is not None and not any(operation.towgs84):
+            return crs.source_crs
+        return crs
     except CRSError as error:
         raise BadInput(
             f"{text[:80]!r} is not a coordinate reference system",
@@ -114,14 +122,11 @@ def refuse_twin(source: CRS, target: CRS, file: str, layer: str | None) -> None:
 
     The grid of EPSG:4545 exists on three Chinese datums; a wrong tag moves a boundary and nothing looks odd.
     """
-    ours, theirs = target.coordinate_operation, source.coordinate_operation
-    if ours is None or theirs is None or target.datum is None or source.datum is None:
+    if source.datum is None or target.datum is None:
         return
-    same_grid = [(p.name, round(float(p.value), 6)) for p in ours.params] == [
-        (p.name, round(float(p.value), 6)) for p in theirs.params
-    ]
     unnamed = source.datum.name.lower().startswith("unknown")
-    if same_grid and not unnamed and source.datum.name != target.datum.name:
+    named_alike = _bare(source.datum.name) == _bare(target.datum.name)
+    if _grid(source) == _grid(target) is not None and not unnamed and not named_alike:
         raise NeedCrs(
             "the file's CRS is the county's own grid on another datum",
             [
@@ -133,6 +138,32 @@ def refuse_twin(source: CRS, target: CRS, file: str, layer: str | None) -> None:
                 )
             ],
         )
+
+
+def same_code(one: CRS, other: CRS) -> bool:
+    """Whether two definitions stand for the same registered CRS, however each is written down."""
+    return one == other or one.to_epsg(min_confidence=70) == other.to_epsg(min_confidence=70) is not None
+
+
+def _grid(crs: CRS) -> list[tuple[str, float]] | None:
+    """The numbers of a projection, in metres and degrees, so that a grid in feet is seen to be the same grid."""
+    operation = crs.coordinate_operation
+    if not crs.is_projected or operation is None:
+        return None
+    return [
+        (
+            p.name,
+            round(float(p.value), 7)
+            if p.unit_name.lower() in PLAIN_UNITS
+            else round(float(p.value) * p.unit_conversion_factor, 3),
+        )
+        for p in operation.params
+    ]
+
+
+def _bare(datum: str) -> str:
+    """A datum's name as every notation of it agrees on."""
+    return datum.lower().replace(" ensemble", "").replace("_", " ").strip()
 
 
 def refuse_misplaced(crs: CRS, bounds: Bounds, file: str, layer: str | None) -> None:

@@ -395,9 +395,10 @@ def _prepare_raster(
         crs_.refuse_twin(source, target, path.name, None)
     crs_.refuse_misplaced(source, bounds, path.name, None)
     if nodata is not None:
-        values[np.isclose(values, np.float32(nodata), rtol=1e-6, atol=0)] = np.nan
+        with np.errstate(over="ignore"):  # a float64 "no value" is infinite here, as are the cells that hold it
+            values[np.isclose(values, np.float32(nodata), rtol=1e-6, atol=0)] = np.nan
     values[~np.isfinite(values)] = np.nan
-    if not (_same_grid(source, target) and _is_upright(transform)):
+    if not (crs_.same_code(source, target) and _is_upright(transform)):
         values, transform = _warp(values, transform, source, target)
     cell_m, west, north = float(transform.a), float(transform.c), float(transform.f)
     made = from_grid(values, west, north, cell_m, role.name, source=path.name, vintage=vintage)
@@ -427,10 +428,6 @@ def from_grid(
     layer = Layer(role_name, 0, digest, source, extent, loaded=1, synthetic=synthetic, vintage=vintage)
     raster = Raster(layer, values.astype(np.float32), west, north, cell_m)
     return Prepared(layer, table, geometries, raster)
-
-
-def _same_grid(source: CRS, target: CRS) -> bool:
-    return source == target or (source.to_epsg(min_confidence=70) == target.to_epsg(min_confidence=70) is not None)
 
 
 def _is_upright(transform: rasterio.Affine) -> bool:

@@ -122,7 +122,8 @@ def _plots(parcels: gpd.GeoDataFrame, polygons: Geoms, in_zone: Ints, rng: np.ra
     tree = shapely.STRtree(middle)
     zone = parcels["zone"].to_numpy()
     taken: Bools = np.zeros(len(polygons), dtype=bool)
-    shapes, zones = [], []
+    shapes: list[shapely.Polygon] = []
+    zones: list[str] = []
     for start in rng.permutation(len(in_zone)):
         wide_m = 280.0 if len(shapes) < 12 else 110.0  # a dozen for the works that want thirty hectares
         group = in_zone[tree.query(middle[start], predicate="dwithin", distance=wide_m + 110.0 * rng.random())]

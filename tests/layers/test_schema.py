@@ -52,7 +52,7 @@ def test_the_table_of_roles_agrees_with_itself():
 
 
 def test_a_role_that_is_none_names_them_all():
-    with pytest.raises(UnknownName, match="no layer role '红线'; the roles are zones, parcels, .*, eco_redline, "):
+    with pytest.raises(UnknownName, match=r"no layer role '红线'; the roles are zones, parcels, .*, eco_redline, "):
         role("红线")
 
 
