@@ -68,18 +68,22 @@ def overlaps(sites: Geoms, layer: Snapshot) -> Overlaps:
 
 
 def _shared_area_m2(sites: Geoms, site: Ints, layer: Snapshot, piece: Ints) -> Floats:
-    """Area of sites[site] ∩ pieces[piece], pair by pair. Where one lies inside the other its own area answers;
-    that is most pairs, and costs a tenth of an overlay."""
-    shapely.prepare(sites)
+    """Area of sites[site] ∩ pieces[piece], pair by pair; pieces wholly inside answer from their stored area."""
+    ours = own(sites)
     area_m2 = np.empty(len(site))
-    inside = shapely.contains_properly(sites[site], layer.pieces[piece])
+    inside = shapely.contains_properly(ours[site], layer.pieces[piece])
     area_m2[inside] = layer.area_m2[piece[inside]]
-    rest = np.flatnonzero(~inside)
-    around = shapely.contains_properly(layer.prepared[piece[rest]], sites[site[rest]])
-    area_m2[rest[around]] = shapely.area(sites[site[rest[around]]])
-    rest = rest[~around]
+    rest = ~inside
     area_m2[rest] = shapely.area(shapely.intersection(sites[site[rest]], layer.pieces[piece[rest]]))
     return area_m2
+
+
+def own(geometries: Geoms) -> Geoms:
+    """Prepared copies that nobody else holds: GEOS fills a prepared geometry's index in while it is asked, so that
+    two threads must never ask the same one."""
+    copies: Geoms = np.asarray(shapely.from_wkb(shapely.to_wkb(geometries)), dtype=object)
+    shapely.prepare(copies)
+    return copies
 
 
 def distance_m(sites: Geoms, layer: Snapshot, reach_m: float) -> Floats:
@@ -137,8 +141,7 @@ def matrix_m(sites: Geoms, features: Geoms) -> Floats:
 
 def depth_m(sites: Geoms, extent: shapely.Geometry) -> Floats:
     """(P,) how far each site lies inside an extent; -1 where it is not wholly inside."""
-    shapely.prepare(extent)
-    inside = shapely.covers(extent, sites)
+    inside = shapely.covers(own(np.array([extent], dtype=object))[0], sites)
     found = np.full(len(sites), -1.0)
     found[inside] = shapely.distance(sites[inside], shapely.boundary(extent))
     return found

@@ -109,11 +109,6 @@ class Snapshot:
         features = self.features.iloc[rows].reset_index(drop=True)
         return Snapshot(self.layer, features, self.pieces[chosen], renumber[self.owner[chosen]], self.overlapping)
 
-    @property
-    def prepared(self) -> Geoms:
-        """The pieces, prepared for being asked many times what they contain."""
-        return self.once("prepared", _prepared)
-
     def column(self, name: str) -> NDArray[Any]:
         """(M,) one attribute of every feature as a plain array; None throughout where the layer has no such column.
 
@@ -125,11 +120,6 @@ class Snapshot:
     def names(self) -> list[str]:
         """What people call the features: the name where there is one, else the id."""
         return self.once("names", _names)
-
-
-def _prepared(layer: Snapshot) -> Geoms:
-    shapely.prepare(layer.pieces)
-    return layer.pieces
 
 
 def _column(layer: Snapshot, name: str) -> NDArray[Any]:

@@ -67,6 +67,19 @@ def test_the_ellipsoid_area_is_that_of_karney_on_densely_drawn_edges():
     assert ellipsoid_m2(site, GRID) == pytest.approx(abs(peer), abs=0.01)
 
 
+def test_a_long_straight_edge_of_the_grid_is_a_curve_on_the_ellipsoid():
+    """Two corners 100 km apart on the grid: the geodesic between them bends to one side of the line by metres."""
+    site = shapely.box(580_000, 3_060_000, 580_500, 3_160_000)
+    halves = [shapely.box(580_000, south, 580_500, south + 100) for south in range(3_060_000, 3_160_000, 100)]
+    assert ellipsoid_m2(site, GRID) == pytest.approx(sum(ellipsoid_m2(half, GRID) for half in halves), abs=0.1)
+    triangle = shapely.Polygon([(580_000, 3_060_000), (650_000, 3_060_000), (580_000, 3_160_000)])
+    cut = (
+        triangle.intersection(shapely.box(0, 0, 610_000, 4e6)),
+        triangle.intersection(shapely.box(610_000, 0, 1e6, 4e6)),
+    )
+    assert ellipsoid_m2(triangle, GRID) == pytest.approx(sum(ellipsoid_m2(part, GRID) for part in cut), abs=1.0)
+
+
 def test_web_mercator_shows_far_too_much_and_the_ellipsoid_area_does_not_care():
     mercator = CRS(3857)
     drawn = quarter_square_kilometre(108.0, mercator, lat=28.0)

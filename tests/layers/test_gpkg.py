@@ -201,6 +201,7 @@ def furnished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name=["甲", None, "丙", "<b>"],
         height=[1.5, None, 3.0, 4.0],
         count=[1, 2, 3, 4],
+        synthetic=[True, False, True, False],
     )
     store.put(from_frame(land, "land_use", source="x"), by="test")
     line = shapely.LineString([(EAST + n, NORTH + n % 7) for n in range(100)])
