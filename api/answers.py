@@ -30,7 +30,7 @@ from layers.schema import roles
 
 QUOTA = ("new_construction", "agricultural", "cultivated", "paddy")
 QUOTA_FACTS = tuple(f"quota_{kind}_m2" for kind in QUOTA)
-LONLAT_DECIMALS = 9  # 0.1 mm
+LONLAT_DECIMALS = 10  # 0.01 mm, so that a site sent back has the area it was given
 
 
 def check_id() -> str:
@@ -67,7 +67,7 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
         "opinions": [],
         "rulebook_digest": checked.rulebook.digest,
         "facts_digest": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
-        "layer_versions": {role: layer.layer.label for role in roles() if (layer := ground.known(role)) is not None},
+        "layer_versions": {role: layer.label for role in roles() if (layer := ground.known(role)) is not None},
         "for_year": checked.world.for_year,
         "as_of": checked.world.as_of.isoformat(),
         "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -11,6 +11,7 @@ from threading import Thread
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from api import problems
 from api.county import County
@@ -65,6 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (pages, health, checks, projects, parcels, layers, maps):
         app.include_router(router.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(Watch, registry=app.state.registry)
     app.add_middleware(BodyLimit, most=chosen.max_body_bytes)
     app.add_middleware(Crowd, most=chosen.max_requests_at_once)

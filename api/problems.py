@@ -103,6 +103,10 @@ def install(app: FastAPI) -> None:
     async def invalid_record(request: Request, error: ValidationError) -> Response:
         return _invalid(error.errors(include_url=False, include_input=False, include_context=False))
 
+    @app.exception_handler(UnicodeEncodeError)
+    async def no_text(request: Request, error: UnicodeEncodeError) -> Response:
+        return problem("malformed", "a text holds half a character (a lone surrogate), which is no Unicode")
+
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         slug = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}

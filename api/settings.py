@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = 8 * 2**20
     max_site_vertices: int = 20_000
     max_batch_sites: int = 1_000
+    max_km2: float = 100.0
     max_requests_at_once: int = 64
 
     @property

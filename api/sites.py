@@ -75,7 +75,7 @@ class SiteIn(Strict):
         return self.parts if self.parts is not None else [PartIn(geometry=self.geometry)]
 
 
-def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int) -> list[Site]:
+def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int, max_km2: float) -> list[Site]:
     """The ground of each site in the working CRS; BadInput or UnknownName with every fault of all of them."""
     wanted = {part.parcel for one in asked for part in one.as_parts() if part.parcel is not None}
     parcels = _parcels(wanted, store)
@@ -94,6 +94,9 @@ def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int) -> list[Si
             sites.append(site)
     if faults:
         raise BadInput("the site cannot be used", faults)
+    total_km2 = sum(site.geometry.area for site in sites) / 1e6
+    if total_km2 > max_km2:
+        raise TooLarge(f"{total_km2:,.0f} km2 are more than {max_km2:,.0f} km2 in one request", area_km2=total_km2)
     return sites
 
 
@@ -135,7 +138,7 @@ def _part(
     elif moved.area <= 0:
         reason = "it has no area"
     elif part.parcel is not None:
-        moved = shapely.intersection(moved, parcels[part.parcel])
+        moved = _areas_of(shapely.intersection(moved, parcels[part.parcel]))
         reason = "it does not lie in its parcel" if moved.area <= 0 else None
     if reason is not None:
         faults.append(
@@ -143,6 +146,12 @@ def _part(
         )
         return None
     return Part(moved, part.parcel)
+
+
+def _areas_of(geometry: shapely.Geometry) -> shapely.Geometry:
+    """The areas of an intersection, without the edges and corners that touch."""
+    parts = shapely.get_parts(geometry)
+    return shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
 
 
 def _drawn(

@@ -182,11 +182,13 @@ def _judge(
 
     out = np.empty((len(rules), *shape), dtype=np.int8)
     for row, rule in enumerate(rules):
-        if rule.id in replaced:
-            out[row] = Status.EXEMPT
-            continue
         applies = column(rule.when) if rule.when is not None else None
         out[row] = status(margin(column(rule.value), rule.op, column(rule.limit)), applies)
+    at = {rule.id: row for row, rule in enumerate(rules)}
+    for old, new in replaced.items():
+        if old in at:  # only where the newer rule really answers; elsewhere the older one still does
+            answers = (out[at[new]] == Status.PASS) | (out[at[new]] == Status.FAIL)
+            out[at[old]][answers] = Status.EXEMPT
     return out
 
 

@@ -81,6 +81,8 @@ def findings(
 def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Ground, names: Names) -> Finding:
     result = Status(int(checked.status[row, i, j]))
     value, limit = checked.column(rule.value, i, j), checked.column(rule.limit, i, j)
+    if result is Status.FAIL and not value.is_exact:  # the side that already fails
+        value = Interval.exact(value.lo if rule.op == "<=" else value.hi)
     number, bound = _number(value, checked.facts.reach_m.get(rule.value))
     role = _role(rule)
     case = _Case(

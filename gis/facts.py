@@ -15,6 +15,14 @@ from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, 
 from gis.intervals import Interval
 from gis.quota import QuotaBalance, QuotaNeed
 
+# The law's classes by voltage, and nothing between them: a line of 66 kV keeps the distance of 110 kV.
+LINE = {
+    "10": Within("voltage_kv", 1, 20),
+    "110": Within("voltage_kv", 20.001, 110),
+    "220": Within("voltage_kv", 110.001, 330),
+    "500": Within("voltage_kv", 330.001, 1100),
+}
+PLANNED_INDUSTRY = ("1001", "100101", "100102", "100103")  # 用地用海分类 2023: industrial land
 UNASKED_REACH_M = 5_000.0  # how far a distance is looked for when no rule says
 ROAD = {name: IsIn("road_class", (name,)) for name in ("expressway", "national", "provincial", "county", "township")}
 
@@ -29,10 +37,12 @@ FACTS: dict[str, Measurement] = {
     "urban_special_m2": Overlap("urban_boundary", IsIn("kind", ("special",))),
     "nature_core_m2": Overlap("nature_reserve", IsIn("kind", ("core",))),
     "nature_reserve_m2": Overlap("nature_reserve"),
-    "environment_priority_m2": Overlap("environment_units", IsIn("kind", ("priority",))),
+    "environment_priority_m2": Overlap("environment_units", IsIn("kind", ("priority",)), complete=True),
     # land use
-    "cultivated_m2": Overlap("land_use", IsIn("cultivated", (True,))),
-    "paddy_m2": Overlap("land_use", IsIn("paddy", (True,))),
+    "cultivated_m2": Overlap("land_use", IsIn("cultivated", (True,)), complete=True),
+    "paddy_m2": Overlap("land_use", IsIn("paddy", (True,)), complete=True),
+    "outside_planned_industry_m2": Outside("plan_zoning", IsIn("code", PLANNED_INDUSTRY)),
+    "outside_ready_m2": Outside("parcels", IsIn("ready", (True,))),
     "forest_land_m2": Overlap("forest_land"),
     "welfare_forest_first_m2": Overlap("public_welfare_forest", IsIn("grade", ("first",))),
     "welfare_forest_m2": Overlap("public_welfare_forest"),
@@ -67,10 +77,11 @@ FACTS: dict[str, Measurement] = {
     # roads, rail, power lines
     **{f"{name}_road_edge_m": EdgeDistance("roads", sort) for name, sort in ROAD.items()},
     "road_m": Distance("roads"),
-    "railway_m": Distance("railways"),
-    "line_10kv_m": Distance("power_lines", Within("voltage_kv", 1, 20)),
-    "line_110kv_m": Distance("power_lines", Within("voltage_kv", 35, 110)),
-    "line_220kv_m": Distance("power_lines", Within("voltage_kv", 154, 330)),
+    "railway_m": EdgeDistance("railways", None, width="width_m", widest_m=30.0),
+    **{
+        f"line_{name}kv_m": EdgeDistance("power_lines", volts, width="width_m", widest_m=20.0)
+        for name, volts in LINE.items()
+    },
     "water_main_m": Distance("water_mains"),
     # neighbours
     "residential_m": Distance("residential"),

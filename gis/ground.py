@@ -17,7 +17,7 @@ import shapely
 
 from gis import measure, terrain
 from gis.intervals import Interval
-from layers.records import Bools, Floats, Geoms, Snapshot, World, union_bounds
+from layers.records import Bools, Floats, Geoms, Layer, Raster, Snapshot, World, union_bounds
 
 WIDEST_LAND_M = 100.0  # assumption: no highway's land is wider, edge to edge, interchanges aside
 SLIVER_M2 = 1e-6  # floating-point dust on a shared border; real slivers are far larger and are shown
@@ -105,9 +105,12 @@ class Ground:
             self._layers[role] = self.world.near(role, self.bounds)
         return self._layers[role]
 
-    def known(self, role: str) -> Snapshot | None:
-        """A layer that was looked at so far."""
-        return self._layers.get(role)
+    def known(self, role: str) -> Layer | None:
+        """The layer of a role that was looked at so far."""
+        layer: Snapshot | Raster | None = self._layers.get(role)
+        if layer is None and role in self._cells:
+            layer = self.world.raster(role)
+        return layer.layer if layer is not None else None
 
     def depth_m(self, extent: shapely.Geometry) -> Floats:
         """How far each site lies inside a surveyed extent; -1 where it does not. Layers often share one."""
@@ -157,10 +160,14 @@ class Ground:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Square metres a site shares with the features of a layer that count."""
+    """Square metres a site shares with the features of a layer that count.
+
+    A layer that is `complete` maps all ground there is; what it leaves out may be anything.
+    """
 
     role: str
     sort: Sort | None = None
+    complete: bool = False
     unit: str = "m2"
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
@@ -169,9 +176,15 @@ class Overlap:
             return Interval.unknown(ground.count)
         table = ground.overlaps(self.role, layer)
         certain, possible = counted(layer, self.sort)
-        lo = clean(table.per_site(ground.count, certain))
-        hi = lo if certain is possible else clean(table.per_site(ground.count, possible))
-        return Interval(lo, hi).where(ground.surveyed(layer))
+        lo = clean(measure.covered_m2(ground.sites, layer, table, certain))
+        hi = lo if certain is possible else clean(measure.covered_m2(ground.sites, layer, table, possible))
+        if self.complete:
+            hi = hi + unmapped_m2(ground.sites, ground.area_m2, layer, table)
+        # Beyond the survey what was found is there all the same, and there may be more.
+        beyond = ~ground.surveyed(layer)
+        found = beyond & (lo > 0)
+        hi = np.where(found, np.maximum(hi, ground.area_m2), hi) if found.any() else hi
+        return Interval(lo, lo if (lo == hi).all() else hi).where(~beyond | found)
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         layer = ground.layer(self.role)
@@ -241,13 +254,14 @@ class EdgeDistance(Distance):
     """
 
     width: str = "land_width_m"
+    widest_m: float = WIDEST_LAND_M
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
         layer = ground.layer(self.role)
         if layer is None:
             return Interval.unknown(ground.count)
         certain, possible = split(layer, self.sort)
-        nearest = np.nan_to_num(possible.once(self.width, self._half_width_m), nan=WIDEST_LAND_M / 2)
+        nearest = np.nan_to_num(possible.once(self.width, self._half_width_m), nan=self.widest_m / 2)
         farthest = np.nan_to_num(certain.once(self.width, self._half_width_m), nan=0.0)
         lo = measure.edge_distance_m(ground.sites, possible, nearest, reach_m)
         said = certain is possible and (nearest == farthest).all()
@@ -289,13 +303,13 @@ class Terrain:
 
 @dataclass(frozen=True)
 class Area:
-    """The site's own plane area."""
+    """The site's own plane area, to the hundredth of a square metre that registers keep."""
 
     unit: str = "m2"
     role: None = None
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
-        return Interval.exact(ground.area_m2)
+        return Interval.exact(np.round(ground.area_m2, 2))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         return None
@@ -327,6 +341,13 @@ def _as_far_as_surveyed(ground: Ground, layer: Snapshot, lo: Floats, hi: Floats,
     if lo is hi and (lo <= vouched).all():
         return Interval.exact(hi)
     return Interval(np.minimum(lo, vouched), hi).where(depth >= 0)
+
+
+def unmapped_m2(sites: Geoms, area_m2: Floats, layer: Snapshot, table: measure.Overlaps) -> Floats:
+    """(P,) ground of each site that no feature of the layer covers."""
+    everything, _ = counted(layer, None)
+    left = clean(area_m2 - measure.covered_m2(sites, layer, table, everything))
+    return np.where(left > 1e-9 * area_m2, left, 0.0)
 
 
 def shared(site: shapely.Geometry, layer: Snapshot) -> Shown | None:

@@ -42,14 +42,20 @@ class Traits:
         industries = tables["industries"]
         self._names = dict(zip(industries["code"], industries["name_zh"], strict=True))
         voltages = tables["voltages"]
+        voltages = voltages[voltages["supply_kv"].astype(float) >= 10]  # below that a transformer serves, not a station
         self._most_kva = voltages["max_kva"].astype(float).to_numpy()
         self._reach_m = voltages["economic_reach_m"].astype(float).to_numpy()
 
     def of(self, project: Project, trait: str) -> float | None:
-        """1 or 0; None where the project does not say its industry."""
+        """1 or 0; None where the project does not say its industry, or says it too coarsely to tell."""
         if project.industry is None:
             return None
         digits = project.industry.digits
+        found = self._longest(trait, digits)
+        finer = {value for (name, prefix), value in self._value.items() if name == trait and prefix.startswith(digits)}
+        return found if finer <= {found} else None
+
+    def _longest(self, trait: str, digits: str) -> float:
         for length in range(len(digits), 1, -1):
             value = self._value.get((trait, digits[:length]))
             if value is not None:
@@ -89,9 +95,21 @@ def _either(said: bool | None, trait: float | None) -> float | None:
     return trait if said is None else float(said)
 
 
+def _whole(project: Project, demand: str) -> float | None:
+    """What the whole project draws: its own word, or all its phases together where they ask for more."""
+    phases = [getattr(phase, demand) for phase in project.phases]
+    said = [amount for amount in phases if amount is not None]
+    return _most(getattr(project, demand), sum(said) if said else None)
+
+
+def _most(*amounts: float | None) -> float | None:
+    return max((amount for amount in amounts if amount is not None), default=None)
+
+
 def _discharges(project: Project, traits: Traits) -> float | None:
-    if project.effluent_m3d is not None:
-        return float(project.effluent_m3d > 0)
+    effluent_m3d = _whole(project, "effluent_m3d")
+    if effluent_m3d is not None:
+        return float(effluent_m3d > 0)
     return traits.of(project, "discharges")
 
 
@@ -104,12 +122,13 @@ NEEDS: dict[str, Need] = {
     "land_min_m2": lambda p, t: p.land_min_m2 or p.land_m2,
     "land_max_m2": lambda p, t: p.land_max_m2 or np.inf,
     "has_land_max": lambda p, t: float(p.land_max_m2 is not None),
-    "power_kva": lambda p, t: p.power_kva,
-    "power_reach_m": lambda p, t: t.reach_m(p.power_kva),
-    "water_m3d": lambda p, t: p.water_peak_m3d if p.water_peak_m3d is not None else p.water_m3d,
-    "freight_td": lambda p, t: p.freight_td,
-    "effluent_m3d": lambda p, t: p.effluent_m3d,
+    "power_kva": lambda p, t: _whole(p, "power_kva"),
+    "power_reach_m": lambda p, t: t.reach_m(_whole(p, "power_kva")),
+    "water_m3d": lambda p, t: _most(_whole(p, "water_peak_m3d"), _whole(p, "water_m3d")),
+    "freight_td": lambda p, t: _whole(p, "freight_td"),
+    "effluent_m3d": lambda p, t: _whole(p, "effluent_m3d"),
     "floor_area_ratio": lambda p, t: _ratio(p.floor_area_m2, p.land_m2),
+    "floor_area_ratio_min": lambda p, t: None,  # the 2023 table was not seen by anybody here: unknown, never a pass
     "building_coverage_share": lambda p, t: _ratio(p.building_footprint_m2, p.land_m2),
     "office_land_share": lambda p, t: _ratio(p.office_land_m2, p.land_m2),
     "investment_wan_per_ha": lambda p, t: _per_hectare(p.investment_wan, p),

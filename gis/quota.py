@@ -13,11 +13,12 @@ import numpy as np
 import shapely
 
 from gis import measure
-from gis.ground import Ground, IsIn, Shown, Sort, clean, counted, shared, split
+from gis.ground import Ground, IsIn, Shown, Sort, counted, shared, split, unmapped_m2
 from gis.intervals import Interval
 from gis.measure import Overlaps
 from layers.records import Bools, Floats, Geoms, Ints, Snapshot
 
+DUST_SHARE = 1e-6  # a hair across a zone's border is charged to nobody
 KINDS: dict[str, Sort] = {
     "new_construction": IsIn("three_class", ("agricultural", "unused")),
     "agricultural": IsIn("three_class", ("agricultural",)),
@@ -56,10 +57,9 @@ class QuotaNeed:
 
     def _on(self, sites: Geoms, area_m2: Floats, land_use: Snapshot, table: Overlaps) -> tuple[Floats, Floats]:
         certain, possible = counted(land_use, KINDS[self.kind])
-        everything = np.ones(len(land_use.features), dtype=bool)
-        unmapped = np.maximum(clean(area_m2 - measure.covered_m2(sites, land_use, table, everything)), 0.0)
-        unmapped[unmapped < 1e-9 * area_m2] = 0.0
-        return table.per_site(len(sites), certain), table.per_site(len(sites), possible) + unmapped
+        lo = measure.covered_m2(sites, land_use, table, certain)
+        hi = lo if certain is possible else measure.covered_m2(sites, land_use, table, possible)
+        return lo.copy(), hi + unmapped_m2(sites, area_m2, land_use, table)
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         land_use = ground.layer(self.role)
@@ -82,7 +82,15 @@ def _unapproved(ground: Ground, approved: Snapshot) -> tuple[Ints, Geoms]:
 
 
 def _valid_on(approved: Snapshot, day: str) -> Bools:
-    return np.array([isinstance(until, str) and until >= day for until in approved.column("valid_until")], dtype=bool)
+    """Approvals given by that day and not yet lapsed; one that does not say its dates is not known to be valid."""
+    given, until = approved.column("approved_on"), approved.column("valid_until")
+    return np.array(
+        [
+            isinstance(end, str) and end >= day and not (isinstance(start, str) and start > day)
+            for start, end in zip(given, until, strict=True)
+        ],
+        dtype=bool,
+    )
 
 
 @dataclass(frozen=True)
@@ -103,15 +111,19 @@ class QuotaBalance:
             return Interval.unknown(ground.count)
         table = ground.overlaps(self.role, zones)
         codes = zones.once("unit_code", _unit_codes)
-        county = [balance for unit, balance in left.items() if unit not in codes]
+        county = [
+            left[unit] for unit in left if unit not in codes and all(code.startswith(unit) for code in codes if code)
+        ]
         county_left = county[0] if len(county) == 1 else np.nan
-        balance = np.array([left.get(code, county_left) for code in codes], dtype=float)
+        balance = np.maximum([left.get(code, county_left) for code in codes], 0.0)
         share = table.area_m2 / ground.area_m2[table.site]
+        counts = share > DUST_SHARE
         carries = np.full(ground.count, np.inf)
-        np.minimum.at(carries, table.site, balance[table.feature] / share)
-        outside = 1.0 - np.bincount(table.site, share, minlength=ground.count)
-        beyond = outside > 1e-6
-        carries[beyond] = np.minimum(carries[beyond], county_left / outside[beyond])
+        with np.errstate(invalid="ignore"):  # an unknown balance makes an unknown limit
+            np.minimum.at(carries, table.site[counts], balance[table.feature[counts]] / share[counts])
+        outside = unmapped_m2(ground.sites, ground.area_m2, zones, table) / ground.area_m2
+        beyond = outside > DUST_SHARE
+        carries[beyond] = np.minimum(carries[beyond], np.maximum(county_left, 0.0) / outside[beyond])
         return Interval.exact(carries).where(ground.surveyed(zones))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:

@@ -27,12 +27,13 @@ from rasterio.warp import Resampling, calculate_default_transform, reproject
 
 from layers import crs as crs_
 from layers.errors import BadInput, Fault, UnknownName
-from layers.records import Bools, Bounds, Geoms, Layer, Raster
+from layers.records import Bounds, Geoms, Layer, Raster
 from layers.schema import Role, conform, role
 from layers.snapshot import digest_of
 
 MAX_FEATURE_VERTICES = 1_000_000
 DIMENSION = {"polygon": {2}, "line": {1}, "point": {0}, "any": {0, 1, 2}}
+ANYWHERE = "; it may lie anywhere, so until then the layer counts as unknown everywhere"
 READABLE = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gdb", ".kml", ".dxf", ".tab", ".mif")
 
 
@@ -197,9 +198,9 @@ def _reasons(geometries: Geoms, role: Role) -> np.ndarray:
         ),
         (wrong, f"its geometry is not {shape[role.geometry]}|The role {role.name} takes {role.geometry} features"),
         (too_many, f"it has more than {MAX_FEATURE_VERTICES:,} vertices|Split the feature"),
-        (wild, "a coordinate is not a finite number or lies nowhere on earth|Correct the coordinates"),
-        (shapely.is_empty(geometries) & ~missing, "its geometry is empty|Draw it or delete the row"),
-        (missing, "it has no readable geometry|Draw it or delete the row"),
+        (wild, f"a coordinate is not a finite number or lies nowhere on earth|Correct the coordinates{ANYWHERE}"),
+        (shapely.is_empty(geometries) & ~missing, f"its geometry is empty|Draw it or delete the row{ANYWHERE}"),
+        (missing, f"it has no readable geometry|Draw it or delete the row{ANYWHERE}"),
     ):
         if text is not None:
             why[mask] = text
@@ -212,14 +213,15 @@ def _reasons(geometries: Geoms, role: Role) -> np.ndarray:
 
 
 def _without(extent: shapely.Geometry, rejected: Geoms) -> shapely.Geometry:
-    """The surveyed extent less the boxes around what was rejected, as far as its coordinates are numbers."""
-    coordinates, owner = shapely.get_coordinates(rejected, return_index=True)
-    finite: Bools = np.isfinite(coordinates).all(axis=1)
-    boxes = pd.DataFrame(coordinates[finite]).groupby(owner[finite]).agg(["min", "max"]).to_numpy()
-    if len(boxes) == 0:
-        return extent
-    west, east, south, north = boxes.T
-    return shapely.difference(extent, shapely.union_all(shapely.box(west, south, east, north)))
+    """The surveyed extent less the boxes of what was rejected.
+
+    A rejected feature without a place could have been anywhere, so the layer vouches for nothing until that row is
+    corrected or dropped.
+    """
+    boxes = shapely.bounds(rejected)
+    if not np.isfinite(boxes).all() or not np.isfinite(shapely.get_coordinates(rejected)).all():
+        return shapely.Polygon()
+    return shapely.difference(extent, shapely.union_all(shapely.box(*boxes.T))) if len(boxes) else extent
 
 
 def _finite_bounds(geometries: Geoms) -> Bounds | None:

@@ -190,7 +190,7 @@ class World(Protocol):
 # --- what an investment asks for ------------------------------------------------------------------
 
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Area = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Area = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 
 
 class Strict(BaseModel):

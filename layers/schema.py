@@ -32,6 +32,7 @@ class Column:
     name: str
     type: str
     min: float | None = None
+    max: float | None = None
     codes: tuple[str, ...] = ()
 
 
@@ -64,7 +65,7 @@ def roles() -> dict[str, Role]:
     """Every role, in the order of `roles.yaml`."""
     document = _document()
     columns = {
-        name: Column(name, spec["type"], spec.get("min"), tuple(spec.get("codes", ())))
+        name: Column(name, spec["type"], spec.get("min"), spec.get("max"), tuple(spec.get("codes", ())))
         for name, spec in document["columns"].items()
     }
     return {
@@ -268,6 +269,8 @@ def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: s
             bad |= read % 1 > 0
         if column.min is not None:
             bad |= read < column.min
+        if column.max is not None:
+            bad |= read > column.max
         read = read.mask(bad)
     elif column.type == "boolean":
         said = _text(values)
@@ -287,6 +290,7 @@ def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: s
         read = read.mask(bad, None)
     allowed = f"one of {', '.join(column.codes)}" if column.codes else WANTED.get(column.type, column.type)
     least = f" of at least {column.min:g}" if column.min is not None else ""
+    least += f" and at most {column.max:g}" if column.max is not None else ""
     _note(
         notes,
         np.flatnonzero(bad.to_numpy()),

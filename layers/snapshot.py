@@ -28,9 +28,10 @@ from layers.records import Geoms, Ints, Layer, Raster, Snapshot
 
 MAX_VERTICES = 256
 RUN_SEGMENTS = 12
+DUST_M2 = 0.001  # a tenth of the smallest area any rule minds
 SEAL = "seal"
 JUST_MADE_S = 2.0  # a staging folder so new may not be locked yet
-FORMAT = b"3"  # a folder of another format is made again
+FORMAT = b"4"  # a folder of another format is made again
 
 
 def cut(geometries: Geoms) -> tuple[Geoms, Ints]:
@@ -99,12 +100,14 @@ def _runs(lines: Geoms, owner: Ints) -> tuple[Geoms, Ints]:
 
 
 def overlapping(pieces: Geoms, owner: Ints) -> bool:
-    """Whether any two features share ground. Borders in common are no ground."""
+    """Whether any two features share ground, beyond the dust that rounding leaves along a common border."""
     areas = shapely.get_dimensions(pieces) == 2
     pieces, owner = pieces[areas], owner[areas]
     first, second = shapely.STRtree(pieces).query(pieces, predicate="intersects")
     other = owner[first] < owner[second]
-    return bool(shapely.relate_pattern(pieces[first[other]], pieces[second[other]], "2********").any())
+    first, second = first[other], second[other]
+    deep = shapely.relate_pattern(pieces[first], pieces[second], "2********")
+    return bool((shapely.area(shapely.intersection(pieces[first[deep]], pieces[second[deep]])) > DUST_M2).any())
 
 
 def digest_of(role: str, features: pd.DataFrame, geometries: Geoms, extent: shapely.Geometry) -> str:

@@ -220,7 +220,7 @@ def check(
     if site is not None:
         ground = [Site.of(Part(read_area(site, store.crs)))]
     else:
-        ground = resolve([SiteIn(parcels=parcel)], store, served.settings.max_site_vertices)
+        ground = resolve([SiteIn(parcels=parcel)], store, served.settings.max_site_vertices, served.settings.max_km2)
     (found,) = served.check(ground, wanted, purpose, as_of.date() if as_of else None, for_year)
     store.save("check", found["id"], found)
     served.access.record("operator", "check", found["id"], found["verdict"])

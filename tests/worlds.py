@@ -108,6 +108,7 @@ def kind_world(**changes: Any) -> MemoryWorld:
     made = {
         "zones": layer("zones", [ground], name=["带"], kind=["belt"], industries=["15,26,30"], unit_code=["520625-NE"]),
         "urban_boundary": layer("urban_boundary", [ground], kind=["concentrated"]),
+        "environment_units": layer("environment_units", [ground], kind=["general"]),
         "land_use": layer(
             "land_use",
             [ground],
@@ -130,7 +131,6 @@ def kind_world(**changes: Any) -> MemoryWorld:
         "farmland_reserve",
         "eco_redline",
         "nature_reserve",
-        "environment_units",
         "water_protection",
         "river_management",
         "forest_land",

@@ -48,7 +48,7 @@ def create(
 ) -> Response:
     """Check one site. A blocked site is an answer (201 with its verdict), not an error."""
     project = county.project(asked.project, asked.project_id)
-    sites = resolve([asked.site], county.store, county.settings.max_site_vertices)
+    sites = resolve([asked.site], county.store, county.settings.max_site_vertices, county.settings.max_km2)
     (found,) = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
     text = county.store.save("check", found["id"], found)
     county.access.record(user.name, "check", found["id"], found["verdict"])
@@ -64,7 +64,7 @@ def batch(
     if len(asked.sites) > most:
         raise TooLarge(f"{len(asked.sites):,} sites are more than {most:,}", sites=len(asked.sites), most=most)
     project = county.project(asked.project, asked.project_id)
-    sites = resolve(asked.sites, county.store, county.settings.max_site_vertices)
+    sites = resolve(asked.sites, county.store, county.settings.max_site_vertices, county.settings.max_km2)
     found = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
     county.access.record(user.name, "check-batch", project.key, f"{len(found)} sites")
     return JSONResponse({"checks": found})

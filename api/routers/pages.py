@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import jinja2
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse
 
+from api.auth import READ, allow
 from api.county import County, county_of
 from api.problems import PROBLEMS
+from layers.access import User
 from layers.errors import UnknownName
 from layers.schema import roles
 
@@ -30,7 +32,7 @@ def rendered(name: str, csp: str = CSP, **parts: object) -> HTMLResponse:
 
 
 @router.get("/", response_class=HTMLResponse)
-def front(request: Request, county: Annotated[County, Depends(county_of)]) -> HTMLResponse:
+def front(county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]) -> HTMLResponse:
     """What is here: the map, the layers that are loaded and those that are missing, the ways in."""
     loaded = county.store.layers()
     have = {layer.role for layer in loaded}

@@ -107,8 +107,8 @@ def value_at(cells: Geoms, grid: Raster) -> Floats:
 
 
 def grid_of(data: Path, name: str) -> Raster:
-    """A GeoTIFF of the folder. The CRS is said again, because `crs.refuse_twin` takes ETRS89 for another datum."""
-    found = prepare(data / name, "imagery", TARGET, crs="EPSG:3035").raster
+    """A GeoTIFF of the folder."""
+    found = prepare(data / name, "imagery", TARGET).raster
     assert found is not None
     return found
 

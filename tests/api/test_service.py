@@ -16,6 +16,8 @@ from layers.crs import LONLAT, parse_cached, transform, working
 from layers.errors import Refused, UnknownName
 from tests.counties import EAST, FARM, GOOD, NORTH, TEA, found_county
 
+HERE = "http://127.0.0.1"
+
 
 @pytest.fixture(scope="module")
 def county(tmp_path_factory):
@@ -26,7 +28,7 @@ def county(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(county):
-    with TestClient(create_app(Settings(county=county)), raise_server_exceptions=False) as client:
+    with TestClient(create_app(Settings(county=county)), base_url=HERE, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -359,6 +361,38 @@ def test_a_method_that_is_not_offered_is_a_problem(client):
     is_problem(client.delete("/checks"), 405, "method-not-allowed")
 
 
+def test_half_the_county_is_not_one_site(client):
+    wide = {"geometry": lonlat(box(-9_000, -9_000, 9_000, 9_000))}
+    is_problem(post(client, project=TEA, site=wide), 413, "too-large")
+    each = {"geometry": lonlat(box(-2_000, -2_000, 2_000, 2_000))}
+    is_problem(post(client, "/checks/batch", project=TEA, sites=[each] * 10), 413, "too-large")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"project_id": "TEA", "site": {"parcels": ["\\ud800"]}}',
+        b'{"project_id": "\\ud800", "site": {"parcels": ["a"]}}',
+    ],
+)
+def test_half_a_character_is_no_text(client, raw):
+    answer = client.post("/checks", content=raw, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 404)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_part_that_also_touches_its_parcel_elsewhere_is_measured(client):
+    ground = box(0, 0, 50, 50).union(box(100, 50, 150, 90))  # the second square only shares an edge with the parcel
+    body = post(client, project_id="TEA", site={"parts": [{"parcel": GOOD, "geometry": lonlat(ground)}]}).json()
+    assert body["site"]["area_m2"] == pytest.approx(2_500, abs=0.1)
+
+
+def test_a_site_sent_back_gets_the_same_answer(client):
+    first = post(client, project=TEA | {"land_m2": 10_000}, site={"parcels": [GOOD]}).json()
+    again = post(client, project=TEA | {"land_m2": 10_000}, site={"geometry": first["site"]["geometry"]}).json()
+    assert first["verdict"] == again["verdict"] == "clear"
+
+
 # --- who may ---------------------------------------------------------------------------------------
 
 MAY = {
@@ -414,6 +448,10 @@ def test_a_wrong_key_is_401_even_on_loopback(client):
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+def test_a_page_whose_name_was_bent_to_this_machine_is_turned_away(client):
+    assert client.get("/projects", headers={"Host": "evil.example"}).status_code == 400
+
+
 def test_no_key_on_loopback_is_the_demo_planner(client):
     assert client.get("/whoami").json() == {"name": "demo-planner", "role": "planner"}
 
@@ -429,6 +467,7 @@ def test_beyond_loopback_there_must_be_users_and_demo_keys_are_dead(tmp_path):
     access.close()
     with TestClient(create_app(open_to_all)) as client:
         is_problem(client.get("/layers"), 401, "unauthorized")
+        is_problem(client.get("/"), 401, "unauthorized")
         is_problem(client.get("/layers", headers={"Authorization": "Bearer demo-planner"}), 401, "unauthorized")
         assert client.get("/layers", headers={"Authorization": f"Bearer {key}"}).status_code == 200
 

@@ -26,7 +26,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     """The address of a small county's service, and the id of a blocked check in it."""
     path = tmp_path_factory.mktemp("served") / "small.gpkg"
     found_county(path).close()
-    with TestClient(create_app(Settings(county=path))) as client:
+    with TestClient(create_app(Settings(county=path)), base_url="http://127.0.0.1") as client:
         made = client.post("/checks", json={"project_id": "TEA", "site": {"parcels": [FARM]}}).json()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -342,3 +342,88 @@ def test_ground_covered_twice_is_covered_once():
 def test_a_grade_nobody_wrote_down_is_not_no_grade():
     unsaid = layer("water_protection", [shapely.box(0, 0, 50, 50)], grade=[None])
     assert one(TEA, kind_world(water_protection=unsaid)) is Verdict.UNDETERMINED
+
+
+# --- what a hostile reader found -------------------------------------------------------------------
+
+
+def test_an_industry_said_too_coarsely_is_not_harmless():
+    river = kind_world(river_management=layer("river_management", [shapely.box(200, 0, 300, 100)]))
+    coarse = TEA.model_copy(update={"industry": Industry(code="C27")})  # some groups of 27 are chemical, some are not
+    assert found(coarse, river, "river.chemical").status == "unknown"
+
+
+@pytest.mark.parametrize("purpose", ["screening", "pre_review", "conversion", "supply", "entry", "verification"])
+def test_a_county_without_layers_is_clear_for_nothing(purpose):
+    mine = Project(id="m", land_m2=5_000, industry=Industry(code="0820"), power_kva=100, water_m3d=1, effluent_m3d=0)
+    assert one(mine, MemoryWorld(), purpose=purpose) >= Verdict.UNDETERMINED
+
+
+def test_ground_the_land_use_survey_left_out_may_be_cultivated():
+    gap = layer("land_use", [shapely.box(0, 0, 50, 100)], code_system=["GB/T 21010-2017"], code=["0601"],
+                three_class=["construction"], cultivated=[False], paddy=[False])  # fmt: skip
+    assert found(TEA, kind_world(land_use=gap), "farmland.cultivated").status == "unknown"
+
+
+def test_a_zone_drawn_twice_hides_no_ground_outside_it():
+    half = shapely.box(-1e4, -1e4, 50, 1e4)
+    zones = layer("zones", [half, half], industries=["15"] * 2, unit_code=["520625-A"] * 2)
+    world = kind_world(zones=zones).with_pools(
+        **{"quota__520625-A__2026__new_construction": 1e6, "quota__520625__2026__new_construction": 0.0}
+    )
+    assert found(TEA, world, "quota.new_construction").limit == 0.0
+
+
+def test_another_towns_account_is_not_the_countys():
+    world = kind_world()
+    world._pools = {"quota/OTHER/2026/new_construction": 1e6}
+    assert found(TEA, world, "quota.new_construction").status == "unknown"
+
+
+def test_an_approval_given_later_does_not_count_yet():
+    farm = layer("land_use", [shapely.box(-1e3, -1e3, 1e3, 1e3)], code_system=["GB/T 21010-2017"], code=["0404"],
+                 three_class=["unused"], cultivated=[False], paddy=[False])  # fmt: skip
+    later = layer("approved_land", [SITE], approved_on=["2030-01-01"], valid_until=["2032-01-01"])
+    assert found(TEA, kind_world(land_use=farm, approved_land=later), "quota.new_construction").value == 10_000.0
+
+
+@pytest.mark.parametrize(
+    ("kv", "rule"), [(10.0, None), (66.0, "line.110kv"), (500.0, "line.500kv"), (800.0, "line.500kv")]
+)
+def test_a_line_through_the_site_is_seen_whatever_its_voltage(kv, rule):
+    line = layer("power_lines", [shapely.LineString([(-50, 50), (150, 50)])], voltage_kv=[kv], width_m=[6.0])
+    status = {f.rule: f.status for f in findings(check([SITE], TEA, CONFIRMED, kind_world(power_lines=line)), 0, 0)}
+    assert {name for name in ("line.110kv", "line.220kv", "line.500kv") if status[name] == "fail"} == ({rule} - {None})
+
+
+def test_a_wire_drawn_by_its_middle_alone_does_not_pass_nearby():
+    near = layer("power_lines", [shapely.LineString([(110.5, -500), (110.5, 500)])], voltage_kv=[110.0])
+    assert found(TEA, kind_world(power_lines=near), "line.110kv").status == "unknown"
+
+
+def test_phases_together_draw_what_they_say():
+    phased = Project.model_validate({**TEA.model_dump(), "phases": [{"land_m2": 4_000, "power_kva": 9_000}] * 2})
+    assert found(phased, kind_world(), "power.headroom").value == 18_000
+
+
+def test_a_replacing_rule_that_does_not_apply_replaces_nothing():
+    from dataclasses import replace
+
+    farmland = next(rule for rule in CONFIRMED.rules if rule.id == "farmland.basic")
+    newer = replace(farmland, id="x.new", replaces="farmland.basic", when="is_chemical", document="文")
+    book = replace(CONFIRMED, rules=(*CONFIRMED.rules, newer))
+    world = kind_world(basic_farmland=layer("basic_farmland", [SITE]))
+    assert found(TEA, world, "farmland.basic", book=book).status == "fail"
+    assert found(V2O5, world, "farmland.basic", book=book).status == "exempt"
+
+
+def test_shared_ground_is_shown_once_where_features_overlap():
+    half = shapely.box(0, 0, 50, 100)
+    world = kind_world(basic_farmland=layer("basic_farmland", [half, half]))
+    assert found(TEA, world, "farmland.basic").value == 5_000.0
+
+
+def test_what_was_found_blocks_even_where_the_survey_does_not_vouch():
+    found_there = layer("eco_redline", [shapely.box(0, 0, 50, 100)], extent=shapely.Polygon())
+    finding = found(TEA, kind_world(eco_redline=found_there), "redline.ecological")
+    assert (finding.status, finding.value) == ("fail", 5_000.0)

@@ -673,7 +673,7 @@ def run(death, arguments):
     sys.argv = ["parkplan", *arguments]
     cli.main()
 
-def read(path, last):
+def read(ready, path, last):
     seen = set()
     while max(seen, default=0) < int(last):
         county = gpkg.GeoPackage(Path(path))
@@ -682,6 +682,7 @@ def read(path, last):
             assert len(layer.features) == layer.layer.version <= len(county.frame("zones"))
             seen.add(layer.layer.version)
         county.close()
+        os.write(ready, b"1")
     assert len(seen) > 1
 
 def start(act, *given):
@@ -706,7 +707,9 @@ readers = []
 for line in sys.stdin:
     word, *arguments = line.rstrip("\n").split("\t")
     if word == "read":
-        readers.append(start(read, *arguments))
+        once, ready = os.pipe()
+        readers.append(start(read, ready, *arguments))
+        os.read(once, 1)  # it has read the first version
         print(0, flush=True)
     elif word == "join":
         print(sum(map(code, readers)), flush=True)

@@ -630,7 +630,19 @@ def test_ground_under_a_rejected_red_line_is_unknown_never_clear(shape):
     world = world_of(prepared)
     assert answer(world, ON_IT, "redline.ecological") == (Verdict.UNDETERMINED, "unknown")
     assert answer(world, shapely.box(550, 0, 650, 100), "redline.ecological")[1] == "unknown"  # half on it
-    assert answer(world, SITE, "redline.ecological") == (Verdict.CLEAR, "pass")
+    placed = np.isfinite(shapely.get_coordinates(shape)).all()  # else it may have been anywhere
+    elsewhere = (Verdict.CLEAR, "pass") if placed else (Verdict.UNDETERMINED, "unknown")
+    assert answer(world, SITE, "redline.ecological") == elsewhere
+    assert answer(world, shapely.box(5_500, 5_500, 5_600, 5_600), "redline.ecological")[0] is Verdict.BLOCKED
+
+
+@pytest.mark.parametrize("shape", [None, shapely.Polygon()], ids=["null", "empty"])
+def test_a_red_line_without_a_place_may_lie_anywhere(shape):
+    prepared = redline(shapely.box(5_000, 5_000, 6_000, 6_000), shape)
+    assert prepared.layer.extent.is_empty
+    assert "counts as unknown everywhere" in prepared.rejected[0].fix
+    world = world_of(prepared)
+    assert answer(world, SITE, "redline.ecological") == (Verdict.UNDETERMINED, "unknown")
     assert answer(world, shapely.box(5_500, 5_500, 5_600, 5_600), "redline.ecological")[0] is Verdict.BLOCKED
 
 

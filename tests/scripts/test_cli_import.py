@@ -229,7 +229,7 @@ def test_what_is_missing_from_the_line_is_exit_2(run, path, tmp_path):
         (lambda f: write(f / "a.gpkg", frame(crs=None)), ["--role", "zones"], "Say which it is with --crs"),
         (lambda f: write(f / "a.gpkg", frame(crs=4524)), ["--role", "zones"], "Check the zone prefix"),
         (lambda f: geojson(f / "a.geojson", ring(28.1, 108.6)), ["--role", "zones"], "axes are swapped"),
-        (lambda f: write(f / "a.gpkg", frame(crs=4546)), ["--role", "zones"], "290 km from the layers"),
+        (lambda f: write(f / "a.gpkg", frame(crs=4546)), ["--role", "zones"], "295 km from the layers"),
         (lambda f: write(f / "a.gpkg", frame()), ["--role", "land_use"], "field code: .*--field code=FIELD"),
         (lambda f: write(f / "a.gpkg", frame()), ["--role", "dem"], "cannot be read as a raster"),
         (lambda f: write(f / "a.gpkg", frame()), ["--role", "zones", "--layer", "b"], "no layer 'b'; it has a"),
