@@ -44,7 +44,8 @@ def main() -> None:
 
 
 def _say_and_exit(error: ParkError) -> NoReturn:
-    err.print(f"[bold red]error[/]: {error.message}", highlight=False, soft_wrap=True)
+    err.print("error: ", style="bold red", end="")
+    err.print(error.message, highlight=False, markup=False, soft_wrap=True)
     for fault in error.faults if isinstance(error, BadInput) else ():
         err.print(f"  {fault}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(3)
@@ -71,7 +72,7 @@ def init(
     from layers.gpkg import create
 
     create(county, name or county.stem, crs).close()
-    out.print(f"made {county.name}, working CRS {crs}. Next: parkplan import {county} FILE --role ROLE")
+    typer.echo(f"made {county.name}, working CRS {crs}. Next: parkplan import {county} FILE --role ROLE")
 
 
 @app.command("import")
@@ -133,8 +134,10 @@ def import_(
     out.print(
         f"{file.name} -> {role}: {report['features_in']} in, {verb} {stored.loaded}, rejected {stored.rejected}",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
-    out.print(f"  found {report['found']}; surveyed extent: {report['extent']}", highlight=False)
+    typer.echo(f"  found {report['found']}; surveyed extent: {report['extent']}")
     for title, faults in (("rejected", prepared.rejected), ("note", prepared.notes)):
         for fault in faults[:50]:
             out.print(f"  {title}: {fault}", highlight=False, markup=False, soft_wrap=True)
@@ -261,7 +264,7 @@ def write_report(path: Path, found: dict[str, Any], store: Any) -> None:
         path.write_text(maps.standalone(check_chart(store, found)), encoding="utf-8")
     else:
         raise BadInput(f"no report in {kind or 'that form'}", [Fault("unknown kind", "Use .html or .geojson")])
-    err.print(f"wrote {path}")
+    typer.echo(f"wrote {path}", err=True)
 
 
 def print_check(found: dict[str, Any], every: bool) -> None:
@@ -323,7 +326,9 @@ def users(
 ) -> None:
     """Add a user and print the key, once. From the first user on the demo keys are dead."""
     from layers.access import Access
+    from layers.store import open_store
 
+    open_store(county).close()  # a county that is not there has no users
     typer.echo(Access(county).add(name, role))
 
 

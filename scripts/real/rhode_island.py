@@ -248,13 +248,17 @@ def judge(store: GeoPackage, title: str, book: Rulebook | None = None) -> Stage:
 def suppose(store: GeoPackage, data: Path, work: Path) -> Rulebook:
     """What a county would add, invented here to show further verdicts.
 
-    Settlement cells as urban boundary, zones for garments, room in every substation and quota, every rule confirmed.
+    Settlement cells as urban boundary, zones for garments, the counties as built-up land in general control units,
+    room in every substation and quota, every rule confirmed.
     """
     urban = _outlined(data / "ri_smod.tif", (2, 3), work)
     zones = next(one for one in sources(data, work) if one.role == "zones")
     garments = Source(zones.file, "zones", fields={**zones.fields, "industries": "=18"})
     boundary = Source(urban, "urban_boundary", fields={"kind": "=concentrated"}, extent=extent_of(data))
-    load(store, [boundary, garments])
+    everything = {"code_system": "=GB/T 21010-2017", "code": "=0601"}
+    built = Source(zones.file, "land_use", fields=everything, extent=extent_of(data))
+    general = Source(zones.file, "environment_units", fields={"kind": "=general"}, extent=extent_of(data))
+    load(store, [boundary, garments, built, general])
     year = store.at().for_year
     units = store.frame("zones")["unit_code"]
     stations = store.frame("substations")["id"]
