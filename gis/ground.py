@@ -96,7 +96,7 @@ class Ground:
         self._layers: dict[str, Snapshot | None] = {}
         self._overlaps: dict[str, measure.Overlaps] = {}
         self._matrices: dict[str, Floats] = {}
-        self._depths: dict[int, Floats] = {}
+        self._depths: dict[bytes, Floats] = {}
         self._cells: dict[str, terrain.Cells] = {}
         self._cell_values: dict[str, Floats] = {}
 
@@ -112,15 +112,15 @@ class Ground:
             layer = self.world.raster(role)
         return layer.layer if layer is not None else None
 
-    def depth_m(self, extent: shapely.Geometry) -> Floats:
-        """How far each site lies inside a surveyed extent; -1 where it does not. Layers often share one."""
-        key = id(extent)
+    def depth_m(self, layer: Snapshot) -> Floats:
+        """How far each site lies inside a layer's surveyed extent; -1 where it does not. Layers often share one."""
+        key = layer.once("extent", lambda whole: whole.layer.extent.wkb)
         if key not in self._depths:
-            self._depths[key] = measure.depth_m(self.sites, extent)
+            self._depths[key] = measure.depth_m(self.sites, layer.layer.extent)
         return self._depths[key]
 
     def surveyed(self, layer: Snapshot) -> Bools:
-        return self.depth_m(layer.layer.extent) >= 0
+        return self.depth_m(layer) >= 0
 
     def overlaps(self, role: str, layer: Snapshot) -> measure.Overlaps:
         if role not in self._overlaps:
@@ -261,18 +261,18 @@ class EdgeDistance(Distance):
         if layer is None:
             return Interval.unknown(ground.count)
         certain, possible = split(layer, self.sort)
-        nearest = np.nan_to_num(possible.once(self.width, self._half_width_m), nan=self.widest_m / 2)
-        farthest = np.nan_to_num(certain.once(self.width, self._half_width_m), nan=0.0)
+        nearest = possible.once((self, "nearest"), lambda one: self._half_width_m(one, unsaid_m=self.widest_m / 2))
+        farthest = certain.once((self, "farthest"), lambda one: self._half_width_m(one, unsaid_m=0.0))
         lo = measure.edge_distance_m(ground.sites, possible, nearest, reach_m)
         said = certain is possible and (nearest == farthest).all()
         hi = lo if said else measure.edge_distance_m(ground.sites, certain, farthest, reach_m)
         return _as_far_as_surveyed(ground, layer, lo, hi, reach_m)
 
-    def _half_width_m(self, layer: Snapshot) -> Floats:
+    def _half_width_m(self, layer: Snapshot, unsaid_m: float) -> Floats:
         drawn_as_line = np.zeros(len(layer.features), dtype=bool)
         drawn_as_line[layer.owner[shapely.get_dimensions(layer.pieces) == 1]] = True
         said = layer.column(self.width).astype(float)
-        half: Floats = np.where(drawn_as_line, said / 2, 0.0)
+        half: Floats = np.where(drawn_as_line, np.where(np.isnan(said), unsaid_m, said / 2), 0.0)
         return half
 
 
@@ -336,7 +336,7 @@ def _counted(layer: Snapshot, sort: Sort | None) -> tuple[Bools, Bools]:
 
 def _as_far_as_surveyed(ground: Ground, layer: Snapshot, lo: Floats, hi: Floats, reach_m: float) -> Interval:
     """Distances found, cut down to what the survey can vouch for: beyond its end something nearer may lie."""
-    depth = ground.depth_m(layer.layer.extent)
+    depth = ground.depth_m(layer)
     vouched = np.where(depth >= reach_m, np.inf, depth)
     if lo is hi and (lo <= vouched).all():
         return Interval.exact(hi)

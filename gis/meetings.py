@@ -54,7 +54,7 @@ class Serving:
             return Interval.exact(np.full((ground.count, len(projects)), np.nan))
         need = needs[self.need].hi
         reach_m = needs[self.reach].hi if isinstance(self.reach, str) else np.full(len(projects), self.reach)
-        surveyed_m = ground.depth_m(layer.layer.extent)
+        surveyed_m = ground.depth_m(layer)
         return self.column(serve(ground.matrix_m(self.role, layer), self._headroom(ground), need, reach_m, surveyed_m))
 
     def _headroom(self, ground: Ground) -> np.ndarray:

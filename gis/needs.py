@@ -39,6 +39,7 @@ class Traits:
             (trait, prefix): float(value)
             for trait, prefix, value in zip(rows["trait"], rows["code_prefix"], rows["value"], strict=True)
         }
+        self._of: dict[tuple[str, str], float | None] = {}
         industries = tables["industries"]
         self._names = dict(zip(industries["code"], industries["name_zh"], strict=True))
         voltages = tables["voltages"]
@@ -50,7 +51,12 @@ class Traits:
         """1 or 0; None where the project does not say its industry, or says it too coarsely to tell."""
         if project.industry is None:
             return None
-        digits = project.industry.digits
+        key = (trait, project.industry.digits)
+        if key not in self._of:
+            self._of[key] = self._read(*key)
+        return self._of[key]
+
+    def _read(self, trait: str, digits: str) -> float | None:
         found = self._longest(trait, digits)
         finer = {value for (name, prefix), value in self._value.items() if name == trait and prefix.startswith(digits)}
         return found if finer <= {found} else None

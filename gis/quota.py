@@ -136,5 +136,9 @@ def _unit_codes(zones: Snapshot) -> list[str]:
 
 def _balances(pools: Mapping[str, float], year: int, kind: str) -> dict[str, float]:
     """Balance by unit of the accounts `quota/<unit>/<year>/<kind>`."""
-    parts = ((account.split("/"), balance) for account, balance in pools.items() if account.startswith("quota/"))
-    return {part[1]: balance for part, balance in parts if part[2:] == [str(year), kind]}
+    tail = f"/{year}/{kind}"
+    return {
+        account[len("quota/") : -len(tail)]: balance
+        for account, balance in pools.items()
+        if account.endswith(tail) and account.startswith("quota/")
+    }

@@ -86,7 +86,7 @@ def main() -> None:
     print(f"{count:,} parcels measured and judged: {count / our_s:,.0f}/s; plain: {count / their_s:,.0f}/s")
     print(f"ratio: {their_s / our_s:.1f}")
     worst = 0.0
-    for name in ("basic_farmland_m2", "eco_redline_m2", "forest_land_m2", "cultivated_m2", "river_management_m2"):
+    for name in ("basic_farmland_m2", "eco_redline_m2", "forest_land_m2", "cultivated_m2", "hazard_high_m2"):
         if name in frame:
             gap = np.abs(table.facts.columns[name].hi - frame[name].to_numpy()) / shapely.area(parcels.to_numpy())
             worst = max(worst, float(np.nanmax(gap)))

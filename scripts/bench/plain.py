@@ -51,7 +51,7 @@ class Plain:
                 near = frame.iloc[_counted(frame, column, rows)]
                 if len(near):
                     gap = near.distance(site)
-                    if isinstance(column, EdgeDistance):
+                    if isinstance(column, EdgeDistance) and column.width in near:
                         gap = gap - near[column.width].fillna(0) / 2
                     found[name] = float(gap.min())
                 else:
