@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from threading import Lock
 from typing import Any
 
 from fastapi import Request
@@ -28,6 +29,8 @@ class County:
         self.settings = settings
         self._book = rulebook()
         self._confirmed: tuple[str, Rulebook] | None = None
+        # One short check after the other: side by side they only take the interpreter from each other.
+        self.turn = Lock()
 
     def rulebook(self) -> Rulebook:
         """The book as this county has confirmed it; read anew when a confirmation was added."""
@@ -67,6 +70,6 @@ class County:
         return given if given is not None else Project.model_validate(self.store.load("project", str(project_id)))
 
 
-def county_of(request: Request) -> County:
+async def county_of(request: Request) -> County:
     found: County = request.app.state.county
     return found

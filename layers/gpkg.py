@@ -105,6 +105,7 @@ class GeoPackage:
         self._snapshots: dict[tuple[str, int], Snapshot | Raster] = {}
         self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
         self._ids: dict[str, pd.Index] = {}
+        self._pools: tuple[Any, dict[str, float]] | None = None
         self._catalogue: dict[tuple[Any, date | None], list[Layer]] = {}
         try:
             self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -290,8 +291,13 @@ class GeoPackage:
             )
 
     def pools(self) -> dict[str, float]:
-        rows = self._rows("SELECT account, balance FROM parkplan_pools")
-        return {str(account): float("nan") if left is None else float(str(left)) for account, left in rows}
+        """Balances by account. A replaced row gets a new rowid, so that two numbers tell whether anything changed."""
+        (stamp,) = self._rows("SELECT max(rowid), count(*) FROM parkplan_pools")
+        if self._pools is None or self._pools[0] != stamp:
+            rows = self._rows("SELECT account, balance FROM parkplan_pools")
+            read = {str(account): float("nan") if left is None else float(str(left)) for account, left in rows}
+            self._pools = (stamp, read)
+        return self._pools[1]
 
     def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str:
         """Keep a document; returns it as the JSON text that was kept."""

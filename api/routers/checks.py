@@ -49,7 +49,8 @@ def create(
     """Check one site. A blocked site is an answer (201 with its verdict), not an error."""
     project = county.project(asked.project, asked.project_id)
     sites = resolve([asked.site], county.store, county.settings.max_site_vertices, county.settings.max_km2)
-    (found,) = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
+    with county.turn:
+        (found,) = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
     text = county.store.save("check", found["id"], found)
     county.access.record(user.name, "check", found["id"], found["verdict"])
     return Response(text, 201, {"Location": f"/checks/{found['id']}"}, "application/json")

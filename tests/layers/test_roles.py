@@ -1,4 +1,5 @@
 import geopandas as gpd
+import pandas as pd
 import pytest
 import shapely
 
@@ -80,3 +81,15 @@ def test_features_that_share_ground_are_known_and_neighbours_are_not():
     assert not overlapping(*cut(neighbours))
     assert overlapping(*cut(shapely.box([0, 9], [0, 0], [10, 20], [10, 10])))
     assert overlapping(*cut(shapely.box([0, 2], [0, 2], [10, 3], [10, 3])))  # one inside the other
+
+
+def test_a_balance_that_was_set_again_is_read_again(tmp_path):
+    from layers.gpkg import create
+
+    store = create(tmp_path / "pools.gpkg", "县", "EPSG:4545")
+    store.put_pools(pd.DataFrame({"account": ["a", "b"], "unit": "m2", "balance": [1.0, 2.0]}))
+    assert store.pools() == {"a": 1.0, "b": 2.0}
+    for left in (5.0, 6.0, 5.0):
+        store.put_pools(pd.DataFrame({"account": ["a"], "unit": "m2", "balance": [left]}))
+        assert store.at().pools()["a"] == left
+    store.close()
