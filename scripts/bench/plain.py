@@ -88,6 +88,24 @@ class Plain:
                 found[name] = area.groupby(left).sum().reindex(found.index, fill_value=0.0)
         return found
 
+    def by_overlay(self, sites: gpd.GeoSeries) -> None:
+        """The same columns with geopandas' own tools: `overlay` for shared ground, `sjoin_nearest` for distance."""
+        parcels = gpd.GeoDataFrame({"site": range(len(sites))}, geometry=sites.values, crs=sites.crs)
+        for site in sites:
+            self._cells(self.dem, site)
+        for name, column in self.columns.items():
+            if column.role is None or column.role not in self.frames:
+                continue
+            frame = self.frames[column.role]
+            chosen = frame.iloc[_counted(frame, column, np.arange(len(frame)))][["id", "geometry"]]
+            if isinstance(column, Distance):
+                reach_m = self.reach_m.get(name, 0.0) + 100
+                near = gpd.sjoin_nearest(parcels, chosen, max_distance=reach_m, distance_col="gap")
+                near.groupby("site")["gap"].min()
+            else:
+                shared = gpd.overlay(parcels, chosen, how="intersection", keep_geom_type=True)
+                shared.area.groupby(shared["site"]).sum()
+
     def _cells(self, dem: Raster, site: shapely.Geometry) -> np.ndarray:
         """Slopes of the cells whose centre lies in a site, by rasterio's own mask."""
         west, south, east, north = site.bounds
