@@ -485,7 +485,7 @@ def test_an_import_that_fails_halfway_leaves_nothing(store, monkeypatch):
     def fail(*_: Any) -> None:
         raise apsw.FullError("database or disk is full")
 
-    for place in ("layers.gpkg._copy_rows", "layers.snapshot.cut", "layers.gpkg._write_features"):
+    for place in ("layers.gpkg_tables.copy_rows", "layers.snapshot.cut", "layers.gpkg_tables.write_features"):
         with monkeypatch.context() as patch:
             patch.setattr(place, fail)
             with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(database or disk is full\)"):
@@ -643,28 +643,28 @@ COMMANDS = r"""
 import os, signal, sys, tempfile, time
 from pathlib import Path
 import pyogrio, rasterio
-from layers import gpkg, ingest, snapshot, store
+from layers import gpkg, gpkg_tables, ingest, snapshot, store
 from scripts import cli
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def before_commit(db, *rest, adopt=gpkg._adopt):
+def before_commit(db, *rest, adopt=gpkg_tables.adopt):
     adopt(db, *rest)
     db.set_commit_hook(die)
 
-def after_commit(db, *rest, adopt=gpkg._adopt):
+def after_commit(db, *rest, adopt=gpkg_tables.adopt):
     adopt(db, *rest)
     tempfile.TemporaryDirectory.cleanup = die
 
 MOMENTS = {
-    "before the layer is written": (gpkg, "_write_features", die),
+    "before the layer is written": (gpkg_tables, "write_features", die),
     "before the snapshot is written": (snapshot, "write", die),
     "while the snapshot is written": (snapshot, "_seal", die),
-    "before the tables are moved": (gpkg, "_adopt", die),
-    "while the tables are moved": (gpkg, "_copy_rows", die),
-    "before the commit": (gpkg, "_adopt", before_commit),
-    "after the commit": (gpkg, "_adopt", after_commit),
+    "before the tables are moved": (gpkg_tables, "adopt", die),
+    "while the tables are moved": (gpkg_tables, "copy_rows", die),
+    "before the commit": (gpkg_tables, "adopt", before_commit),
+    "after the commit": (gpkg_tables, "adopt", after_commit),
 }
 
 def run(death, arguments):
