@@ -36,6 +36,7 @@ CONCLUSION = {
 class Finding:
     """What one rule found in one cell. Numbers are None where nothing is known; geometry is in the working CRS.
 
+    What passes needs no ground to point at; `evidence` is there for what fails or is unknown.
     `value_bound` is "at_least" where the search ended before anything was found: print "> 15 km".
     """
 
@@ -97,7 +98,7 @@ def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Gro
         _unit(rule),
         role,
         _version(role, ground),
-        _evidence(checked, rule, i, j, ground) if result is not Status.EXEMPT else None,
+        _evidence(checked, rule, i, j, ground) if result in (Status.FAIL, Status.UNKNOWN) else None,
     )
     return Finding(
         rule.id,

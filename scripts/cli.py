@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from datetime import datetime
@@ -340,8 +341,6 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes; two on a two-core machine")] = 1,
 ) -> None:
     """Serve the county over HTTP."""
-    import os
-
     import uvicorn
 
     from api.app import create_app
@@ -374,7 +373,7 @@ def demo(
     if not serve_it:
         return
     out.print(f"workbench  {url}/\nAPI docs   {url}/docs\nmap        {url}/maps/overview\nstop with Ctrl-C")
-    serve(county, port=port)
+    serve(county, port=port, workers=min(2, os.cpu_count() or 1))
 
 
 @app.command()
