@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, Outside, Overlap, Terrain, Within
 from gis.intervals import Interval
 from gis.quota import QuotaBalance, QuotaNeed
@@ -98,10 +96,6 @@ class Facts:
     count: int
     columns: Mapping[str, Interval]
     reach_m: Mapping[str, float] = field(default_factory=dict)
-
-    def frame(self) -> pd.DataFrame:
-        """One row per site, one column per fact: the upper bound, which for exact facts is the value."""
-        return pd.DataFrame({name: column.hi for name, column in self.columns.items()})
 
 
 def measure_facts(ground: Ground, names: Iterable[str], reach_m: Mapping[str, float]) -> dict[str, Interval]:
