@@ -44,12 +44,22 @@ CREATE TABLE IF NOT EXISTS parkplan_layers (
     role TEXT NOT NULL, version INTEGER NOT NULL, table_name TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,
     source TEXT NOT NULL, vintage TEXT, extent BLOB NOT NULL, loaded INTEGER NOT NULL, rejected INTEGER NOT NULL,
     synthetic INTEGER NOT NULL, fields TEXT NOT NULL, imported_at TEXT NOT NULL, imported_by TEXT NOT NULL,
+    found TEXT NOT NULL DEFAULT '{}', accuracy_m REAL, classification TEXT NOT NULL DEFAULT '内部', approved_by TEXT,
     PRIMARY KEY (role, version));
 CREATE TABLE IF NOT EXISTS parkplan_pools (
     account TEXT PRIMARY KEY, unit TEXT NOT NULL, balance REAL, source TEXT, confidence TEXT, note TEXT);
 CREATE TABLE IF NOT EXISTS parkplan_documents (
     kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (kind, key));
 """
+# Columns that came after the first county files; a file without them gets them when it is opened.
+LATER = {
+    "parkplan_layers": {
+        "found": "TEXT NOT NULL DEFAULT '{}'",
+        "accuracy_m": "REAL",
+        "classification": "TEXT NOT NULL DEFAULT '内部'",
+        "approved_by": "TEXT",
+    }
+}
 POOL_COLUMNS = ["account", "unit", "balance", "source", "confidence", "note"]
 
 
@@ -101,6 +111,7 @@ class GeoPackage:
             facts = dict(self._db.execute("SELECT key, value FROM parkplan_county"))
             with self._db:
                 self._db.execute(SCHEMA)
+                self._catch_up()
             self.name: str = facts["name"]
             self.crs = CRS.from_user_input(facts["crs"])
         except (apsw.Error, KeyError, CRSError) as error:
@@ -109,13 +120,20 @@ class GeoPackage:
         for folder in (path.parent, self.cache):
             snapshot.sweep(folder)
 
+    def _catch_up(self) -> None:
+        """Columns that a county file of an earlier version does not have yet."""
+        for table, columns in LATER.items():
+            have = {name for (name,) in self._db.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+            for name in columns.keys() - have:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
 
     # --- layers -----------------------------------------------------------------------------------
 
-    def put(self, prepared: Prepared, *, by: str) -> Layer:
+    def put(self, prepared: Prepared, *, by: str, approved_by: str | None = None) -> Layer:
         """Store a new version of a layer beside the older ones; wholly or not at all."""
         wanted = prepared.layer
         with self._lock, _told(self.path, "written"), snapshot.staging(self.path.parent) as staging:
@@ -133,7 +151,9 @@ class GeoPackage:
             with self._attached(place), self._db:
                 gpkg_tables.adopt(self._db, table, f"{role(wanted.role).zh} {wanted.role} v{version}")
                 self._db.execute(
-                    "INSERT INTO parkplan_layers VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                    "INSERT INTO parkplan_layers (role, version, table_name, digest, source, vintage, extent, loaded,"
+                    " rejected, synthetic, fields, imported_at, imported_by, found, accuracy_m, classification,"
+                    " approved_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                     (
                         wanted.role,
                         version,
@@ -148,6 +168,10 @@ class GeoPackage:
                         json.dumps(wanted.fields, ensure_ascii=False),
                         now,
                         by,
+                        json.dumps(wanted.found, ensure_ascii=False),
+                        wanted.accuracy_m,
+                        wanted.classification,
+                        approved_by,
                     ),
                 )
         return next(layer for layer in self.layers() if layer.role == wanted.role)
@@ -176,12 +200,16 @@ class GeoPackage:
         until = f"{as_of.isoformat()}T99" if as_of else "9999"
         rows = self._rows(
             "SELECT role, max(version), digest, source, extent, loaded, rejected, vintage, synthetic,"
-            " imported_at, fields FROM parkplan_layers WHERE imported_at <= ? GROUP BY role",
+            " imported_at, fields, found, accuracy_m, classification, imported_by, approved_by"
+            " FROM parkplan_layers WHERE imported_at <= ? GROUP BY role",
             (until,),
         )
         found = [
-            Layer(r, v, d, s, shapely.from_wkb(e), n, out, vin, bool(syn), at, json.loads(fields))
-            for r, v, d, s, e, n, out, vin, syn, at, fields in rows
+            Layer(
+                *(r, v, d, s, shapely.from_wkb(e), n, out, vin, bool(syn), at, json.loads(fields), json.loads(found)),
+                *said,
+            )
+            for r, v, d, s, e, n, out, vin, syn, at, fields, found, *said in rows
         ]
         order = list(roles())
         return sorted(found, key=lambda layer: order.index(layer.role))

@@ -66,6 +66,8 @@ def prepare(
     extent: shapely.Geometry | None = None,
     neighbourhood: Bounds | None = None,
     vintage: str | None = None,
+    accuracy_m: float | None = None,
+    classification: str = "内部",
 ) -> Prepared:
     """Read a file as one role's layer in the county's working CRS.
 
@@ -105,8 +107,11 @@ def prepare(
         extent=extent,
         neighbourhood=neighbourhood,
         vintage=vintage,
+        accuracy_m=accuracy_m,
+        classification=classification,
     )
-    return replace(made, found={**found, "crs": source.name})
+    found = {**found, "crs": source.name}
+    return replace(made, layer=replace(made.layer, found=found), found=found)
 
 
 def from_frame(
@@ -118,6 +123,8 @@ def from_frame(
     extent: shapely.Geometry | None = None,
     neighbourhood: Bounds | None = None,
     vintage: str | None = None,
+    accuracy_m: float | None = None,
+    classification: str = "内部",
 ) -> Prepared:
     """A frame already in the working CRS, as a layer of the role; faults as in `prepare`."""
     wanted = role(role_name)
@@ -163,6 +170,8 @@ def from_frame(
         vintage=vintage,
         synthetic=synthetic,
         fields=dict(conformed.bound),
+        accuracy_m=accuracy_m,
+        classification=classification,
     )
     return Prepared(layer, features, kept, None, rejected, conformed.notes)
 

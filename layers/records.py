@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pyproj import CRS
 
+from layers.errors import Fault
+
 T = TypeVar("T")
 Geoms = NDArray[np.object_]
 Floats = NDArray[np.float64]
@@ -37,6 +39,9 @@ class Layer:
 
     `extent` is the ground that was surveyed: outside it the layer says nothing, so that a site partly
     outside is *unknown* for this layer. `digest` names the content and is what a verdict pins.
+    `fields` and `found` are the recorded decision of how the file was bound to the role: our column -> its field,
+    and the format, layer, encoding and CRS it was read by. `accuracy_m` is the stated positional accuracy of its
+    boundaries, null where nobody stated it. `classification` is 公开, 内部 or 秘密.
     """
 
     role: str
@@ -50,10 +55,30 @@ class Layer:
     synthetic: bool = False
     imported_at: str = ""
     fields: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+    accuracy_m: float | None = None
+    classification: str = "内部"
+    imported_by: str = ""
+    approved_by: str | None = None
 
     @property
     def label(self) -> str:
         return f"{self.role}@{self.version}:{self.digest[:12]}"
+
+
+@dataclass(frozen=True)
+class RawLayer:
+    """One layer as its file says it: nothing judged, nothing moved.
+
+    `geometries` is None where a feature has none that can be read. `crs` is WKT or an authority's code, None where
+    the file does not say. `found` says by what it was read (format, layer, encoding); `notes` what looked odd.
+    """
+
+    table: pd.DataFrame
+    geometries: Geoms
+    crs: str | None
+    found: dict[str, str] = field(default_factory=dict)
+    notes: tuple[Fault, ...] = ()
 
 
 class Snapshot:

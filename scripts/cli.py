@@ -12,12 +12,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
+from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
     help="ParkPlan 园区选址规划: may this project stand on this land, and why.\n\n"
@@ -26,12 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
 EXIT = {"clear": 0, "warned": 0, "conditional": 10, "undetermined": 11, "blocked": 12}
 COLOUR = {"pass": "green", "fail": "red", "unknown": "yellow", "exempt": "dim"}
-
-County = Annotated[Path, typer.Argument(metavar="COUNTY", help="The county file (.gpkg)")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON")]
 
 
 def main() -> None:
@@ -57,10 +53,6 @@ def _faults_of(error: ValidationError) -> list[Fault]:
         Fault(one["msg"], "Correct the field", field=".".join(str(step) for step in one["loc"]) or None)
         for one in error.errors()
     ]
-
-
-def _print_json(body: Any) -> None:
-    typer.echo(json.dumps(body, ensure_ascii=False, indent=2))
 
 
 @app.command()
@@ -129,7 +121,7 @@ def import_(
         "extent": "as given" if extent else "the box around the features (say --extent to change it)",
     }
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     verb = "would load" if dry_run else "loaded"
     out.print(
@@ -180,7 +172,7 @@ def layers(county: County, as_json: AsJson = False) -> None:
     found = catalogue(store)
     store.close()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     table = Table(title=f"{found['county']} ({found['crs']})")
     for title in ("role", "图层", "version", "features", "rejected", "source", "digest"):
@@ -232,7 +224,7 @@ def check(
         write_report(report, found, store)
     store.close()
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         print_check(found, every)
     raise typer.Exit(EXIT[found["verdict"]])
@@ -295,7 +287,7 @@ def projects(county: County, as_json: AsJson = False) -> None:
     found = store.list("project")
     store.close()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     table = Table(title="项目库 Project library")
     for title in ("id", "项目 name", "行业 industry", "阶段 stage", "用地 land, m²"):

@@ -1,0 +1,1 @@
+"""Exchange formats that GDAL does not read: one module each, `read(bytes, name=...)` -> RawLayer, and `write`."""

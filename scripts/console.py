@@ -1,0 +1,19 @@
+"""What every command shares: where it speaks, and the arguments that mean the same everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+out, err = Console(), Console(stderr=True)
+
+County = Annotated[Path, typer.Argument(metavar="COUNTY", help="The county file (.gpkg)")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON")]
+
+
+def print_json(body: Any) -> None:
+    typer.echo(json.dumps(body, ensure_ascii=False, indent=2))
