@@ -16,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from api import problems
 from api.county import County
 from api.limits import BodyLimit, Crowd
-from api.routers import checks, health, layers, maps, pages, parcels, projects
+from api.routers import checks, health, imports, layers, maps, pages, parcels, projects, uploads
 from api.settings import Settings
 from api.watch import Watch
 from layers.access import Access
@@ -63,12 +63,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.county = county
     app.state.registry = CollectorRegistry()
     problems.install(app)
-    for router in (pages, health, checks, projects, parcels, layers, maps):
+    for router in (pages, health, checks, projects, parcels, layers, imports, uploads, maps):
         app.include_router(router.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(Watch, registry=app.state.registry)
-    app.add_middleware(BodyLimit, most=chosen.max_body_bytes)
+    app.add_middleware(BodyLimit, most=chosen.max_body_bytes, most_file=chosen.max_upload_bytes)
     app.add_middleware(Crowd, most=chosen.max_requests_at_once)
     return app

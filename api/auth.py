@@ -16,6 +16,7 @@ BUSINESS = ("viewer", "consumer", "planner", "reviewer")
 READ = (*BUSINESS, "auditor")
 CHECK = ("consumer", "planner", "reviewer")
 DEMO = {f"demo-{role.removesuffix('_admin')}": User(f"demo-{role.removesuffix('_admin')}", role) for role in ROLES}
+DEMO["demo-reviewer-2"] = User("demo-reviewer-2", "reviewer")  # approving takes a second person
 DEMO_DEFAULT = DEMO["demo-planner"]
 
 

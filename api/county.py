@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from fastapi import Request
 
+from api import recheck
 from api.answers import QUOTA_FACTS, answer
 from api.settings import Settings
 from gis.check import check, rulebook
 from gis.rules import Rulebook
 from layers.access import Access
-from layers.errors import BadInput, Fault
+from layers.errors import BadInput, Busy, Fault
+from layers.inbox import Inbox
 from layers.records import Project, Purpose, Site
 from layers.schema import roles
 from layers.store import Store
@@ -29,8 +32,21 @@ class County:
         self.settings = settings
         self._book = rulebook()
         self._confirmed: tuple[str, Rulebook] | None = None
+        self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
+        self.inbox = Inbox(settings.county)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
+        self._readers = BoundedSemaphore(settings.max_readers)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around reading a file from outside: each takes a process of its own, so only so many at once."""
+        if not self._readers.acquire(timeout=self.settings.reader_wait_s):
+            raise Busy("other files are being read; try again shortly")
+        try:
+            yield
+        finally:
+            self._readers.release()
 
     def rulebook(self) -> Rulebook:
         """The book as this county has confirmed it; read anew when a confirmation was added."""
@@ -61,6 +77,30 @@ class County:
         geometries = [site.geometry for site in sites]
         checked = check(geometries, project, self.rulebook(), world, purpose=purpose, extra=QUOTA_FACTS)
         return [answer(checked, i, 0, site) for i, site in enumerate(sites)]
+
+    def check_and_keep(
+        self,
+        site: Site,
+        project: Project,
+        purpose: Purpose,
+        as_of: date | None = None,
+        for_year: int | None = None,
+        *,
+        by: str,
+    ) -> tuple[dict[str, Any], str]:
+        """The answer for one site and its JSON text, kept together with all it was given, so that it can be asked
+        again (`api.recheck`)."""
+        world = self.store.at(as_of, for_year)
+        book = self.rulebook()
+        checked = check([site.geometry], project, book, world, purpose=purpose, extra=QUOTA_FACTS)
+        found = answer(checked, 0, 0, site)
+        kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book))]
+        if book.digest != self._book_kept:
+            kept.append(("rulebook", book.digest, recheck.book_document(book)))
+        text = self.store.save_all(kept)[0]
+        self._book_kept = book.digest
+        self.access.record(by, "check", found["id"], found["verdict"])
+        return found, text
 
     def project(self, given: Project | None, project_id: str | None) -> Project:
         """The project that was sent, or the one of that id in the library."""

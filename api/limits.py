@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
 
+UPLOADS = re.compile(r"/uploads|/layers/[a-z_]+")  # where files come in
+
 
 class BodyLimit:
-    """Answer 413 to a body of more than `most` bytes, whether it says its length or not."""
+    """Answer 413 to a body of more than `most` bytes (`most_file` where files come in), said or counted."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, most_file: int) -> None:
         self.app = app
         self.most = most
+        self.most_file = most_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        most = self.most_file if UPLOADS.fullmatch(scope["path"]) else self.most
         said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > self.most:
-            refusal = problem("too-large", f"the body is larger than {self.most:,} bytes")
+        if not said.isdigit() or int(said) > most:
+            refusal = problem("too-large", f"the body is larger than {most:,} bytes")
             await refusal(scope, receive, send)
             return
         read = 0
@@ -30,8 +36,8 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self.most:
-                raise HTTPException(413, f"the body is larger than {self.most:,} bytes")
+            if read > most:
+                raise HTTPException(413, f"the body is larger than {most:,} bytes")
             return message
 
         await self.app(scope, counted, send)

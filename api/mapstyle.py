@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 GROUPS = {
     "check": "本次审查 This check",
+    "change": "版本变化 Changes",
     "park": "园区与地块 Parks and parcels",
     "control": "三条控制线 Control lines",
     "nature": "生态与水系 Nature and water",
@@ -109,6 +110,10 @@ STYLES: dict[str, Style] = {
     "water_sources": _point("supply", "#0077b6", label=True),
     "power_plants": _point("supply", "#f4a100", label=True),
     "substations": _point("supply", "#ad1457", label=True),
+    "change_attributes": _area("change", "#1c7ed6", "#74c0fc", 0.35, weight=1.5),
+    "change_ground": _area("change", "#e8590c", "#ffa94d", 0.55, weight=1.5),
+    "change_gone": _area("change", "#c2003d", hatch=True, weight=2, dash="5 3"),
+    "change_added": _area("change", "#2b8a3e", "#69db7c", 0.55, weight=2),
     "evidence_exempt": _area("check", "#868e96", "#ced4da", 0.3, weight=2),
     "evidence_pass": _area("check", "#2b8a3e", "#69db7c", 0.3, weight=2),
     "evidence_unknown": _area("check", "#b35c00", hatch=True, weight=2.5, dash="6 4", label=True),

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from layers.errors import BadInput, NeedCrs, ParkError, Refused, StoreBroken, TooLarge, UnknownName
+from layers.errors import BadInput, Busy, NeedCrs, ParkError, Refused, Stale, StoreBroken, TooLarge, UnknownName
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -43,6 +43,7 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
     "not-found": (404, "没有这个对象", "There is no such thing", "Check the id; another zone's ids answer the same."),
     "unauthorized": (401, "需要有效的密钥", "A valid key is needed", "Send `Authorization: Bearer <key>`."),
     "forbidden": (403, "没有权限", "Your role may not do this", "Ask somebody with the role named in `detail`."),
+    "stale": (409, "内容已被他人更改", "Somebody was faster", "Read it again and decide on what it is now."),
     "too-large": (413, "请求过大", "The request is too large", "Send fewer sites or a simpler boundary."),
     "busy": (503, "服务繁忙", "The service is busy", "Try again after `Retry-After` seconds."),
     "store-broken": (
@@ -66,6 +67,8 @@ SLUGS: tuple[tuple[type[ParkError], str], ...] = (
     (UnknownName, "not-found"),
     (Refused, "forbidden"),
     (TooLarge, "too-large"),
+    (Stale, "stale"),
+    (Busy, "busy"),
     (StoreBroken, "store-broken"),
 )
 
@@ -91,7 +94,7 @@ def install(app: FastAPI) -> None:
         if isinstance(error, BadInput):
             faults = [{k: v for k, v in asdict(fault).items() if v is not None} for fault in error.faults]
             facts["errors"] = faults[:MOST_FAULTS]
-        return problem(slug, error.message, facts)
+        return problem(slug, error.message, facts, {"Retry-After": "5"} if slug == "busy" else None)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     max_body_bytes: int = 8 * 2**20
+    max_upload_bytes: int = 512 * 2**20
+    max_readers: int = 2
+    reader_wait_s: float = 20.0
     max_site_vertices: int = 20_000
     max_batch_sites: int = 1_000
     max_km2: float = 100.0

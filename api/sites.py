@@ -52,7 +52,7 @@ class PartIn(Strict):
 
 
 class SiteIn(Strict):
-    """Exactly one of `parcels`, `geometry`, `parts`. Coordinates are lon/lat unless `crs` says otherwise."""
+    """Exactly one of `parcels`, `geometry`, `parts`, `upload` (the id of a `POST /uploads`). Coordinates are lon/lat unless `crs` says otherwise."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"parcels": ["520625001001GB00001"]}]}, extra="forbid", frozen=True
@@ -61,12 +61,13 @@ class SiteIn(Strict):
     parcels: Annotated[list[str], Field(min_length=1, max_length=500)] | None = None
     geometry: Geometry | None = None
     parts: Annotated[list[PartIn], Field(min_length=1, max_length=500)] | None = None
+    upload: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     crs: Annotated[str, Field(pattern=r"^(EPSG:\d{4,6}|OGC:CRS84)$", examples=["EPSG:4545"])] | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> SiteIn:
-        if sum(given is not None for given in (self.parcels, self.geometry, self.parts)) != 1:
-            raise ValueError("give exactly one of parcels, geometry and parts")
+        if sum(given is not None for given in (self.parcels, self.geometry, self.parts, self.upload)) != 1:
+            raise ValueError("give exactly one of parcels, geometry, parts and upload")
         return self
 
     def as_parts(self) -> list[PartIn]:
@@ -77,15 +78,19 @@ class SiteIn(Strict):
 
 def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int, max_km2: float) -> list[Site]:
     """The ground of each site in the working CRS; BadInput or UnknownName with every fault of all of them."""
-    wanted = {part.parcel for one in asked for part in one.as_parts() if part.parcel is not None}
+    drawn = [one for one in asked if one.upload is None]
+    wanted = {part.parcel for one in drawn for part in one.as_parts() if part.parcel is not None}
     parcels = _parcels(wanted, store)
     faults: list[Fault] = []
     sites: list[Site] = []
     for number, one in enumerate(asked):
         where = "site" if len(asked) == 1 else f"sites[{number}]"
-        parts = [_part(part, one.crs, parcels, store.crs, where, max_vertices, faults) for part in one.as_parts()]
+        if one.upload is not None:
+            parts = _uploaded(one.upload, store, where, max_vertices, faults)
+        else:
+            parts = [_part(part, one.crs, parcels, store.crs, where, max_vertices, faults) for part in one.as_parts()]
         usable = [part for part in parts if part is not None]
-        if len(usable) == len(parts):
+        if usable and len(usable) == len(parts):
             site = Site.of(*usable)
             overlap_m2 = sum(part.geometry.area for part in usable) - site.geometry.area
             if overlap_m2 > 1.0:
@@ -98,6 +103,20 @@ def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int, max_km2: f
     if total_km2 > max_km2:
         raise TooLarge(f"{total_km2:,.0f} km2 are more than {max_km2:,.0f} km2 in one request", area_km2=total_km2)
     return sites
+
+
+def _uploaded(key: str, store: Store, where: str, max_vertices: int, faults: list[Fault]) -> list[Part | None]:
+    """The features of a boundary file, each a part. A file with a fault would make a site that is too small."""
+    kept = store.load("upload_ground", key)
+    if not kept["parts"]:
+        fix = f"Correct what GET /uploads/{key} names and send the file again"
+        faults.append(Fault("the boundary has faults", fix, file=kept["file"], feature=where))
+        return []
+    ground = shapely.from_wkb(np.array(kept["parts"], dtype=object))
+    vertices = int(shapely.get_num_coordinates(ground).sum())
+    if vertices > max_vertices:
+        raise TooLarge(f"{where} has {vertices:,} vertices, more than {max_vertices:,}", vertices=vertices)
+    return [Part(one) for one in ground]
 
 
 def _parcels(wanted: set[str], store: Store) -> dict[str, shapely.Geometry]:

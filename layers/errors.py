@@ -6,6 +6,8 @@
     ├── UnknownName     no such county, role, parcel, project, check or zone
     ├── Refused         the caller may not do this
     ├── TooLarge        more than this service takes at once
+    ├── Stale           what the caller saw is no longer so
+    ├── Busy            it would be taken at another moment
     └── StoreBroken     the county file itself cannot be read or written
 
 A failed siting check is an answer, not an error.
@@ -69,6 +71,14 @@ class Refused(ParkError):
 
 class TooLarge(ParkError):
     """More bytes, vertices or sites than one request may bring."""
+
+
+class Stale(ParkError):
+    """What the caller saw is no longer so: somebody was faster."""
+
+
+class Busy(ParkError):
+    """It would be taken at another moment: ask again."""
 
 
 class StoreBroken(ParkError):

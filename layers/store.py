@@ -5,6 +5,7 @@ A store speaks frames in the working CRS. The thinking never sees it; it gets `s
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -28,12 +29,21 @@ class Store(Protocol):
 
     def at(self, as_of: date | None = None, for_year: int | None = None) -> World: ...
 
+    def seen(self, labels: Mapping[str, str], as_of: date, for_year: int, pools: Mapping[str, float]) -> World: ...
+
     def put(self, prepared: Prepared, *, by: str, approved_by: str | None = None) -> Layer: ...
 
     def layers(self, as_of: date | None = None) -> list[Layer]: ...
 
+    def versions(self, role: str) -> list[Layer]: ...
+
     def frame(
-        self, role: str, *, ids: Iterable[str] | None = None, bounds: Bounds | None = None
+        self,
+        role: str,
+        *,
+        version: int | None = None,
+        ids: Iterable[str] | None = None,
+        bounds: Bounds | None = None,
     ) -> gpd.GeoDataFrame: ...
 
     def ground(self, role: str, ids: Iterable[str]) -> dict[str, shapely.Geometry]: ...
@@ -41,6 +51,8 @@ class Store(Protocol):
     def put_pools(self, pools: pd.DataFrame) -> None: ...
 
     def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str: ...
+
+    def save_all(self, documents: Iterable[tuple[str, str, Mapping[str, Any]]]) -> builtins.list[str]: ...
 
     def load(self, kind: str, key: str) -> dict[str, Any]: ...
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from api.auth import CHECK, READ, allow
 from api.county import County, county_of
+from api.recheck import recheck
 from api.sites import SiteIn, resolve
 from layers.access import User
 from layers.errors import TooLarge
@@ -50,9 +51,7 @@ def create(
     project = county.project(asked.project, asked.project_id)
     sites = resolve([asked.site], county.store, county.settings.max_site_vertices, county.settings.max_km2)
     with county.turn:
-        (found,) = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
-    text = county.store.save("check", found["id"], found)
-    county.access.record(user.name, "check", found["id"], found["verdict"])
+        found, text = county.check_and_keep(sites[0], project, asked.purpose, asked.as_of, asked.for_year, by=user.name)
     return Response(text, 201, {"Location": f"/checks/{found['id']}"}, "application/json")
 
 
@@ -77,6 +76,16 @@ def read(
 ) -> dict[str, Any]:
     """A check as it was answered; it never changes."""
     return county.store.load("check", check_id)
+
+
+@router.post("/{check_id}/recheck")
+def check_again(
+    check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
+) -> dict[str, Any]:
+    """The same question on the layer versions, balances and rules it saw: does it still give the same answer?"""
+    found = recheck(county.store, check_id)
+    county.access.record(user.name, "recheck", check_id, "same" if found["same"] else "differs")
+    return found
 
 
 @router.get("/{check_id}/report.geojson", response_class=Response)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
+from api import changes
 from api.answers import geojson
 from api.auth import READ, allow
 from api.county import County, county_of
@@ -17,12 +18,35 @@ from layers.store import Store
 router = APIRouter(prefix="/layers", tags=["layers"])
 
 
+Here = Annotated[County, Depends(county_of)]
+Reader = Annotated[User, Depends(allow(*READ))]
+
+
 @router.get("")
-def read_all(
-    county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
-) -> dict[str, Any]:
+def read_all(county: Here, user: Reader) -> dict[str, Any]:
     """Every layer that is loaded, with its source, version and surveyed extent, and the roles still missing."""
     return catalogue(county.store)
+
+
+@router.get("/{role}/versions")
+def read_versions(role: str, county: Here, user: Reader) -> dict[str, Any]:
+    """Every version of a layer that was ever stored, the oldest first: none is overwritten."""
+    found = county.store.versions(role)
+    extents = geojson([layer.extent for layer in found], county.store.crs)
+    return {"role": role, "versions": [_row(layer, extent) for layer, extent in zip(found, extents, strict=True)]}
+
+
+@router.get("/{role}/diff")
+def read_diff(
+    role: str,
+    county: Here,
+    user: Reader,
+    old: Annotated[int | None, Query(alias="from", ge=1)] = None,
+    new: Annotated[int | None, Query(alias="to", ge=1)] = None,
+    most: Annotated[int, Query(alias="limit", ge=1, le=10_000)] = 1_000,
+) -> dict[str, Any]:
+    """What changed from one version to another (default: the last two), those with the most ground first."""
+    return changes.answer(county.store, *changes.versions(county.store, role, old, new), most)
 
 
 def catalogue(store: Store) -> dict[str, Any]:

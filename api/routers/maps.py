@@ -8,10 +8,10 @@ from typing import Annotated
 import geopandas as gpd
 import numpy as np
 import shapely
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 
-from api import maps
+from api import changes, maps
 from api.auth import READ, allow
 from api.county import County, county_of
 from api.relief import relief
@@ -58,6 +58,18 @@ def parcel(parcel_id: str, county: Here, user: Reader) -> HTMLResponse:
 def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
     """A siting check: the site, what each finding points at, and the findings in words."""
     return dressed(check_chart(county.store, county.store.load("check", check_id)))
+
+
+@router.get("/layers/{role}/diff", response_class=HTMLResponse)
+def diff(
+    role: str,
+    county: Here,
+    user: Reader,
+    old: Annotated[int | None, Query(alias="from", ge=1)] = None,
+    new: Annotated[int | None, Query(alias="to", ge=1)] = None,
+) -> HTMLResponse:
+    """What changed between two versions of a layer (default: the last two)."""
+    return dressed(changes.chart(county.store, *changes.versions(county.store, role, old, new)))
 
 
 def overview_chart(store: Store) -> maps.Chart:
