@@ -20,13 +20,15 @@ from pyproj import CRS
 
 from gis import occupation
 from gis.check import Checked
+from gis.estimate import Estimate, estimate
 from gis.explain import Finding, conclusion, findings, verdict
 from gis.ground import Ground
 from gis.intervals import Interval
-from layers.area import SQUARE_METRES_PER_MU, ellipsoid_m2
+from layers import area as ellipsoid
 from layers.crs import to_lonlat
 from layers.records import Part, Site, World
 from layers.schema import roles
+from layers.units import m2, mu
 
 QUOTA = ("new_construction", "agricultural", "cultivated", "paddy")
 QUOTA_FACTS = tuple(f"quota_{kind}_m2" for kind in QUOTA)
@@ -49,6 +51,11 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
     found = findings(checked, i, j, role_names(), ground)
     result = verdict(checked, i, j)
     facts = _facts(checked, i, j)
+    ellipsoid_m2 = float(m2(ellipsoid.ellipsoid_m2(site.geometry, checked.world.crs)))
+    case = occupation.Case.of(
+        checked, i, j, found, role_names(), own=_own(site), area_ellipsoid_m2=ellipsoid_m2
+    )
+    tables = occupation.tables(case)
     geometries = [site.geometry, *(part.geometry for part in site.parts), *(one.evidence for one in found)]
     drawn = geojson(geometries, checked.world.crs)
     count = 1 + len(site.parts)
@@ -57,11 +64,12 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
         "purpose": checked.purpose,
         "verdict": result.name.lower(),
         "conclusion": conclusion(result),
-        "site": _site(site, ground, checked.world.crs, drawn[:count]),
+        "site": _site(site, ground, checked.world.crs, drawn[:count], ellipsoid_m2),
         "project": checked.projects[j].model_dump(mode="json", exclude_none=True),
+        "estimated": [_estimated(one) for one in estimate(checked.projects[j], checked.rulebook).estimates],
         "findings": [_finding(one, shape) for one, shape in zip(found, drawn[count:], strict=True)],
-        "land_use": _land_use(ground),
-        "occupation": _rounded(occupation.tables(ground)),
+        "land_use": [row for row in tables["land_classes"] if row["code"] is not None],
+        "occupation": tables,
         "quota_need": {f"{kind}_m2": facts.get(f"quota_{kind}_m2") for kind in QUOTA},
         "facts": facts,
         "opinions": [],
@@ -93,22 +101,35 @@ def _finding(one: Finding, evidence: dict[str, Any] | None) -> dict[str, Any]:
         "layer": one.layer,
         "layer_version": one.layer_version,
         "features": list(one.features),
-        "accuracy": None,
+        "accuracy": one.accuracy,
         "message": one.message,
         "remedy": None,
         "evidence": evidence,
     }
 
 
-def _site(site: Site, ground: Ground, crs: CRS, drawn: list[dict[str, Any] | None]) -> dict[str, Any]:
+def _estimated(one: Estimate) -> dict[str, Any]:
+    """A demand the project left out, as industry knowledge estimates it."""
+    said = asdict(one)
+    return said | {name: _round(said[name]) for name in ("value", "low", "high")}
+
+
+def _own(site: Site) -> frozenset[str]:
+    """The parcels and plots a site is made of: they are no claim against it."""
+    return frozenset(name for part in site.parts for name in (part.parcel, part.plot) if name is not None)
+
+
+def _site(
+    site: Site, ground: Ground, crs: CRS, drawn: list[dict[str, Any] | None], ellipsoid_m2: float
+) -> dict[str, Any]:
     area_m2 = occupation.control_area_m2(site.geometry)
     return {
         "parts": [_part(part, shape) for part, shape in zip(site.parts, drawn[1:], strict=True)],
         "geometry": drawn[0],
         "zones": [{"zone": zone, "share": round(share, 6)} for zone, share in occupation.zone_shares(ground)],
         "area_m2": area_m2,
-        "area_ellipsoid_m2": round(ellipsoid_m2(site.geometry, crs), 2),
-        "area_mu": round(area_m2 / SQUARE_METRES_PER_MU, 2),
+        "area_ellipsoid_m2": ellipsoid_m2,
+        "area_mu": float(mu(area_m2)),
         "control_area_m2": area_m2,
         "area_method": f"plane, {crs.name}",
     }
@@ -136,13 +157,6 @@ def _round(number: float | None) -> float | None:
     return round(number, 6) if number is not None and math.isfinite(number) else None
 
 
-def _rounded(tables: dict[str, list[dict[str, object]]]) -> dict[str, list[dict[str, object]]]:
-    def tidy(value: object) -> object:
-        return _round(float(value)) if isinstance(value, (float, np.floating)) else value
-
-    return {role: [{key: tidy(v) for key, v in row.items()} for row in rows] for role, rows in tables.items()}
-
-
 def geojson(geometries: list[shapely.Geometry | None], crs: CRS) -> list[dict[str, Any] | None]:
     """Lon/lat GeoJSON of geometries in the working CRS, moved together."""
     array = np.array([*geometries, None], dtype=object)[:-1]
@@ -161,6 +175,9 @@ def dossier(parcel: gpd.GeoDataFrame, world: World) -> dict[str, Any]:
     row = parcel.iloc[0]
     site = Site.of(Part(row.geometry, str(row["id"])))
     ground = Ground(np.array([row.geometry], dtype=object), world)
+    ellipsoid_m2 = float(m2(ellipsoid.ellipsoid_m2(row.geometry, world.crs)))
+    case = occupation.Case(ground, role_names(), own=_own(site), area_ellipsoid_m2=ellipsoid_m2)
+    tables = occupation.tables(case)
     attributes = {
         name: None if pd.isna(value) else value.item() if isinstance(value, np.generic) else value
         for name, value in row.drop(["id", parcel.geometry.name]).items()
@@ -168,16 +185,8 @@ def dossier(parcel: gpd.GeoDataFrame, world: World) -> dict[str, Any]:
     return {
         "id": str(row["id"]),
         "attributes": attributes,
-        "site": _site(site, ground, world.crs, geojson([site.geometry, site.geometry], world.crs)),
-        "land_use": _land_use(ground),
-        "occupation": _rounded(occupation.tables(ground)),
+        "site": _site(site, ground, world.crs, geojson([site.geometry, site.geometry], world.crs), ellipsoid_m2),
+        "land_use": [row for row in tables["land_classes"] if row["code"] is not None],
+        "occupation": tables,
         "as_of": world.as_of.isoformat(),
     }
-
-
-def _land_use(ground: Ground) -> list[dict[str, Any]]:
-    areas = ("area_m2", "state_m2", "collective_m2")
-    return [
-        {name: _round(value) if name in areas else value for name, value in asdict(one).items()}
-        for one in occupation.land_use(ground)
-    ]

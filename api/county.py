@@ -38,6 +38,11 @@ class County:
         self.turn = Lock()
         self._readers = BoundedSemaphore(settings.max_readers)
 
+    @property
+    def site_limits(self) -> tuple[int, float]:
+        """The most vertices of a site and the most square kilometres of a request."""
+        return self.settings.max_site_vertices, self.settings.max_km2
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Around reading a file from outside: each takes a process of its own, so only so many at once."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import shapely
 from pydantic import Field, field_validator
 
@@ -14,7 +15,7 @@ from api.sites import Geometry
 from layers.crs import LONLAT, parse_cached, transform
 from layers.errors import Fault
 from layers.ingest import Prepared, prepare
-from layers.records import Layer, Strict
+from layers.records import Geoms, Layer, Strict
 from layers.store import Store
 
 MOST_SHOWN = 200  # faults of one kind that a report spells out; the rest are counted
@@ -64,8 +65,8 @@ def read_layer(path: Path, role: str, store: Store, said: ImportIn) -> Prepared:
 def _extent(said: ImportIn, store: Store) -> shapely.Geometry | None:
     if said.extent is None:
         return None
-    drawn = shapely.from_geojson(said.extent.model_dump_json(exclude_none=True))
-    ground: shapely.Geometry = transform(drawn, parse_cached(LONLAT), store.crs)
+    drawn: Geoms = np.array([shapely.from_geojson(said.extent.model_dump_json(exclude_none=True))], dtype=object)
+    ground: shapely.Geometry = transform(drawn, parse_cached(LONLAT), store.crs)[0]
     return ground
 
 

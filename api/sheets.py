@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 import geopandas as gpd
 import shapely
@@ -32,13 +33,13 @@ AROUND = (*OVERVIEW, "farmland_reserve", "approved_land", "hazards", "karst", "r
 HIDDEN = frozenset({"nature_reserve", "villages", "power_lines", "hazards", "heritage", "water_mains"})
 
 
-def sheets(store: Store, wanted: Iterable[str], bounds: Bounds | None = None) -> list[Sheet]:
-    """The loaded layers among `wanted`, those features that touch `bounds` (working CRS)."""
-    loaded = {layer.role for layer in store.layers()}
+def sheets(store: Store, wanted: Iterable[str], bounds: Bounds | None = None, as_of: date | None = None) -> list[Sheet]:
+    """The loaded layers among `wanted`, those features that touch `bounds` (working CRS), as of a day."""
+    loaded = {layer.role for layer in store.layers(as_of)}
     made = []
     for name in wanted:
         if name in loaded:
-            frame = store.frame(name, bounds=bounds)
+            frame = store.frame(name, bounds=bounds, as_of=as_of)
             role = roles()[name]
             fields = tuple((column, label) for column, label in FIELDS.get(name, NAME) if column in frame)
             made.append(Sheet(name, role.zh, role.en, lonlat(frame), fields, name not in HIDDEN))

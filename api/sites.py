@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,7 +13,8 @@ from pyproj import CRS
 
 from layers.crs import LONLAT, parse_cached, refuse_misplaced, refuse_shiftless, transform
 from layers.errors import BadInput, Fault, TooLarge, UnknownName
-from layers.records import Part, Site, Strict
+from layers.fabric import why_not
+from layers.records import Geoms, Part, Site, Strict
 from layers.store import Store
 
 Position = Annotated[list[float], Field(min_length=2, max_length=3)]
@@ -36,23 +38,30 @@ class MultiPolygon(Strict):
 
 
 Geometry = Annotated[Polygon | MultiPolygon, Field(discriminator="type")]
+Crs = Annotated[str, Field(pattern=r"^(EPSG:\d{4,6}|OGC:CRS84)$", examples=["EPSG:4545"])]
 
 
 class PartIn(Strict):
-    """A registered parcel, plain ground, or the part of a parcel that the geometry names."""
+    """A registered parcel, a plot, plain ground, or the part of a parcel or plot that the geometry names."""
 
     parcel: str | None = None
+    plot: str | None = None
     geometry: Geometry | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> PartIn:
-        if self.parcel is None and self.geometry is None:
-            raise ValueError("a part needs a parcel or a geometry")
+        if self.parcel is None and self.plot is None and self.geometry is None:
+            raise ValueError("a part needs a parcel, a plot or a geometry")
+        if self.parcel is not None and self.plot is not None:
+            raise ValueError("a part is of a parcel or of a plot, not of both")
         return self
 
 
 class SiteIn(Strict):
-    """Exactly one of `parcels`, `geometry`, `parts`, `upload` (the id of a `POST /uploads`). Coordinates are lon/lat unless `crs` says otherwise."""
+    """Exactly one of `parcels`, `geometry`, `parts`, `upload` (the id of a `POST /uploads`).
+
+    Coordinates are lon/lat unless `crs` says otherwise.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"parcels": ["520625001001GB00001"]}]}, extra="forbid", frozen=True
@@ -62,7 +71,7 @@ class SiteIn(Strict):
     geometry: Geometry | None = None
     parts: Annotated[list[PartIn], Field(min_length=1, max_length=500)] | None = None
     upload: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    crs: Annotated[str, Field(pattern=r"^(EPSG:\d{4,6}|OGC:CRS84)$", examples=["EPSG:4545"])] | None = None
+    crs: Crs | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> SiteIn:
@@ -76,11 +85,18 @@ class SiteIn(Strict):
         return self.parts if self.parts is not None else [PartIn(geometry=self.geometry)]
 
 
-def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int, max_km2: float) -> list[Site]:
-    """The ground of each site in the working CRS; BadInput or UnknownName with every fault of all of them."""
-    drawn = [one for one in asked if one.upload is None]
-    wanted = {part.parcel for one in drawn for part in one.as_parts() if part.parcel is not None}
-    parcels = _parcels(wanted, store)
+def resolve(
+    asked: Sequence[SiteIn], store: Store, max_vertices: int, max_km2: float, as_of: date | None = None
+) -> list[Site]:
+    """The ground of each site in the working CRS, parcels and plots as they stood on a day (default: as they stand).
+
+    BadInput or UnknownName with every fault of all of them.
+    """
+    drawn = [part for one in asked if one.upload is None for part in one.as_parts()]
+    named = {
+        "parcels": _named("parcels", {part.parcel for part in drawn if part.parcel is not None}, store, as_of),
+        "plots": _named("plots", {part.plot for part in drawn if part.plot is not None}, store, as_of),
+    }
     faults: list[Fault] = []
     sites: list[Site] = []
     for number, one in enumerate(asked):
@@ -88,7 +104,7 @@ def resolve(asked: Sequence[SiteIn], store: Store, max_vertices: int, max_km2: f
         if one.upload is not None:
             parts = _uploaded(one.upload, store, where, max_vertices, faults)
         else:
-            parts = [_part(part, one.crs, parcels, store.crs, where, max_vertices, faults) for part in one.as_parts()]
+            parts = [_part(part, one.crs, named, store.crs, where, max_vertices, faults) for part in one.as_parts()]
         usable = [part for part in parts if part is not None]
         if usable and len(usable) == len(parts):
             site = Site.of(*usable)
@@ -119,52 +135,75 @@ def _uploaded(key: str, store: Store, where: str, max_vertices: int, faults: lis
     return [Part(one) for one in ground]
 
 
-def _parcels(wanted: set[str], store: Store) -> dict[str, shapely.Geometry]:
+def _named(role: str, wanted: set[str], store: Store, as_of: date | None) -> dict[str, shapely.Geometry]:
     if not wanted:
         return {}
-    found = store.ground("parcels", wanted)
+    found = store.ground(role, wanted, as_of)
     missing = sorted(wanted - found.keys())
     if missing:
+        noun = role.removesuffix("s")
         more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
-        raise UnknownName(f"no parcel {', '.join(missing[:20])}{more}", parcel_id=missing[0])
+        said = [f"no {noun} {', '.join(missing[:20])}{more}"]
+        if role == "parcels":
+            said += [word for name in missing[:20] if (word := why_not(store.fabric, name, as_of)) is not None]
+        raise UnknownName("; ".join(said), **{f"{noun}_id": missing[0]})
     return found
 
 
 def _part(
     part: PartIn,
     crs: str | None,
-    parcels: dict[str, shapely.Geometry],
+    named: dict[str, dict[str, shapely.Geometry]],
     working: CRS,
     where: str,
     max_vertices: int,
     faults: list[Fault],
 ) -> Part | None:
+    whole = named["parcels"][part.parcel] if part.parcel is not None else None
+    whole = named["plots"][part.plot] if part.plot is not None else whole
     if part.geometry is None:
-        assert part.parcel is not None
-        return Part(parcels[part.parcel], part.parcel)
-    drawn = _drawn(part.geometry, where, max_vertices, faults)
+        return Part(whole, part.parcel, part.plot)
+    ground = ground_of(part.geometry, crs, working, where, max_vertices, faults)
+    if ground is None:
+        return None
+    if whole is not None:
+        ground = _areas_of(shapely.intersection(ground, whole))
+        if ground.area <= 0:
+            reason = f"it does not lie in its {'parcel' if part.parcel is not None else 'plot'}"
+            faults.append(Fault(reason, "Draw the part of it that is meant", feature=where))
+            return None
+    return Part(ground, part.parcel, part.plot)
+
+
+def ground_of(
+    geometry: Polygon | MultiPolygon, crs: str | None, working: CRS, where: str, max_vertices: int, faults: list[Fault]
+) -> shapely.Geometry | None:
+    """A boundary as it was sent, as ground in the working CRS; None where a fault was added."""
+    drawn = _drawn(geometry, where, max_vertices, faults)
     if drawn is None:
         return None
+    there: shapely.Geometry = moved(np.array([drawn], dtype=object), crs, working, where)[0]
+    reason = None
+    if not np.isfinite(there.bounds).all():
+        reason = "its coordinates do not lie where the CRS is used"
+    elif not there.is_valid:
+        reason = f"its boundary crosses itself ({shapely.is_valid_reason(there)})"
+    elif there.area <= 0:
+        reason = "it has no area"
+    if reason is not None:
+        fix = "Draw a closed boundary that does not cross itself, lon/lat or with crs"
+        faults.append(Fault(reason, fix, feature=where))
+        return None
+    return there
+
+
+def moved(drawn: Geoms, crs: str | None, working: CRS, where: str) -> Geoms:
+    """What was sent, in the working CRS; BadInput where its CRS cannot be trusted or it lies elsewhere."""
     source = parse_cached(crs or LONLAT)
     refuse_shiftless(source)
-    refuse_misplaced(source, drawn.bounds, where, None)
-    moved = transform(np.array([drawn], dtype=object), source, working)[0]
-    reason = None
-    if not np.isfinite(moved.bounds).all():
-        reason = "its coordinates do not lie where the CRS is used"
-    elif not moved.is_valid:
-        reason = f"its boundary crosses itself ({shapely.is_valid_reason(moved)})"
-    elif moved.area <= 0:
-        reason = "it has no area"
-    elif part.parcel is not None:
-        moved = _areas_of(shapely.intersection(moved, parcels[part.parcel]))
-        reason = "it does not lie in its parcel" if moved.area <= 0 else None
-    if reason is not None:
-        faults.append(
-            Fault(reason, "Draw a closed boundary that does not cross itself, lon/lat or with crs", feature=where)
-        )
-        return None
-    return Part(moved, part.parcel)
+    west, south, east, north = map(float, shapely.total_bounds(drawn))
+    refuse_misplaced(source, (west, south, east, north), where, None)
+    return transform(drawn, source, working)
 
 
 def _areas_of(geometry: shapely.Geometry) -> shapely.Geometry:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import geopandas as gpd
@@ -17,12 +18,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from gis.facts import FACTS, Facts, measure_facts
+from gis.facts import FACTS, FULL, Facts, measure_facts
 from gis.ground import Ground
 from gis.intervals import Interval, concatenate
 from gis.judge import Status, Statuses, Verdict, margin, outcome, status
 from gis.meetings import MEETINGS, measure_meetings
-from gis.needs import NEEDS, measure_needs
+from gis.needs import NEEDS, estimated_needs, measure_needs
 from gis.rules import Rule, Rulebook, load, reach_m
 from layers.errors import BadInput, Fault
 from layers.records import Geoms, Project, Purpose, World
@@ -53,9 +54,16 @@ class Checked:
     replaced: dict[str, str]
     last: Ground
 
+    @cached_property
+    def estimated(self) -> tuple[frozenset[str], ...]:
+        """For each project, the need columns that rest on an estimate."""
+        return tuple(estimated_needs(project, self.rulebook) for project in self.projects)
+
     def ground(self, i: int) -> Ground:
         """Site `i` alone in the world, for whoever spells its cell out; what was measured on it is kept."""
-        return self.last if len(self.sites) == 1 else Ground(self.sites[i : i + 1], self.world)
+        if len(self.sites) == 1:
+            return self.last
+        return Ground(self.sites[i : i + 1], self.world, self.rulebook.tolerances)
 
     def column(self, name: str | float, i: int, j: int) -> Interval:
         """One column of one cell, as an interval of one number."""
@@ -93,14 +101,16 @@ def check(
     geometries = _areas(sites, world)
     rules = rulebook.asked(purpose, world.as_of)
     needs = measure_needs(asked, rulebook)
-    named = list(dict.fromkeys([*(name for rule in rules for name in rule.columns), *extra]))
+    asks = [*(name for rule in rules for name in rule.columns), *extra]
+    named = list(dict.fromkeys(one for name in asks for one in (FULL.get(name, name), name)))
     facts = [name for name in named if name in FACTS]
     meetings = [name for name in named if name in MEETINGS]
     reach = reach_m(rules)
-    replaced = {rule.replaces: rule.id for rule in rules if rule.replaces is not None}
+    # A row nobody has confirmed lifts no other: its pass would turn a block into clear.
+    replaced = {rule.replaces: rule.id for rule in rules if rule.replaces is not None and rule.is_confirmed}
 
     def block(start: int) -> tuple[dict[str, Interval], dict[str, Interval], Statuses, Ground]:
-        ground = Ground(geometries[start : start + BLOCK], world)
+        ground = Ground(geometries[start : start + BLOCK], world, rulebook.tolerances)
         measured = measure_facts(ground, facts, reach)
         met = measure_meetings(ground, meetings, asked, needs)
         return measured, met, _judge(rules, measured, needs, met, (ground.count, len(asked)), replaced), ground
@@ -173,6 +183,7 @@ def _judge(
 ) -> Statuses:
     """Status of every rule in every cell of a block, (R, P, N)."""
 
+    @cache
     def column(name: str | float) -> Interval:
         if isinstance(name, (int, float)):
             return Interval.exact(np.full((1, 1), float(name)))

@@ -8,21 +8,44 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import shapely
 
+from gis import accuracy
+from gis.accuracy import Accuracy
 from gis.check import Checked
-from gis.facts import FACTS
+from gis.facts import CERTAIN, FACTS, FULL
 from gis.ground import Ground, Shown
+from gis.indicators import why_no_limit
 from gis.intervals import Interval
 from gis.judge import Status, Verdict, margin
-from gis.meetings import MEETINGS
+from gis.meetings import MEETINGS, reads
 from gis.rules import Rule
+from layers.units import m2
 
 Names = Mapping[str, tuple[str, str]]  # layer role -> (zh, en)
 
-UNITS = {"m2": "m²", "m": "m", "deg": "°", "share": "", "kva": "kVA", "m3d": "m³/d", "td": "t/d", "": ""}
-SAYS = {"is_chemical": "industry", "is_food": "industry", "is_two_high": "industry", "is_dusty": "dust"}
+UNITS = {"m2": "m²", "m": "m", "deg": "°", "share": "", "kva": "kVA", "m3": "m³", "m3d": "m³/d", "td": "t/d", "": ""}
+SAYS = {  # need column -> the field of a project it is read from
+    "is_chemical": "industry", "is_food": "industry", "is_two_high": "industry", "is_dusty": "dust",
+    "is_cement_clinker": "industry", "is_manufacturing": "industry", "is_slaughter": "industry",
+    "is_silicon": "industry", "is_plastic_film": "industry", "is_steelmaking": "industry", "is_flat_glass": "industry",
+    "is_electrolytic_manganese": "annual_output.product", "is_vanadium": "annual_output.product",
+    "is_fired_brick": "annual_output.product", "is_pig_slaughter": "annual_output.product",
+    "output_head": "annual_output", "output_10k_brick": "annual_output",
+    "energy_tce_per_unit": "energy_tce, annual_output",
+    "capacity_replacement_missing": "gates.capacity_replacement", "energy_review_missing": "gates.energy_review",
+    "slaughter_permit_missing": "gates.slaughter_permit", "eia_missing": "gates.eia",
+    "clinker_line_td": "equipment.clinker_line_td", "furnace_kva": "equipment.furnace_kva",
+    "rectifier_kva": "equipment.rectifier_kva", "leach_tank_m3": "equipment.leach_tank_m3",
+    "film_mm": "equipment.film_mm", "is_chloride_roast": "equipment.chloride_roast",
+    "is_induction_furnace": "equipment.induction_furnace", "is_solid_clay": "equipment.solid_clay",
+    "floor_area_ratio": "floor_area_m2, land_m2", "building_coverage_share": "building_footprint_m2, land_m2",
+    "office_land_share": "office_land_m2, land_m2", "office_floor_share": "office_floor_m2, floor_area_m2",
+    "investment_wan_per_ha": "investment_wan, land_m2", "output_wan_per_ha": "output_wan, land_m2",
+    "tax_wan_per_ha": "tax_wan, land_m2", "land_min_m2": "land_m2",
+}  # fmt: skip
 CONCLUSION = {
     Verdict.CLEAR: ("符合", "complies"),
     Verdict.WARNED: ("符合（有提示）", "complies, with remarks"),
@@ -38,6 +61,8 @@ class Finding:
 
     What passes needs no ground to point at; `evidence` is there for what fails or is unknown.
     `value_bound` is "at_least" where the search ended before anything was found: print "> 15 km".
+    `accuracy` says whether ground shared with a layer is certain, given how well its borders are known, a boundary
+    touch or none; None for other rules and where it is not known.
     """
 
     rule: str
@@ -57,6 +82,7 @@ class Finding:
     layer: str | None
     layer_version: str | None
     features: tuple[str, ...]
+    accuracy: Accuracy | None
     message: dict[str, str]
     evidence: shapely.Geometry | None
 
@@ -82,9 +108,14 @@ def findings(
 def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Ground, names: Names) -> Finding:
     result = Status(int(checked.status[row, i, j]))
     value, limit = checked.column(rule.value, i, j), checked.column(rule.limit, i, j)
+    between = margin(value, rule.op, limit)
+    if result is Status.PASS and limit.hi[0] != limit.lo[0]:  # the end that was the harder to pass
+        limit = Interval.exact(limit.lo if rule.op == "<=" else limit.hi)
     if result is Status.FAIL and not value.is_exact:  # the side that already fails
         value = Interval.exact(value.lo if rule.op == "<=" else value.hi)
     number, bound = _number(value, checked.facts.reach_m.get(rule.value))
+    if result is Status.PASS and bound == "at_most" and rule.op == ">=":
+        number, bound = float(value.lo[0]), "at_least"
     role = _role(rule)
     case = _Case(
         checked,
@@ -94,11 +125,13 @@ def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Gro
         number,
         bound,
         _number(limit, None)[0],
-        _margin(margin(value, rule.op, limit), result),
+        _margin(between, result),
         _unit(rule),
         role,
         _version(role, ground),
         _evidence(checked, rule, i, j, ground) if result in (Status.FAIL, Status.UNKNOWN) else None,
+        _accuracy(checked, rule, i, ground),
+        ground,
     )
     return Finding(
         rule.id,
@@ -118,6 +151,7 @@ def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Gro
         role,
         case.version,
         case.shown.names if case.shown is not None else (),
+        case.accuracy,
         _message(case, names),
         case.shown.geometry if case.shown is not None else None,
     )
@@ -139,6 +173,8 @@ class _Case:
     role: str | None
     version: str | None
     shown: Shown | None
+    accuracy: Accuracy | None
+    ground: Ground
 
 
 def _version(role: str | None, ground: Ground) -> str | None:
@@ -168,7 +204,8 @@ def _unit(rule: Rule) -> str:
             return FACTS[name].unit
         if name in MEETINGS:
             return MEETINGS[name].unit
-    return ""
+    suffix = rule.value.rpartition("_")[2]
+    return suffix if suffix in UNITS else ""
 
 
 def _evidence(checked: Checked, rule: Rule, i: int, j: int, ground: Ground) -> Shown | None:
@@ -176,7 +213,9 @@ def _evidence(checked: Checked, rule: Rule, i: int, j: int, ground: Ground) -> S
     project = (checked.projects[j],)
     for name in (rule.value, rule.limit):
         if name in FACTS:
-            shown = FACTS[name].evidence(site, ground, checked.facts.reach_m.get(name, 0.0))
+            full = FULL.get(name, name)  # two rules often read the same ground
+            reach_m = checked.facts.reach_m.get(name, 0.0)
+            shown = ground.once(("shown", i, full), partial(FACTS[full].evidence, site, reach_m=reach_m))
         elif name in MEETINGS:
             needs = {need: column[j : j + 1] for need, column in checked.needs.items()}
             shown = MEETINGS[name].evidence(site, ground, project, needs)
@@ -185,6 +224,18 @@ def _evidence(checked: Checked, rule: Rule, i: int, j: int, ground: Ground) -> S
         if shown is not None:
             return shown
     return None
+
+
+def _accuracy(checked: Checked, rule: Rule, i: int, ground: Ground) -> Accuracy | None:
+    """How sure the ground is that a rule reads; measured here where no rule asked for its certain part."""
+    full = FULL.get(rule.value, rule.value)
+    if full not in CERTAIN:
+        return None
+    shared = checked.facts.columns[full][i : i + 1]
+    if not shared.lo[0] > 0:
+        return accuracy.class_of(shared, shared)
+    known = checked.facts.columns.get(CERTAIN[full])
+    return accuracy.class_of(shared, FACTS[CERTAIN[full]].measure(ground, 0.0) if known is None else known[i : i + 1])
 
 
 def _number(value: Interval, reach_m: float | None) -> tuple[float | None, str]:
@@ -215,18 +266,67 @@ def _message(case: _Case, names: Names) -> dict[str, str]:
     if case.result is Status.UNKNOWN:
         zh, en = _why_unknown(case, names)
         return {"zh": f"{rule.zh}：{zh}", "en": f"{rule.en}: {en}"}
-    zh, en = _numbers(case)
+    zh, en = _stated(case) or _numbers(case)
+    if _is_estimated(case):
+        zh, en = f"{zh}（按行业估算）", f"{en} (estimated)"
+    touch = case.accuracy == "boundary"
     if case.result is Status.PASS:
-        return {"zh": f"{rule.zh}：{zh}，通过", "en": f"{rule.en}: {en}; passes"}
+        only, only_en = ("，仅边界触碰，待校核", ", a boundary touch only, to be checked") if touch else ("", "")
+        return {"zh": f"{rule.zh}：{zh}，通过{only}", "en": f"{rule.en}: {en}; passes{only_en}"}
     who = case.shown.names if case.shown is not None else ()
     at, at_en = (f"（{'、'.join(who)}）", f" ({', '.join(who)})") if who else ("", "")
-    short = quantity(-case.margin, case.unit) if case.margin is not None else ""
+    short = quantity(-case.margin, case.unit) if case.margin is not None and _stated(case) is None else ""
     gap, gap_en = (f"，相差 {short}", f", off by {short}") if short else ("", "")
     asks, asks_en = ("", "") if rule.is_confirmed else ("，条文待核", "; article to be confirmed")
+    edge, edge_en = _touch(case) if touch else ("", "")
     return {
-        "zh": f"{rule.zh}{at}：{zh}{gap}，不通过{asks}",
-        "en": f"{rule.en}{at_en}: {en}{gap_en}; fails{asks_en}",
+        "zh": f"{rule.zh}{at}：{zh}{gap}，不通过{asks}{edge}",
+        "en": f"{rule.en}{at_en}: {en}{gap_en}; fails{asks_en}{edge_en}",
     }
+
+
+def _touch(case: _Case) -> tuple[str, str]:
+    """How wide a boundary touch is and what the layer's borders are good for."""
+    assert case.role is not None
+    layer = case.ground.layer(case.role)
+    if layer is None or case.shown is None or case.shown.geometry is None:
+        return "，边界触碰，待校核", "; a boundary touch, to be checked"
+    width_m = accuracy.width_m(case.shown.geometry)
+    given = case.ground.tolerance(layer)
+    within = f"{given.depth_m:g} m" + (f", {given.area_m2:g} m²" if math.isfinite(given.area_m2) else "")
+    said, said_en = (
+        (f"图层精度 {within}", f"the layer is accurate to {within}")
+        if given.stated
+        else (f"图层未注明精度，假定容差 {within}", f"the layer states no accuracy; assumed tolerance {within}")
+    )
+    return (
+        f"；边界触碰，宽约 {_width(width_m)}（{said}），待校核",
+        f"; a boundary touch about {_width(width_m)} wide ({said_en}), to be checked",
+    )
+
+
+def _width(width_m: float) -> str:
+    """A width with two digits that count.
+
+    >>> _width(0.0612), _width(0.0049), _width(1.26)
+    ('0.06 m', '0.005 m', '1.26 m')
+    """
+    return f"{width_m:.2f} m" if width_m >= 0.01 else f"{width_m:.3f} m"
+
+
+def _is_estimated(case: _Case) -> bool:
+    """Whether a rule rests on what industry knowledge estimates of the project."""
+    asked = {need for name in case.rule.columns for need in (name, *reads(name))}
+    return not asked.isdisjoint(case.checked.estimated[case.j])
+
+
+def _stated(case: _Case) -> tuple[str, str] | None:
+    """A document held or not, a yes or a no, in words; None for rules about amounts."""
+    if case.rule.value.endswith("_missing"):
+        return ("未提供文件", "no document") if case.value else ("已提供文件", "the document is held")
+    if case.rule.value.startswith("is_"):
+        return ("是", "yes") if case.value else ("否", "no")
+    return None
 
 
 def _numbers(case: _Case) -> tuple[str, str]:
@@ -243,12 +343,21 @@ def _why_unknown(case: _Case, names: Names) -> tuple[str, str]:
     """What is missing, in the order somebody would look for it: the project's word, the layer, its extent."""
     needs = case.checked.needs
     missing = [name for name in case.rule.columns if name in needs and math.isnan(needs[name].hi[case.j])]
+    for name in missing:
+        why = why_no_limit(name, case.checked.projects[case.j], case.checked.rulebook)
+        if why is not None:
+            return why
     if missing:
         said = SAYS.get(missing[0], missing[0])
         return f"项目未填写 {said}，无法判定", f"the project does not say {said}"
     zh, en = names.get(case.role or "", (case.role or "", case.role or ""))
     if case.role is not None and case.version is None:
         return f"未加载图层“{zh}”，无法判定", f"the layer {en!r} is not loaded"
+    if _is_estimated(case):
+        return (
+            "按行业估算的区间不足以判定，请项目单位填报实际数值",
+            "the estimated range does not decide it; the project has to state the figure",
+        )
     if case.value is None:
         return (
             f"地块不全在图层“{zh}”的调查范围内，或该图层缺数",
@@ -269,6 +378,5 @@ def quantity(number: float | None, unit: str) -> str:
         return f"{number * 100:.1f} %"
     if unit == "m" and abs(number) >= 10_000:
         return f"{number / 1000:,.1f} km"
-    digits = 2 if unit == "m2" else 1
-    shown = f"{number:,.{digits}f}"
+    shown = f"{m2(number):,}" if unit == "m2" else f"{number:,.1f}" if unit or abs(number) >= 10 else f"{number:.4g}"
     return f"{shown} {UNITS.get(unit, unit)}".strip() if unit != "deg" else f"{shown}°"

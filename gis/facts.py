@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gis.accuracy import Certain
 from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, Outside, Overlap, Terrain, Within
 from gis.intervals import Interval
+from gis.landuse import on_land_use
 from gis.quota import QuotaBalance, QuotaNeed
 
 # The law's classes by voltage, and nothing between them: a line of 66 kV keeps the distance of 110 kV.
@@ -37,8 +39,8 @@ FACTS: dict[str, Measurement] = {
     "nature_reserve_m2": Overlap("nature_reserve"),
     "environment_priority_m2": Overlap("environment_units", IsIn("kind", ("priority",)), complete=True),
     # land use
-    "cultivated_m2": Overlap("land_use", IsIn("cultivated", (True,)), complete=True),
-    "paddy_m2": Overlap("land_use", IsIn("paddy", (True,)), complete=True),
+    "cultivated_m2": on_land_use("cultivated"),
+    "paddy_m2": on_land_use("paddy"),
     "outside_planned_industry_m2": Outside("plan_zoning", IsIn("code", PLANNED_INDUSTRY)),
     "outside_ready_m2": Outside("parcels", IsIn("ready", (True,))),
     "forest_land_m2": Overlap("forest_land"),
@@ -87,6 +89,15 @@ FACTS: dict[str, Measurement] = {
     "dust_plant_m": Distance("enterprises", IsIn("dust", (True,))),
     "food_plant_m": Distance("enterprises", IsIn("food", (True,))),
 }
+
+# For each area shared with a layer, or left by it, the part of it that no shift of the border takes away.
+CERTAIN = {
+    name: f"{name.removesuffix('_m2')}_certain_m2"
+    for name, measured in FACTS.items()
+    if isinstance(measured, (Overlap, Outside))
+}
+FULL = {certain: name for name, certain in CERTAIN.items()}
+FACTS |= {CERTAIN[name]: Certain(one) for name, one in FACTS.items() if isinstance(one, (Overlap, Outside))}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ a feature that does not say its class                                     counts
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,14 @@ import shapely
 
 from gis import measure, terrain
 from gis.intervals import Interval
+from gis.rules import Tolerance, tolerances
 from layers.records import Bools, Floats, Geoms, Layer, Raster, Snapshot, World, union_bounds
+from layers.units import rounded
 
+T = TypeVar("T")
 WIDEST_LAND_M = 100.0  # assumption: no highway's land is wider, edge to edge, interchanges aside
 SLIVER_M2 = 1e-6  # floating-point dust on a shared border; real slivers are far larger and are shown
+HAIR_M2 = 0.1  # a hair's width of ground as large as this would be a kilometre long
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ class Measurement(Protocol):
     def measure(self, ground: Ground, reach_m: float) -> Interval: ...
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None: ...
+
+
+Read = Callable[["Ground", Snapshot, Bools], Floats]
 
 
 class Sort(Protocol):
@@ -87,9 +95,10 @@ class Within:
 class Ground:
     """A block of sites in a world, with what several facts share: areas, overlaps, cells, depth of survey."""
 
-    def __init__(self, sites: Geoms, world: World) -> None:
+    def __init__(self, sites: Geoms, world: World, assumed: Mapping[str, Tolerance] | None = None) -> None:
         self.sites = sites
         self.world = world
+        self.assumed = assumed if assumed is not None else tolerances()
         self.count = len(sites)
         self.bounds = union_bounds(shapely.bounds(sites))
         self.area_m2: Floats = shapely.area(sites)
@@ -99,6 +108,14 @@ class Ground:
         self._depths: dict[bytes, Floats] = {}
         self._cells: dict[str, terrain.Cells] = {}
         self._cell_values: dict[str, Floats] = {}
+        self._memory: dict[object, Any] = {}
+
+    def once(self, key: object, make: Callable[[Ground], T]) -> T:
+        """What `make` says of this block, worked out once."""
+        if key not in self._memory:
+            self._memory[key] = make(self)
+        known: T = self._memory[key]
+        return known
 
     def layer(self, role: str) -> Snapshot | None:
         if role not in self._layers:
@@ -111,6 +128,12 @@ class Ground:
         if layer is None and role in self._cells:
             layer = self.world.raster(role)
         return layer.layer if layer is not None else None
+
+    def tolerance(self, layer: Snapshot) -> Tolerance:
+        """How far the layer's borders may be off: as it states, else as the rulebook assumes."""
+        if layer.layer.accuracy_m is not None:
+            return Tolerance(layer.layer.accuracy_m)
+        return self.assumed.get(layer.layer.role, self.assumed["*"])
 
     def depth_m(self, layer: Snapshot) -> Floats:
         """How far each site lies inside a layer's surveyed extent; -1 where it does not. Layers often share one."""
@@ -126,6 +149,10 @@ class Ground:
         if role not in self._overlaps:
             self._overlaps[role] = measure.overlaps(self.sites, layer)
         return self._overlaps[role]
+
+    def touched(self, role: str, layer: Snapshot) -> measure.Overlaps:
+        """The overlaps without those no wider than a hair, which come of rounding coordinates along a shared border."""
+        return self.once(("touched", role), lambda ground: _touched(ground, ground.overlaps(role, layer), layer))
 
     def matrix_m(self, role: str, layer: Snapshot) -> Floats:
         """(P, M) distance from each site to each feature, for the few facilities that serve."""
@@ -171,20 +198,26 @@ class Overlap:
     unit: str = "m2"
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
+        return ground.once(self, lambda all_: self.bounds(all_, self.shared_m2))
+
+    def bounds(self, ground: Ground, read: Read) -> Interval:
+        """What `read` says of the features that certainly count, up to what it says of those that may."""
         layer = ground.layer(self.role)
         if layer is None:
             return Interval.unknown(ground.count)
-        table = ground.overlaps(self.role, layer)
         certain, possible = counted(layer, self.sort)
-        lo = clean(measure.covered_m2(ground.sites, layer, table, certain))
-        hi = lo if certain is possible else clean(measure.covered_m2(ground.sites, layer, table, possible))
+        lo = read(ground, layer, certain)
+        hi = lo if certain is possible else read(ground, layer, possible)
         if self.complete:
-            hi = hi + unmapped_m2(ground.sites, ground.area_m2, layer, table)
-        # Beyond the survey what was found is there all the same, and there may be more.
-        beyond = ~ground.surveyed(layer)
-        found = beyond & (lo > 0)
-        hi = np.where(found, np.maximum(hi, ground.area_m2), hi) if found.any() else hi
-        return Interval(lo, lo if (lo == hi).all() else hi).where(~beyond | found)
+            hi = hi + unmapped_m2(ground.sites, ground.area_m2, layer, ground.overlaps(self.role, layer))
+        return as_found(ground, layer, lo, hi)
+
+    def shared_m2(self, ground: Ground, layer: Snapshot, keep: Bools) -> Floats:
+        """(P,) square metres shared with the features where `keep` (M,), an array of `counted`, holds."""
+        return ground.once(
+            ("shared", self.role, id(keep)),
+            lambda all_: clean(measure.covered_m2(all_.sites, layer, all_.touched(self.role, layer), keep)),
+        )
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         layer = ground.layer(self.role)
@@ -202,16 +235,31 @@ class Outside:
     unit: str = "m2"
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
+        return ground.once(self, lambda all_: self.bounds(all_, self.left_m2))
+
+    def bounds(self, ground: Ground, read: Read) -> Interval:
+        """What `read` says beside the features that may count, up to what it says beside those that certainly do."""
         layer = ground.layer(self.role)
         if layer is None:
             return Interval.unknown(ground.count)
-        table = ground.overlaps(self.role, layer)
         certain, possible = counted(layer, self.sort)
-        hi = clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, certain))
-        if certain is possible:
-            return Interval.exact(hi).where(ground.surveyed(layer))
-        lo = clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, possible))
-        return Interval(lo, hi).where(ground.surveyed(layer))
+        hi = read(ground, layer, certain)
+        column = Interval.exact(hi) if certain is possible else Interval(read(ground, layer, possible), hi)
+        return column.where(ground.surveyed(layer))
+
+    def left_m2(self, ground: Ground, layer: Snapshot, keep: Bools) -> Floats:
+        """(P,) square metres beside the features where `keep` (M,), an array of `counted`, holds."""
+        return ground.once(("left", self.role, id(keep)), lambda all_: self._left_m2(all_, layer, keep))
+
+    def _left_m2(self, ground: Ground, layer: Snapshot, keep: Bools) -> Floats:
+        table = ground.overlaps(self.role, layer)
+        left = clean(ground.area_m2 - measure.covered_m2(ground.sites, layer, table, keep))
+        thin = np.flatnonzero((left > 0) & (left < HAIR_M2))
+        if len(thin):
+            parts, site = measure.left_parts(ground.sites[thin], layer, keep)
+            hair = measure.is_hair(parts)
+            left[thin] = clean(measure.summed(site[~hair], shapely.area(parts[~hair]), len(thin)))
+        return left
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         inside = Overlap(self.role, self.sort).evidence(site, ground, reach_m)
@@ -309,10 +357,34 @@ class Area:
     role: None = None
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
-        return Interval.exact(np.round(ground.area_m2, 2))
+        return Interval.exact(rounded(ground.area_m2, 2))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         return None
+
+
+def as_found(ground: Ground, layer: Snapshot, lo: Floats, hi: Floats) -> Interval:
+    """Ground found in a layer; beyond its survey what was found is there all the same, and there may be more."""
+    surveyed = ground.surveyed(layer)
+    if surveyed.all():
+        return Interval(lo, lo if lo is hi or (lo == hi).all() else hi)
+    beyond = ~surveyed
+    found = beyond & (lo > 0)
+    hi = np.where(found, np.maximum(hi, ground.area_m2), hi) if found.any() else hi
+    return Interval(lo, lo if (lo == hi).all() else hi).where(~beyond | found)
+
+
+def _touched(ground: Ground, table: measure.Overlaps, layer: Snapshot) -> measure.Overlaps:
+    thin = np.flatnonzero((table.area_m2 > SLIVER_M2) & (table.area_m2 < HAIR_M2))
+    if len(thin) == 0:
+        return table
+    parts, row = measure.shared_parts(ground.sites, layer, table.site[thin], table.feature[thin])
+    wide = np.bincount(row[~measure.is_hair(parts)], minlength=len(thin)) > 0
+    if wide.all():
+        return table
+    keep = np.ones(len(table.site), dtype=bool)
+    keep[thin] = wide
+    return table.where(keep)
 
 
 def split(layer: Snapshot, sort: Sort | None) -> tuple[Snapshot, Snapshot]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gis.intervals import Interval
+from layers.records import Floats
 
 Statuses = NDArray[np.int8]
 Op = Literal[">=", "<="]
@@ -41,9 +42,13 @@ def margin(value: Interval, op: Op, limit: Interval) -> Interval:
     """How far the value is on the right side of the limit, in its own unit; >= 0 passes."""
     if op == "<=":
         value, limit = limit, value
-    with np.errstate(invalid="ignore"):
-        lo = value.lo - limit.hi
-        return Interval.exact(lo) if value.is_exact and limit.is_exact else Interval(lo, value.hi - limit.lo)
+    lo = _minus(value.lo, limit.hi)
+    return Interval.exact(lo) if value.is_exact and limit.is_exact else Interval(lo, _minus(value.hi, limit.lo))
+
+
+@np.errstate(invalid="ignore")
+def _minus(value: Floats, limit: Floats) -> Floats:
+    return value - limit
 
 
 def status(margins: Interval, applies: Interval | None = None) -> Statuses:
@@ -54,10 +59,12 @@ def status(margins: Interval, applies: Interval | None = None) -> Statuses:
     >>> status(Interval(np.array([1., -1., -1., np.nan]), np.array([2., -.5, 1., np.nan]))).tolist()
     [0, 1, 2, 2]
     """
-    fails = margins.hi < 0
+    passes = margins.lo >= 0
+    fails = (margins.hi < 0) & ~passes
     if applies is not None:
         fails = fails & (applies.lo >= 0.5)
-    out = np.where(margins.lo >= 0, _PASS, np.where(fails, _FAIL, _UNKNOWN))
+    # UNKNOWN - PASS is 2 and UNKNOWN - FAIL is 1; arithmetic on bytes takes a tenth of the time of two `where`
+    out: Statuses = _UNKNOWN - 2 * passes.view(np.int8) - fails.view(np.int8)
     return out if applies is None else np.where(applies.hi < 0.5, _EXEMPT, out)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +15,7 @@ from gis import measure
 from gis.ground import SLIVER_M2, Ground, Shown
 from gis.intervals import Interval
 from gis.network import Service, headroom_of, serve
-from layers.records import Bools, Project
+from layers.records import Bools, Floats, Project
 
 Needs = Mapping[str, Interval]
 
@@ -52,10 +54,23 @@ class Serving:
         layer = ground.layer(self.role)
         if layer is None:
             return Interval.exact(np.full((ground.count, len(projects)), np.nan))
-        need = needs[self.need].hi
-        reach_m = needs[self.reach].hi if isinstance(self.reach, str) else np.full(len(projects), self.reach)
-        surveyed_m = ground.depth_m(layer)
-        return self.column(serve(ground.matrix_m(self.role, layer), self._headroom(ground), need, reach_m, surveyed_m))
+        far = np.full(len(projects), 0.0 if isinstance(self.reach, str) else self.reach)
+        reach = needs[self.reach] if isinstance(self.reach, str) else Interval.exact(far)
+        to_each_m, headroom, surveyed_m = (
+            ground.matrix_m(self.role, layer),
+            self._headroom(ground),
+            ground.depth_m(layer),
+        )
+
+        def served(need: Floats, reach_m: Floats) -> Interval:
+            return self.column(serve(to_each_m, headroom, need, reach_m, surveyed_m))
+
+        most = served(needs[self.need].hi, reach.hi)
+        if needs[self.need].is_exact and reach.is_exact:
+            return most
+        # An estimated load: who serves it and how far he may be both grow with it, so the ends bound what lies between.
+        least = served(needs[self.need].lo, reach.lo)
+        return Interval(np.minimum(least.lo, most.lo), np.maximum(least.hi, most.hi))
 
     def _headroom(self, ground: Ground) -> np.ndarray:
         layer = ground.layer(self.role)
@@ -110,26 +125,56 @@ class OutsideFittingZone:
 
 
 def _fits(said: Iterable[object], project: Project) -> tuple[Bools, Bools]:
-    """Zones that certainly take the project's industry, and those that may."""
-    unsaid = np.array([not isinstance(one, str) for one in said], dtype=bool)
+    """Zones that certainly take the project's industry, and those that may.
+
+    A code too coarse to tell may fit, and so may a zone that lists something which is no code.
+    """
+    lists = [industries_of(one) if isinstance(one, str) else None for one in said]
     if project.industry is None:
-        return np.zeros_like(unsaid), np.ones_like(unsaid)
+        return np.zeros(len(lists), dtype=bool), np.ones(len(lists), dtype=bool)
     digits = project.industry.digits
-    fits = np.array(
-        [
-            isinstance(prefixes, str)
-            and any(digits.startswith(one.strip()) for one in prefixes.split(",") if one.strip())
-            for prefixes in said
-        ],
-        dtype=bool,
-    )
-    return fits, fits | unsaid
+    certain = np.array([one is not None and digits.startswith(one.prefixes) for one in lists], dtype=bool)
+    possible = [one is None or one.unread or any(prefix.startswith(digits) for prefix in one.prefixes) for one in lists]
+    return certain, certain | np.array(possible, dtype=bool)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The industries a zone is meant for: prefixes of GB/T 4754, and whether it lists something that is none."""
+
+    prefixes: tuple[str, ...]
+    unread: bool
+
+
+@lru_cache(maxsize=1024)
+def industries_of(text: str) -> Listed:
+    """What a zone's list of industries says, codes with or without their letter, ranges of divisions, whole sections.
+
+    >>> industries_of("C15, 3011；26-28")
+    Listed(prefixes=('15', '3011', '26', '27', '28'), unread=False)
+    >>> industries_of("食品加工")
+    Listed(prefixes=(), unread=True)
+    """
+    prefixes: list[str] = []
+    unread = not text.strip()
+    for one in filter(None, re.split(r"[\s,，、;；/]+", text)):
+        code = re.fullmatch(r"[A-Z]?(\d{2,4})", one)
+        span = re.fullmatch(r"[A-Z]?(\d{2})[-–~至][A-Z]?(\d{2})", one)
+        if code is not None:
+            prefixes.append(code[1])
+        elif span is not None or one in SECTIONS:
+            first, last = (int(span[1]), int(span[2])) if span is not None else SECTIONS[one]
+            prefixes.extend(f"{division:02}" for division in range(first, last + 1))
+        else:
+            unread = True
+    return Listed(tuple(prefixes), unread)
 
 
 def _dustless(area_m2: np.ndarray) -> np.ndarray:
     return np.where(np.abs(area_m2) < SLIVER_M2 * 1e3, 0.0, area_m2)
 
 
+SECTIONS = {"B": (6, 12), "C": (13, 43), "D": (44, 46)}  # mining, manufacturing, power and water of GB/T 4754
 WATER_REACH_M = 8_000.0  # assumption: how far a works or an effluent plant may be before a trunk main is a project
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),
@@ -146,3 +191,11 @@ def measure_meetings(
 ) -> dict[str, Interval]:
     """The named meeting columns of a block of sites with all projects, each (P, N)."""
     return {name: MEETINGS[name].measure(ground, projects, needs) for name in names}
+
+
+def reads(name: str) -> tuple[str, ...]:
+    """The need columns a meeting column rests on."""
+    one = MEETINGS.get(name)
+    if not isinstance(one, Serving):
+        return ()
+    return (one.need, one.reach) if isinstance(one.reach, str) else (one.need,)

@@ -1,4 +1,7 @@
-"""What projects ask for: one row per project, one named column per need. What was not said is NaN, never zero."""
+"""What projects ask for: one row per project, one named column per need. What was not said is NaN, never zero.
+
+What a project leaves out and industry knowledge can estimate from its yearly output is an interval (`estimate`).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from gis.estimate import Estimated, amount_of, closest, estimate, unit_faults
+from gis.indicators import LIMITS, Limits
 from gis.intervals import Interval
 from gis.rules import Rulebook
 from layers.errors import BadInput, Fault
-from layers.records import Floats, Project
+from layers.records import Document, Floats, Project
 
 Need = Callable[[Project, "Traits"], float | None]
 
@@ -40,6 +45,7 @@ class Traits:
             for trait, prefix, value in zip(rows["trait"], rows["code_prefix"], rows["value"], strict=True)
         }
         self._of: dict[tuple[str, str], float | None] = {}
+        self.limits = Limits(tables)
         industries = tables["industries"]
         self._names = dict(zip(industries["code"], industries["name_zh"], strict=True))
         voltages = tables["voltages"]
@@ -89,12 +95,19 @@ def traits_of(rulebook: Rulebook) -> Traits:
     return Traits(rulebook.tables)
 
 
+def _land(project: Project) -> float | None:
+    """The ground a project asks for: its own word, else that of its phases together."""
+    phases = sum(phase.land_m2 for phase in project.phases)
+    return project.land_m2 if project.land_m2 is not None else phases or None
+
+
 def _per_hectare(amount: float | None, project: Project) -> float | None:
-    return None if amount is None else amount / (project.land_m2 / 10_000)
+    land_m2 = _land(project)
+    return None if amount is None or land_m2 is None else amount / (land_m2 / 10_000)
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
-    return None if part is None or whole is None else part / whole
+    return None if part is None or not whole else part / whole
 
 
 def _either(said: bool | None, trait: float | None) -> float | None:
@@ -123,9 +136,85 @@ def _trait(name: str) -> Need:
     return lambda project, traits: traits.of(project, name)
 
 
+def _class(*prefixes: str) -> Need:
+    """Whether a project is of some classes of GB/T 4754; unknown where its code is too coarse to tell."""
+
+    def of(project: Project, traits: Traits) -> float | None:
+        if project.industry is None:
+            return None
+        digits = project.industry.digits
+        if digits.startswith(prefixes):
+            return 1.0
+        return None if any(prefix.startswith(digits) for prefix in prefixes) else 0.0
+
+    return of
+
+
+def _makes(names: str, *prefixes: str) -> Need:
+    """Whether a project makes a product of some classes; unknown in those classes until it names its product."""
+    of_class = _class(*prefixes)
+
+    def makes(project: Project, traits: Traits) -> float | None:
+        inside = of_class(project, traits)
+        if inside == 0.0:
+            return inside
+        product = None if project.annual_output is None else project.annual_output.product
+        if product is not None:
+            return float(closest([names], product) is not None)
+        return 1.0 if inside and closest([names], project.name or "") is not None else None
+
+    return makes
+
+
+def _lacks(document: Document) -> Need:
+    """Whether a project says that it holds no such document; unknown where it says nothing of it."""
+
+    def lacks(project: Project, traits: Traits) -> float | None:
+        if project.gates is None or document not in project.gates:
+            return None
+        return float(project.gates[document] is None)
+
+    return lacks
+
+
+def _equipment(name: str) -> Need:
+    def said(project: Project, traits: Traits) -> float | None:
+        value = None if project.equipment is None else getattr(project.equipment, name)
+        return None if value is None else float(value)
+
+    return said
+
+
+def _made(unit: str) -> Need:
+    """Yearly output, where it is counted in this unit."""
+
+    def made(project: Project, traits: Traits) -> float | None:
+        if project.annual_output is None:
+            return None
+        amount, counted = amount_of(project.annual_output)
+        return amount if counted == unit else None
+
+    return made
+
+
+def _energy_tce_per_unit(project: Project, traits: Traits) -> float | None:
+    if project.annual_output is None:
+        return None
+    return _ratio(project.energy_tce, amount_of(project.annual_output)[0])
+
+
+def _burns_clinker(project: Project, traits: Traits) -> float | None:
+    line_td = None if project.equipment is None else project.equipment.clinker_line_td
+    return traits.of(project, "cement_clinker") if line_td is None else float(line_td > 0)
+
+
+def _limit(indicator: str) -> Need:
+    return lambda project, traits: traits.limits.limit(indicator, project)
+
+
 NEEDS: dict[str, Need] = {
-    "land_m2": lambda p, t: p.land_m2,
-    "land_min_m2": lambda p, t: p.land_min_m2 or p.land_m2,
+    "land_m2": lambda p, t: _land(p),
+    "land_min_m2": lambda p, t: p.land_min_m2 or _land(p),
     "land_max_m2": lambda p, t: p.land_max_m2 or np.inf,
     "has_land_max": lambda p, t: float(p.land_max_m2 is not None),
     "power_kva": lambda p, t: _whole(p, "power_kva"),
@@ -133,21 +222,52 @@ NEEDS: dict[str, Need] = {
     "water_m3d": lambda p, t: _most(_whole(p, "water_peak_m3d"), _whole(p, "water_m3d")),
     "freight_td": lambda p, t: _whole(p, "freight_td"),
     "effluent_m3d": lambda p, t: _whole(p, "effluent_m3d"),
-    "floor_area_ratio": lambda p, t: _ratio(p.floor_area_m2, p.land_m2),
-    "floor_area_ratio_min": lambda p, t: None,  # the 2023 table was not seen by anybody here: unknown, never a pass
-    "building_coverage_share": lambda p, t: _ratio(p.building_footprint_m2, p.land_m2),
-    "office_land_share": lambda p, t: _ratio(p.office_land_m2, p.land_m2),
+    # the control indicators and what their table asks of the industry; NaN where it is not loaded
+    "floor_area_ratio": lambda p, t: _ratio(p.floor_area_m2, _land(p)),
+    "building_coverage_share": lambda p, t: _ratio(p.building_footprint_m2, _land(p)),
+    "office_land_share": lambda p, t: _ratio(p.office_land_m2, _land(p)),
+    "office_floor_share": lambda p, t: _ratio(p.office_floor_m2, p.floor_area_m2),
     "investment_wan_per_ha": lambda p, t: _per_hectare(p.investment_wan, p),
+    "output_wan_per_ha": lambda p, t: _per_hectare(p.output_wan, p),
+    "tax_wan_per_ha": lambda p, t: _per_hectare(p.tax_wan, p),
+    **{column: _limit(indicator) for column, indicator in LIMITS.items()},
+    # what the plant is
     "is_chemical": _trait("chemical"),
     "is_food": _trait("food"),
     "is_dusty": lambda p, t: _either(p.dust, t.of(p, "dust")),
     "is_hazardous": lambda p, t: _either(p.hazardous, t.of(p, "hazardous")),
     "is_two_high": _trait("two_high"),
     "is_slaughter": _trait("slaughter"),
-    "is_cement_clinker": _trait("cement_clinker"),
+    "is_cement_clinker": _burns_clinker,
     "discharges": _discharges,
     "is_manufacturing": lambda p, t: None if p.industry is None else float("13" <= p.industry.digits[:2] <= "43"),
+    "is_steelmaking": _class("311", "312"),
+    "is_flat_glass": _class("3041"),
+    "is_silicon": _class("3218"),
+    "is_plastic_film": _class("2921", "2923"),
+    "is_electrolytic_manganese": _makes("电解金属锰|电解锰", "3140"),
+    "is_vanadium": _makes("五氧化二钒|钒", "2613", "3239"),
+    "is_fired_brick": _makes("烧结|多孔砖|节能砖", "3031"),
+    "is_pig_slaughter": _makes("生猪|猪", "1351"),
+    # what the policy gates ask: documents held, equipment, output, energy
+    "energy_review_missing": _lacks("energy_review"),
+    "capacity_replacement_missing": _lacks("capacity_replacement"),
+    "slaughter_permit_missing": _lacks("slaughter_permit"),
+    "eia_missing": _lacks("eia"),
+    "clinker_line_td": _equipment("clinker_line_td"),
+    "furnace_kva": _equipment("furnace_kva"),
+    "rectifier_kva": _equipment("rectifier_kva"),
+    "leach_tank_m3": _equipment("leach_tank_m3"),
+    "film_mm": _equipment("film_mm"),
+    "is_chloride_roast": _equipment("chloride_roast"),
+    "is_induction_furnace": _equipment("induction_furnace"),
+    "is_solid_clay": _equipment("solid_clay"),
+    "output_head": _made("head"),
+    "output_10k_brick": _made("10k_brick"),
+    "energy_tce_per_unit": _energy_tce_per_unit,
+    "energy_tce_per_unit_max": lambda p, t: t.limits.energy_tce_per_unit(p),
 }
+STATED = {"discharges"}  # the classification says it better than an estimate of how much
 
 
 def measure_needs(projects: Sequence[Project], rulebook: Rulebook) -> dict[str, Interval]:
@@ -165,7 +285,32 @@ def measure_needs(projects: Sequence[Project], rulebook: Rulebook) -> dict[str, 
     ]
     if faults:
         raise BadInput("unknown industry code", faults)
-    return {name: Interval.exact(_column(need, projects, traits)) for name, need in NEEDS.items()}
+    if faults := unit_faults(projects):
+        raise BadInput("unknown unit of output", faults)
+    made = [estimate(project, rulebook) for project in projects]
+    return {name: _interval(name, projects, made, traits) for name in NEEDS}
+
+
+def estimated_needs(project: Project, rulebook: Rulebook) -> frozenset[str]:
+    """The need columns of a project that rest on an estimate."""
+    made, traits = estimate(project, rulebook), traits_of(rulebook)
+    if not made.estimates:
+        return frozenset()
+    rest = (name for name in NEEDS if name not in STATED)
+    return frozenset(name for name in rest if NEEDS[name](made.high, traits) != NEEDS[name](project, traits))
+
+
+def _interval(name: str, projects: Sequence[Project], made: Sequence[Estimated], traits: Traits) -> Interval:
+    """One column; what rests on an estimate lies between what either end of it gives.
+
+    Every need grows or shrinks steadily with what is estimated, so its own ends are those of the estimate.
+    """
+    need = NEEDS[name]
+    if name in STATED or not any(one.estimates for one in made):
+        return Interval.exact(_column(need, projects, traits))
+    low = _column(need, [one.low for one in made], traits)
+    high = _column(need, [one.high for one in made], traits)
+    return Interval(np.minimum(low, high), np.maximum(low, high))
 
 
 def _column(need: Need, projects: Sequence[Project], traits: Traits) -> Floats:

@@ -10,29 +10,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import shapely
 
 from gis import measure
-from gis.ground import Ground, IsIn, Shown, Sort, counted, shared, split, unmapped_m2
+from gis.ground import SLIVER_M2, Ground, Shown, counted, shared, split, unmapped_m2
 from gis.intervals import Interval
-from gis.measure import Overlaps
+from gis.landuse import KINDS, LandUse, OfKind, land_use, publish
+from gis.published import Published, hundredths
 from layers.records import Bools, Floats, Geoms, Ints, Snapshot
+from layers.units import rounded
 
 DUST_SHARE = 1e-6  # a hair across a zone's border is charged to nobody
-KINDS: dict[str, Sort] = {
-    "new_construction": IsIn("three_class", ("agricultural", "unused")),
-    "agricultural": IsIn("three_class", ("agricultural",)),
-    "cultivated": IsIn("cultivated", (True,)),
-    "paddy": IsIn("paddy", (True,)),
-}
+__all__ = ["KINDS", "Approval", "QuotaBalance", "QuotaNeed", "in_force", "left"]
 
 
 @dataclass(frozen=True)
 class QuotaNeed:
-    """Square metres of a site that would have to be converted.
+    """Square metres of a site that would have to be converted: land use less what is built or validly approved.
 
-    Ground whose class is not known may need quota, so it counts in the upper bound alone; without the layer of
-    approvals nobody knows what is converted already, so the lower bound is zero.
+    Ground whose class is not known may need quota, so it counts in the upper bound alone. An approval that does not
+    say its dates may or may not be in force, so it saves nothing there and everything in the lower bound; without
+    the layer of approvals nobody knows what is converted already, and the lower bound is zero.
+    An approval counts for whatever purpose its batch was given: the tables name batch and document, people judge.
     """
 
     kind: str
@@ -40,57 +40,120 @@ class QuotaNeed:
     unit: str = "m2"
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
-        land_use = ground.layer(self.role)
-        if land_use is None:
-            return Interval.unknown(ground.count)
-        approved = ground.layer("approved_land")
-        lo, hi = self._on(ground.sites, ground.area_m2, land_use, ground.overlaps(self.role, land_use))
-        if approved is None:
-            lo = np.zeros_like(hi)
-        else:
-            rows, left = _unapproved(ground, approved)
-            if len(rows):
-                table = measure.overlaps(left, land_use)
-                lo[rows], hi[rows] = self._on(left, shapely.area(left), land_use, table)
-            lo[~ground.surveyed(approved)] = 0.0
-        return Interval(lo, hi).where(ground.surveyed(land_use))
+        return ground.once(self, self._measure)
 
-    def _on(self, sites: Geoms, area_m2: Floats, land_use: Snapshot, table: Overlaps) -> tuple[Floats, Floats]:
-        certain, possible = counted(land_use, KINDS[self.kind])
-        lo = measure.covered_m2(sites, land_use, table, certain)
-        hi = lo if certain is possible else measure.covered_m2(sites, land_use, table, possible)
-        return lo.copy(), hi + unmapped_m2(sites, area_m2, land_use, table)
+    def _measure(self, ground: Ground) -> Interval:
+        found = land_use(ground)
+        if found is None:
+            return Interval.unknown(ground.count)
+        over = left(ground)
+        certain, possible = counted(found.layer, OfKind(self.kind))
+        lo = np.where(over.known, found.on(self.kind, over.least, certain), 0) / 100
+        hi = (found.on(self.kind, over.most, possible) + over.uncovered) / 100
+        doubled = np.flatnonzero(found.parts.doubled_m2 > 0)
+        if len(doubled) and certain is not possible:
+            # a patch of unknown class may lie under another, which was given the ground
+            open_ = over.open[doubled]
+            gross = measure.covered_m2(open_, found.layer, measure.overlaps(open_, found.layer), possible)
+            hi[doubled] = np.maximum(hi[doubled], rounded(gross, 2) + over.uncovered[doubled] / 100)
+        hi = np.maximum(lo, hi)
+        return (Interval.exact(lo) if (lo == hi).all() else Interval(lo, hi)).where(ground.surveyed(found.layer))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
-        land_use = ground.layer(self.role)
-        if land_use is None:
-            return None
-        return shared(site, split(land_use, KINDS[self.kind])[1])
+        layer = ground.layer(self.role)
+        return None if layer is None else shared(site, split(layer, OfKind(self.kind))[1])
 
 
-def _unapproved(ground: Ground, approved: Snapshot) -> tuple[Ints, Geoms]:
-    """The sites that touch ground under a valid approval, and what is left of each without it.
+@dataclass(frozen=True)
+class Approval:
+    """What of the published land use no valid approval covers, in hundredths of a square metre.
 
-    An approval without an end date is not known to be valid, so it saves nothing.
+    `least`, `most` (K,): rows of the land use without what may be, or certainly is, approved. `uncovered` (P,):
+    ground without a land-use patch and certainly without approval. `open` (P,): the sites without what is certainly
+    approved. `known` (P,): the approvals were surveyed there.
     """
-    day = ground.world.as_of.isoformat()
-    pieces = approved.once(("valid", day), lambda layer: layer.where(_valid_on(layer, day)))
-    site, piece = pieces.tree.query(ground.sites, predicate="intersects")
-    rows = np.unique(site)
-    covered = [shapely.union_all(pieces.pieces[piece[site == row]]) for row in rows]
-    return rows, shapely.difference(ground.sites[rows], np.array(covered, dtype=object))
+
+    least: Ints
+    most: Ints
+    uncovered: Ints
+    open: Geoms
+    known: Bools
 
 
-def _valid_on(approved: Snapshot, day: str) -> Bools:
-    """Approvals given by that day and not yet lapsed; one that does not say its dates is not known to be valid."""
+def left(ground: Ground) -> Approval:
+    """The land use of a block of sites without ground under a valid approval (批而未供, 批次), worked out once."""
+    return ground.once("unapproved", _left)
+
+
+def _left(ground: Ground) -> Approval:
+    found = land_use(ground)
+    assert found is not None
+    approved = ground.layer("approved_land")
+    parts, nobody = found.parts, np.zeros(ground.count, dtype=bool)
+    if approved is None:
+        return Approval(parts.hundredths, parts.hundredths, parts.uncovered, ground.sites, nobody)
+    sure, may = in_force(approved, ground.world.as_of.isoformat())
+    most, uncovered, open_ = _without(ground, found, approved, sure)
+    least = most if (sure == may).all() else _without(ground, found, approved, may)[0]
+    return Approval(least, most, uncovered, open_, ground.surveyed(approved))
+
+
+def _without(ground: Ground, found: LandUse, approved: Snapshot, keep: Bools) -> tuple[Ints, Ints, Geoms]:
+    """The published rows, the uncovered ground, and the sites themselves, less the approvals that count."""
+    parts = found.parts
+    rows, uncovered = parts.hundredths, parts.uncovered
+    table = ground.overlaps("approved_land", approved)
+    here = np.unique(table.site[keep[table.feature] & (table.area_m2 > SLIVER_M2)])
+    if len(here) == 0:
+        return rows, uncovered, ground.sites
+    rows, uncovered, open_ = rows.copy(), uncovered.copy(), ground.sites.copy()
+    open_[here] = _outside(ground.sites[here], approved.once(("counts", keep.tobytes()), lambda all_: all_.where(keep)))
+    over = measure.overlaps(open_[here], found.layer)
+    stays_m2 = _of_each(over.site, over.feature, over.area_m2, here, parts, len(found.layer.features))
+    mine = np.isin(parts.site, here)
+    share = np.clip(stays_m2 / parts.gross_m2, 0.0, 1.0)
+    rows[mine] = np.floor(parts.hundredths * share + 0.5).astype(np.int64)[mine]
+    open_m2 = unmapped_m2(open_[here], shapely.area(open_[here]), found.layer, over)
+    uncovered[here] = np.minimum(uncovered[here], hundredths(open_m2))
+    twice = here[parts.doubled_m2[here] > 0]
+    if len(twice):  # of ground that several patches claim, each keeps what it was given
+        left_ = publish(Ground(open_[twice], ground.world), found.layer)
+        kept = _of_each(left_.site, left_.feature, left_.hundredths, twice, parts, len(found.layer.features))
+        at = np.isin(parts.site, twice)
+        rows[at] = np.minimum(parts.hundredths, kept.astype(np.int64))[at]
+    return rows, uncovered, open_
+
+
+def _outside(sites: Geoms, approved: Snapshot) -> Geoms:
+    """What is left of each site without the approved ground."""
+    site, piece = approved.tree.query(sites, predicate="intersects")
+    covered = [shapely.union_all(approved.pieces[piece[site == row]]) for row in range(len(sites))]
+    without: Geoms = shapely.difference(sites, np.array(covered, dtype=object))
+    return without
+
+
+def _of_each(site: Ints, feature: Ints, values: Floats | Ints, rows: Ints, parts: Published, count: int) -> Floats:
+    """(K,) what a table, whose sites are `rows` of the block, says of each published pair; zero where it has none."""
+    key = rows[site] * count + feature
+    wanted = parts.site * count + parts.feature
+    if len(key) == 0:
+        return np.zeros(len(wanted))
+    at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+    return np.where(key[at] == wanted, values[at], 0.0)
+
+
+def in_force(approved: Snapshot, day: str) -> tuple[Bools, Bools]:
+    """(M,) approvals that are certainly valid on a day, and those that may be: one that does not say a date may."""
+    return approved.once(("in force", day), lambda layer: _in_force(layer, day))
+
+
+def _in_force(approved: Snapshot, day: str) -> tuple[Bools, Bools]:
     given, until = approved.column("approved_on"), approved.column("valid_until")
-    return np.array(
-        [
-            isinstance(end, str) and end >= day and not (isinstance(start, str) and start > day)
-            for start, end in zip(given, until, strict=True)
-        ],
-        dtype=bool,
-    )
+    said_given, said_until = pd.notna(given), pd.notna(until)
+    started = np.array([isinstance(one, str) and one <= day for one in given], dtype=bool)
+    lasts = np.array([isinstance(one, str) and one >= day for one in until], dtype=bool)
+    sure = started & lasts
+    return sure, (started | ~said_given) & (lasts | ~said_until)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -26,7 +27,16 @@ from layers.records import PURPOSES, Purpose
 Severity = Literal["block", "condition", "warn"]
 HARDEST = {"statute": "block", "standard": "block", "policy": "condition", "assumption": "warn"}
 HARDNESS = {"warn": 0, "condition": 1, "block": 2}
-TABLES = ("industries", "industry_traits", "landuse_classes", "voltages")
+TABLES = (
+    "control_indicators",
+    "energy_benchmarks",
+    "industries",
+    "industry_demand",
+    "industry_traits",
+    "landuse_classes",
+    "positional_accuracy",
+    "voltages",
+)
 REACH_SLACK_M = 1.0  # look a little past the limit, so that "nothing found" is beyond it and not on it
 
 
@@ -72,6 +82,16 @@ class Rule:
         return (self.since is None or self.since <= on) and (self.until is None or on <= self.until)
 
 
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a layer's borders may be off. What reaches no deeper than `depth_m` inside them and takes, with all of
+    its class on the site, no more than `area_m2` is a boundary touch."""
+
+    depth_m: float
+    area_m2: float = math.inf
+    stated: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Rulebook:
     """The rules and the tables they and the needs read; `digest` is what a verdict pins."""
@@ -86,6 +106,12 @@ class Rulebook:
         for name in sorted(self.tables):
             running.update(self.tables[name].to_csv(index=False).encode())
         return running.hexdigest()
+
+    @cached_property
+    def tolerances(self) -> dict[str, Tolerance]:
+        """For layers that state no accuracy, by role; "*" for the roles that are not named."""
+        rows = self.tables.get("positional_accuracy")
+        return tolerances() if rows is None else _tolerances(rows)
 
     def asked(self, purpose: Purpose, on: date) -> tuple[Rule, ...]:
         """The rules in force on a day that are asked at this purpose, in the order of the book."""
@@ -116,6 +142,19 @@ def load(columns: Iterable[str], source: Traversable | None = None) -> Rulebook:
     folder = source if source is not None else files("gis").joinpath("rulebook")
     rows = yaml.safe_load(folder.joinpath("rules.yaml").read_text(encoding="utf-8"))
     return Rulebook(read_rules(rows, columns), {name: _table(folder, name) for name in TABLES})
+
+
+@cache
+def tolerances() -> dict[str, Tolerance]:
+    """What the rulebook shipped with this package assumes of layers that state no accuracy."""
+    return _tolerances(_table(files("gis").joinpath("rulebook"), "positional_accuracy"))
+
+
+def _tolerances(rows: pd.DataFrame) -> dict[str, Tolerance]:
+    return {
+        role: Tolerance(float(depth_m), float(area_m2) if area_m2 else math.inf, stated=False)
+        for role, depth_m, area_m2 in zip(rows["role"], rows["accuracy_m"], rows["area_m2"], strict=True)
+    }
 
 
 def _table(folder: Traversable, name: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
+from layers.cores import blockwise
 from layers.errors import BadInput, Fault, NeedCrs
 from layers.records import Bools, Bounds, Floats, Geoms
 
@@ -235,8 +236,9 @@ def transform(geometries: Geoms, source: CRS, target: CRS) -> Geoms:
     """Geometries moved from one CRS to another; (N,) in, (N,) out, infinite where PROJ cannot follow."""
     if source == target:
         return geometries
-    moved: Geoms = shapely.transform(geometries, between(source, target).transform, interleaved=False)
-    return moved
+    to = between(source, target)
+    moved: list[Geoms] = blockwise(lambda block: shapely.transform(block, to.transform, interleaved=False), geometries)
+    return np.concatenate([np.empty(0, dtype=object), *moved])
 
 
 def transform_lost(geometries: Geoms, source: CRS, target: CRS) -> Geoms:

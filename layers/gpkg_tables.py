@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
 
 import apsw
-import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyogrio
 import rasterio
 import shapely
@@ -18,8 +20,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from layers.ingest import Prepared, unwrapped
-from layers.records import Geoms, Layer, Raster
+from layers.records import Bools, Geoms, Layer, Raster
 from layers.schema import role
+from layers.snapshot import as_wkb
 
 # Where GeoPackage names the table a row speaks of.
 METADATA = {
@@ -32,17 +35,65 @@ METADATA = {
     "gpkg_2d_gridded_tile_ancillary": "tpudt_name",
 }
 GPKG = {"VERSION": "1.3"}
+MULTI = {"point": ("MultiPoint", 4), "line": ("MultiLineString", 5), "polygon": ("MultiPolygon", 6)}
+PLAIN = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "float",
+    "double",
+    "string",
+    "large_string",
+)
 NO_VALUE = -9999.0
 
 
 def write_features(place: Path, table: str, prepared: Prepared, crs: CRS) -> None:
-    kind = role(prepared.layer.role).geometry
-    names = {"polygon": "MultiPolygon", "line": "MultiLineString", "point": "MultiPoint"}
-    options: dict[str, Any] = {"geometry_type": names.get(kind, "Unknown"), "promote_to_multi": kind in names}
-    # as plain objects GDAL would write true, false and null as words
-    typed = dict.fromkeys(_flags(prepared.layer.role, prepared.features), "boolean")
-    frame = gpd.GeoDataFrame(prepared.features.astype(typed), geometry=prepared.geometries, crs=crs)
-    pyogrio.write_dataframe(frame, place, layer=table, driver="GPKG", dataset_options=GPKG, **options)
+    """The features in a file of their own, through Arrow: GDAL takes whole columns, and the WKB that is at hand."""
+    wanted = role(prepared.layer.role)
+    wkb = as_wkb(prepared.geometries) if prepared.wkb is None else prepared.wkb
+    kind, number = MULTI.get(wanted.geometry, ("Unknown", None))
+    if number is not None:
+        wkb = _promoted(wkb, shapely.get_type_id(prepared.geometries) < number, number)
+    flags = _flags(wanted.name, prepared.features)
+    columns = {str(name): _column(prepared.features[name], name in flags) for name in prepared.features}
+    pyogrio.write_arrow(
+        pa.table({**columns, "geom": wkb}),
+        place,
+        layer=table,
+        driver="GPKG",
+        geometry_name="geom",
+        geometry_type=kind,
+        crs=crs.to_wkt(),
+        dataset_options=GPKG,
+    )
+
+
+def _promoted(wkb: pa.LargeBinaryArray, single: Bools, number: int) -> pa.LargeBinaryArray:
+    """WKB in which what is single stands as a multi-geometry of one: the number of its kind and the count go before."""
+    head, glue = (pa.scalar(text, pa.large_binary()) for text in (struct.pack("<BII", 1, number, 1), b""))
+    return pc.if_else(pa.array(single), pc.binary_join_element_wise(head, wkb, glue), wkb)
+
+
+def _column(values: pd.Series, is_flag: bool) -> pa.Array:
+    """A column as GDAL can keep it; what it has no type for is kept as text."""
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        array = pa.nulls(0, pa.binary())  # no one type
+    kind = array.type
+    if pa.types.is_null(kind):
+        return pa.nulls(len(values), pa.bool_() if is_flag else pa.string())
+    if pa.types.is_timestamp(kind):
+        return array.cast(pa.timestamp(kind.unit, "UTC")) if kind.tz else array
+    if str(kind) in PLAIN:
+        return array
+    return pa.array(values.map(str, na_action="ignore").astype(object), pa.string(), from_pandas=True)
 
 
 def _flags(role_name: str, features: pd.DataFrame) -> list[str]:
@@ -101,7 +152,9 @@ def adopt(db: apsw.Connection, table: str, identifier: str) -> None:
     rtree = f"rtree_{table}_geom"
     if ("table", rtree) in staged:
         db.execute(staged["table", rtree][1])
-        db.execute(f'INSERT INTO main."{rtree}" SELECT * FROM staging."{rtree}"')
+        for part in ("node", "parent", "rowid"):  # the tree as GDAL packed it; row by row SQLite would grow it anew
+            db.execute(f'DELETE FROM main."{rtree}_{part}"')
+            db.execute(f'INSERT INTO main."{rtree}_{part}" SELECT * FROM staging."{rtree}_{part}"')
     for (kind, _), (of, sql) in staged.items():
         if kind == "trigger" and of == table:
             db.execute(sql)
@@ -146,7 +199,8 @@ def read_features(db: apsw.Connection, table: str, role_name: str) -> tuple[pd.D
     frame = pd.DataFrame(list(db.execute(f'SELECT * FROM "{table}" ORDER BY fid')), columns=list(declared))
     for name in (name for name, kind in declared.items() if kind in ("REAL", "MEDIUMINT", "INTEGER")):
         frame[name] = pd.to_numeric(frame[name])
-    for name in _flags(role_name, frame):
+    flags = {name for name, kind in declared.items() if kind == "BOOLEAN"}
+    for name in flags.union(_flags(role_name, frame)):
         said = frame[name].map({1: True, 0: False, "True": True, "False": False}).astype(object)
         frame[name] = said.astype(bool) if said.notna().all() else said.where(said.notna(), None)
     blobs = np.array([_wkb(blob) for blob in frame["geom"]], dtype=object)

@@ -6,35 +6,38 @@ out of the surveyed extent: a protected area that could not be read must not loo
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
+import pyarrow as pa
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
+from layers import area
 from layers import crs as crs_
-from layers.errors import BadInput, Fault, UnknownName
-from layers.records import Bounds, Geoms, Layer, Raster
+from layers.acronyms import other_meanings
+from layers.cores import blockwise
+from layers.errors import BadInput, Fault
+from layers.field_map import restored
+from layers.formats import osm
+from layers.reading import read, read_grid
+from layers.records import Bounds, Geoms, Layer, Raster, RawLayer
 from layers.schema import Role, conform, role
-from layers.snapshot import digest_of
+from layers.snapshot import as_wkb, digest_of
 
 MAX_FEATURE_VERTICES = 1_000_000
+SAME_M2 = 0.005  # an area in a file that is rounded to the places of registers
 DIMENSION = {"polygon": {2}, "line": {1}, "point": {0}, "any": {0, 1, 2}}
 ANYWHERE = "; it may lie anywhere, so until then the layer counts as unknown everywhere"
-READABLE = (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gdb", ".kml", ".dxf", ".tab", ".mif")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Prepared:
     rejected: tuple[Fault, ...] = ()
     notes: tuple[Fault, ...] = ()
     found: Mapping[str, str] = field(default_factory=dict)
+    wkb: pa.LargeBinaryArray | None = None  # the geometries', made once for digest, file and snapshot
 
     @property
     def features_in(self) -> int:
@@ -62,6 +66,7 @@ def prepare(
     crs: str | None = None,
     encoding: str | None = None,
     fields: Mapping[str, str] | None = None,
+    field_map: Mapping[str, str] | None = None,
     layer: str | None = None,
     extent: shapely.Geometry | None = None,
     neighbourhood: Bounds | None = None,
@@ -73,24 +78,25 @@ def prepare(
 
     Parameters
     ----------
-    path : GPKG, Shapefile (also zipped, in a sub-folder), GeoJSON, FlatGeobuf, ...; GeoTIFF for raster roles
+    path : what `layers.reading` reads; a GeoTIFF for raster roles
     crs, encoding, layer : what the file does not say or says wrongly
     fields : our column -> the file's field, or `=constant`
+    field_map : our column -> the file's field, of an export's `NAME.fields.csv`: fields get their names back first
     extent : ground that was surveyed, working CRS; without it the box around the features counts
     neighbourhood : box of what the county already holds; a file that lies far from it is refused
 
     Raises BadInput with every fault found; NeedCrs where the reference system is missing or contradicts itself.
     """
-    if not path.exists():
-        raise BadInput(f"there is no file {path.name}", [Fault("not found", "Check the path", file=path.name)])
-    if path.is_file() and path.stat().st_size == 0:
-        raise BadInput(f"{path.name} is empty", [Fault("it has no bytes", "Copy it again", file=path.name)])
+    if classification == "秘密":
+        fix = "Keep it where such data is kept, or have its keeper lower its class"
+        raise BadInput(f"{path.name} may not be kept here", [Fault("it is classified 秘密", fix, file=path.name)])
     wanted = role(role_name)
     if wanted.is_raster:
         return _prepare_raster(path, wanted, target, crs, neighbourhood, vintage)
-    table, geometries, found_crs, found = _read(path, layer, encoding)
-    layer_name = found["layer"]
-    source = crs_.of_file(found_crs, crs, path.name, layer_name)
+    raw = _extract(path, role_name) if path.suffix.lower() == ".pbf" and layer is None else None
+    raw = raw or read(path, layer=layer, encoding=encoding)
+    geometries, layer_name = raw.geometries, raw.found["layer"]
+    source = crs_.of_file(raw.crs, crs, path.name, layer_name)
     if crs is None:
         crs_.refuse_twin(source, target, path.name, layer_name)
     lost = crs_.lost(source, geometries)
@@ -100,7 +106,7 @@ def prepare(
     moved = crs_.transform(geometries, source, target).copy()
     moved[lost] = crs_.transform_lost(geometries[lost], source, target)
     made = from_frame(
-        gpd.GeoDataFrame(table, geometry=moved, crs=target),
+        gpd.GeoDataFrame(restored(raw.table, field_map or {}), geometry=moved, crs=target),
         role_name,
         source=path.name,
         fields=fields,
@@ -110,8 +116,20 @@ def prepare(
         accuracy_m=accuracy_m,
         classification=classification,
     )
-    found = {**found, "crs": source.name}
-    return replace(made, layer=replace(made.layer, found=found), found=found)
+    found = {**raw.found, "crs": source.name}
+    said = {ours: (field_map or {}).get(name, name) for ours, name in made.layer.fields.items()}
+    layer_ = replace(made.layer, found=found, fields=said)
+    return replace(
+        made,
+        layer=layer_,
+        notes=raw.notes + other_meanings(layer_name, role_name, file=path.name) + made.notes,
+        found=found,
+    )
+
+
+def _extract(path: Path, role_name: str) -> RawLayer:
+    """What an OpenStreetMap extract holds of a role, from whichever of its layers has it."""
+    return osm.pick(role_name, [read(path, layer=layer) for layer in osm.layers_for(role_name)], file=path.name)
 
 
 def from_frame(
@@ -150,19 +168,26 @@ def from_frame(
                 )
             ],
         )
-    kept = unwrapped(shapely.force_2d(geometries[keep]))
-    features = conformed.table[keep].reset_index(drop=True)
+    kept = geometries if keep.all() else geometries[keep]
+    kept = unwrapped(shapely.force_2d(kept) if (shapely.get_coordinate_dimension(kept) > 2).any() else kept)
+    features = conformed.table if keep.all() else conformed.table[keep].reset_index(drop=True)
     bounds = _finite_bounds(kept)
     if neighbourhood is not None and bounds is not None:
         _refuse_far(bounds, neighbourhood, source)
     if extent is None and bounds is not None:
         extent = shapely.box(*bounds)
     surveyed = _without(extent, geometries[~keep])
+    wkb = as_wkb(kept)
+    digest = digest_of(role_name, features, wkb, surveyed)
+    notes = conformed.notes
+    if wanted.geometry == "polygon":
+        features, told = _measured(features, kept, frame.crs, conformed.renamed, source, role_name)
+        notes += told
     synthetic = "synthetic" in features and len(features) > 0 and bool((features["synthetic"] == True).all())  # noqa: E712
     layer = Layer(
         role_name,
         0,
-        digest_of(role_name, features, kept, surveyed),
+        digest,
         source,
         surveyed,
         loaded=int(keep.sum()),
@@ -173,31 +198,65 @@ def from_frame(
         accuracy_m=accuracy_m,
         classification=classification,
     )
-    return Prepared(layer, features, kept, None, rejected, conformed.notes)
+    return Prepared(layer, features, kept, None, rejected, notes, wkb=wkb)
+
+
+def _measured(
+    features: pd.DataFrame, geometries: Geoms, crs: CRS, renamed: Mapping[str, str], source: str, role_name: str
+) -> tuple[pd.DataFrame, tuple[Fault, ...]]:
+    """Features with their areas; a file's own column of such a name stays under another, unless it says the same."""
+    areas: dict[str, NDArray[Any]] = {
+        "area_m2": shapely.area(geometries),
+        "area_ellipsoid_m2": area.ellipsoid_m2(geometries, crs),
+        "area_method": np.full(len(geometries), area.method(crs), dtype=object),
+    }
+    again = [free for name, free in renamed.items() if _says(features[free], areas[name])]
+    notes = tuple(
+        Fault(
+            f"the file has a field {name!r} of its own",
+            f"It is kept as {free}; {name} is measured from the geometry",
+            file=source,
+            layer=role_name,
+            field=name,
+        )
+        for name, free in renamed.items()
+        if free not in again
+    )
+    return features.drop(columns=again).assign(**areas), notes
+
+
+def _says(values: pd.Series, measured: NDArray[Any]) -> bool:
+    """Whether a column of a file repeats what is measured, as a layer does that was exported from here."""
+    if measured.dtype == object:
+        return bool((values.astype(object) == measured).all())
+    said = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
+    return bool((np.abs(said - measured) <= SAME_M2).all())
 
 
 def unwrapped(geometries: Geoms) -> Geoms:
     """Multi-geometries of one part as that part: formats differ in how they wrap one and the same ground."""
     alone = (shapely.get_type_id(geometries) > 3) & (shapely.get_num_geometries(geometries) == 1)
-    plain: Geoms = np.where(alone, shapely.get_geometry(geometries, 0), geometries)
+    if not alone.any():
+        return geometries
+    plain: Geoms = geometries.copy()
+    plain[alone] = shapely.get_geometry(geometries[alone], 0)
     return plain
 
 
 def _reasons(geometries: Geoms, role: Role) -> np.ndarray:
     """Why each geometry cannot be loaded, as `reason|fix`; empty where it can. The first reason counts."""
     missing = shapely.is_missing(geometries)
-    coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
     wild = np.zeros(len(geometries), dtype=bool)
-    wild[owner[~np.isfinite(coordinates).all(axis=1)]] = True
+    if not np.isfinite(shapely.get_coordinates(geometries)).all():
+        coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
+        wild[owner[~np.isfinite(coordinates).all(axis=1)]] = True
     too_many = shapely.get_num_coordinates(geometries) > MAX_FEATURE_VERTICES
-    parts, part_owner = shapely.get_parts(geometries, return_index=True)
-    wrong = np.zeros(len(geometries), dtype=bool)
-    wrong[part_owner[~np.isin(shapely.get_dimensions(parts), list(DIMENSION[role.geometry]))]] = True
+    wrong = ~np.isin(shapely.get_dimensions(geometries), list(DIMENSION[role.geometry]))
     wrong |= shapely.get_type_id(geometries) == 7  # the parts of a collection may lie on each other
-    wrong &= ~shapely.is_empty(geometries)
+    wrong &= ~(shapely.is_empty(geometries) | missing)
     invalid = np.zeros(len(geometries), dtype=bool)
     testable = ~(missing | wild | too_many)
-    invalid[testable] = ~shapely.is_valid(geometries[testable])
+    invalid[testable] = ~np.concatenate([np.empty(0, dtype=bool), *blockwise(shapely.is_valid, geometries[testable])])
     why = np.full(len(geometries), "", dtype=object)
     shape = {"polygon": "an area", "line": "a line", "point": "a point", "any": "points, lines or areas alone"}
     for mask, text in (
@@ -267,144 +326,19 @@ def read_area(path: Path, target: CRS, *, crs: str | None = None) -> shapely.Geo
     return shapely.union_all(prepared.geometries)
 
 
-# --- reading through GDAL -------------------------------------------------------------------------
-
-
-def _read(
-    path: Path, layer: str | None, encoding: str | None
-) -> tuple[pd.DataFrame, Geoms, str | None, dict[str, str]]:
-    """Attributes, geometries (None where unreadable), CRS, and the names of layer and encoding of one vector layer."""
-    source = _inside_zip(path, layer) if path.suffix.lower() == ".zip" else str(path)
-    try:
-        codecs.lookup(encoding or "UTF-8")
-        names = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
-        chosen = _choose(names, layer, path)
-        frame, spoken = _decoded(source, chosen, encoding)
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{path.name} is not in the encoding it claims",
-            [Fault(f"{error.reason} at byte {error.start}", "Say --encoding GB18030 or UTF-8", file=path.name)],
-        ) from error
-    except LookupError as error:
-        raise BadInput(
-            f"{encoding!r} is not an encoding", [Fault(str(error), "Say --encoding GB18030 or UTF-8", file=path.name)]
-        ) from error
-    except (DataSourceError, DataLayerError) as error:
-        raise BadInput(
-            f"{path.name} cannot be read",
-            [
-                Fault(
-                    str(error).split("; ")[0][:300].rstrip("."),
-                    "Use GeoPackage, Shapefile, GeoJSON or FlatGeobuf",
-                    file=path.name,
-                )
-            ],
-        ) from error
-    if not isinstance(frame, gpd.GeoDataFrame):
-        raise BadInput(
-            f"{path.name} holds a table without geometry",
-            [
-                Fault(
-                    "the layer has no geometry column",
-                    "Choose another with --layer",
-                    file=path.name,
-                    layer=chosen,
-                )
-            ],
-        )
-    found = frame.crs.to_wkt() if frame.crs is not None else None
-    return (
-        pd.DataFrame(frame.drop(columns=frame.geometry.name)),
-        np.asarray(frame.geometry.values, dtype=object),
-        found,
-        {"layer": chosen, **spoken},
-    )
-
-
-def _decoded(source: str, layer: str, encoding: str | None) -> tuple[pd.DataFrame, dict[str, str]]:
-    """One layer, its text decoded as the operator says, else as the file says.
-
-    A Shapefile that says nothing is tried as UTF-8 and then read as GB18030; GDAL would take it for Latin.
-    """
-    tried: list[str | None] = [encoding]
-    if encoding is None and source.lower().endswith(".shp"):
-        silent = pyogrio.read_info(source, layer=layer)["encoding"] == "ISO-8859-1"
-        tried = ["UTF-8", "GB18030"] if silent else [None]
-    for last in tried:
-        options = {"encoding": last} if last else {}
-        try:
-            with np.errstate(invalid="ignore"):  # what is not a number is rejected by name later
-                frame = pyogrio.read_dataframe(source, layer=layer, on_invalid="ignore", **options)
-            break
-        except UnicodeDecodeError:
-            if last == tried[-1]:
-                raise
-    return frame, options
-
-
-def _choose(names: list[str], layer: str | None, path: Path) -> str:
-    if layer is not None:
-        if layer not in names:
-            raise UnknownName(f"{path.name} has no layer {layer!r}; it has {', '.join(names)}", layer=layer)
-        return layer
-    if len(names) == 1:
-        return names[0]
-    reason = "it has no layer" if not names else f"it has {len(names)} layers: {', '.join(names[:20])}"
-    raise BadInput(f"which layer of {path.name}?", [Fault(reason, "Choose one with --layer", file=path.name)])
-
-
-def _inside_zip(path: Path, layer: str | None) -> str:
-    """GDAL's name for the one readable file in a zip, in whatever folder it lies."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [
-                name
-                for name in archive.namelist()
-                if name.lower().endswith(READABLE) and not Path(name).name.startswith("._")  # of a Mac's making
-            ]
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BadInput(
-            f"{path.name} is not a whole zip file", [Fault(str(error), "Pack it again", file=path.name)]
-        ) from error
-    except (RuntimeError, NotImplementedError) as error:
-        raise BadInput(
-            f"{path.name} cannot be unpacked",
-            [Fault(str(error), "Pack it without a password, by plain deflate", file=path.name)],
-        ) from error
-    if damaged is not None:
-        raise BadInput(
-            f"{path.name} is damaged", [Fault(f"{damaged} is not as it was packed", "Pack it again", file=path.name)]
-        )
-    if len(members) > 1 and layer is not None:
-        members = [name for name in members if Path(name).stem == layer] or members
-    if len(members) != 1:
-        reason = "no readable file is inside" if not members else f"it holds {', '.join(members[:20])}"
-        raise BadInput(
-            f"which file of {path.name}?",
-            [Fault(reason, "Pack one Shapefile, or choose with --layer NAME", file=path.name)],
-        )
-    return f"/vsizip/{path}/{members[0]}"
+# --- grids ------------------------------------------------------------------------------------------
 
 
 def _prepare_raster(
     path: Path, role: Role, target: CRS, crs: str | None, neighbourhood: Bounds | None, vintage: str | None
 ) -> Prepared:
     """A single-band grid as float32 in the working CRS, NaN where the file has no value."""
-    try:
-        with rasterio.open(path) as file:
-            values = file.read(1).astype(np.float32)
-            nodata, transform, bounds = file.nodata, file.transform, tuple(file.bounds)
-            found = file.crs.to_wkt() if file.crs else None
-    except rasterio.errors.RasterioError as error:
-        raise BadInput(
-            f"{path.name} cannot be read as a raster",
-            [Fault(str(error)[:300].rstrip("."), "Use a GeoTIFF with one band", file=path.name)],
-        ) from error
-    source = crs_.of_file(found, crs, path.name, None)
+    grid = read_grid(path)
+    values, transform, nodata = grid.values, rasterio.Affine(*grid.transform), grid.nodata
+    source = crs_.of_file(grid.crs, crs, path.name, None)
     if crs is None:
         crs_.refuse_twin(source, target, path.name, None)
-    crs_.refuse_misplaced(source, bounds, path.name, None)
+    crs_.refuse_misplaced(source, grid.bounds, path.name, None)
     if nodata is not None:
         with np.errstate(over="ignore"):  # a float64 "no value" is infinite here, as are the cells that hold it
             values[np.isclose(values, np.float32(nodata), rtol=1e-6, atol=0)] = np.nan
@@ -415,7 +349,7 @@ def _prepare_raster(
     made = from_grid(values, west, north, cell_m, role.name, source=path.name, vintage=vintage)
     if neighbourhood is not None:
         _refuse_far(made.layer.extent.bounds, neighbourhood, path.name)
-    return replace(made, found={"crs": source.name, "cell_m": f"{cell_m:g}"})
+    return replace(made, found={**grid.found, "crs": source.name, "cell_m": f"{cell_m:g}"})
 
 
 def from_grid(
@@ -435,7 +369,7 @@ def from_grid(
     geometries: Geoms = np.array([extent], dtype=object)
     table = pd.DataFrame({"id": [f"{role_name}-1"]})
     content = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-    digest = digest_of(f"{role_name} {cell_m} {content}", table, geometries, extent)
+    digest = digest_of(f"{role_name} {cell_m} {content}", table, as_wkb(geometries), extent)
     layer = Layer(role_name, 0, digest, source, extent, loaded=1, synthetic=synthetic, vintage=vintage)
     raster = Raster(layer, values.astype(np.float32), west, north, cell_m)
     return Prepared(layer, table, geometries, raster)

@@ -41,7 +41,8 @@ class Layer:
     outside is *unknown* for this layer. `digest` names the content and is what a verdict pins.
     `fields` and `found` are the recorded decision of how the file was bound to the role: our column -> its field,
     and the format, layer, encoding and CRS it was read by. `accuracy_m` is the stated positional accuracy of its
-    boundaries, null where nobody stated it. `classification` is 公开, 内部 or 秘密.
+    boundaries, null where nobody stated it. `classification` is 公开, 内部 or 秘密. `edits` is the last event of the
+    parcel fabric that changed what this version says, null where none did.
     """
 
     role: str
@@ -60,10 +61,12 @@ class Layer:
     classification: str = "内部"
     imported_by: str = ""
     approved_by: str | None = None
+    edits: int | None = None
 
     @property
     def label(self) -> str:
-        return f"{self.role}@{self.version}:{self.digest[:12]}"
+        edits = "" if self.edits is None else f"+{self.edits}"
+        return f"{self.role}@{self.version}{edits}:{self.digest[:12]}"
 
 
 @dataclass(frozen=True)
@@ -251,6 +254,30 @@ class Demands(Strict):
     solid_waste_td: Count | None = None
 
 
+class AnnualOutput(Strict):
+    """What a plant makes in a year of full production, in the unit it is sold by: t, 万吨, m3, 万块, 头 ..."""
+
+    amount: float = Field(gt=0, allow_inf_nan=False)
+    unit: str = Field(min_length=1, max_length=20, examples=["t"])
+    product: str | None = Field(None, min_length=1, max_length=100, examples=["电解金属锰"])
+
+
+Document = Literal["capacity_replacement", "energy_review", "eia", "slaughter_permit"]
+
+
+class Equipment(Strict):
+    """What the industry catalogue asks of a plant. None is unknown."""
+
+    clinker_line_td: Count | None = None
+    furnace_kva: Count | None = None
+    rectifier_kva: Count | None = None
+    leach_tank_m3: Count | None = None
+    film_mm: Count | None = None
+    chloride_roast: bool | None = None
+    induction_furnace: bool | None = None
+    solid_clay: bool | None = None
+
+
 class Component(Demands):
     name: str
     industry: Industry | None = None
@@ -266,14 +293,18 @@ class Phase(Demands):
 
 
 class Project(Demands):
-    """What an investment asks for. Only `id` (or `name`) and `land_m2` are required."""
+    """What an investment asks for. Only `id` (or `name`) and `land_m2` are required.
+
+    Where `annual_output` is given, `land_m2` and the demands left out are estimated from industry and output.
+    `gates` are the documents a project holds, by number; null says that it holds none, no entry that nobody said.
+    """
 
     id: str | None = Field(None, min_length=1, max_length=200)
     name: str | None = Field(None, min_length=1, max_length=400)
     industry: Industry | None = None
     nature: Literal["新建", "扩建", "改建", "技改", "迁建"] | None = None
     stage: Literal["储备", "引进", "新建", "实施"] | None = None
-    land_m2: Area
+    land_m2: Area | None = None
     land_min_m2: Area | None = None
     land_max_m2: Area | None = None
     footprint: Footprint | None = None
@@ -288,7 +319,11 @@ class Project(Demands):
     floor_area_m2: Count | None = None
     building_footprint_m2: Count | None = None
     office_land_m2: Count | None = None
+    office_floor_m2: Count | None = None
     energy_tce: Count | None = None
+    annual_output: AnnualOutput | None = None
+    equipment: Equipment | None = None
+    gates: dict[Document, Annotated[str, Field(min_length=1, max_length=200)] | None] | None = None
     zone: str | None = None
     existing_site: str | None = None
     priority: int | None = None
@@ -298,6 +333,8 @@ class Project(Demands):
     def model_post_init(self, context: Any, /) -> None:
         if self.id is None and self.name is None:
             raise ValueError("a project needs an id or a name")
+        if self.land_m2 is None and self.annual_output is None:
+            raise ValueError("a project needs its land_m2, or its annual_output to estimate it from")
         if (self.land_min_m2 or 0) > (self.land_max_m2 or float("inf")):
             raise ValueError("land_min_m2 is larger than land_max_m2")
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
 from layers import codes
@@ -34,11 +36,15 @@ class Column:
     min: float | None = None
     max: float | None = None
     codes: tuple[str, ...] = ()
+    measured: bool = False
 
 
 @dataclass(frozen=True)
 class Role:
-    """One layer role: its names, the geometry it takes, its columns and the field names surveys use."""
+    """One layer role: its names, the geometry it takes, its columns and the field names surveys use.
+
+    Columns that are `measured` are made from the geometries at import and never read from a file.
+    """
 
     name: str
     zh: str
@@ -51,6 +57,10 @@ class Role:
     @property
     def is_raster(self) -> bool:
         return self.geometry == "raster"
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.measured)
 
 
 @lru_cache(maxsize=1)
@@ -65,9 +75,17 @@ def roles() -> dict[str, Role]:
     """Every role, in the order of `roles.yaml`."""
     document = _document()
     columns = {
-        name: Column(name, spec["type"], spec.get("min"), spec.get("max"), tuple(spec.get("codes", ())))
+        name: Column(
+            name,
+            spec["type"],
+            spec.get("min"),
+            spec.get("max"),
+            tuple(spec.get("codes", ())),
+            spec.get("measured", False),
+        )
         for name, spec in document["columns"].items()
     }
+    areas = tuple(name for name, column in columns.items() if column.measured)
     return {
         name: Role(
             name,
@@ -76,7 +94,12 @@ def roles() -> dict[str, Role]:
             spec["geometry"],
             tuple(
                 replace(columns[c], codes=tuple(spec.get("codes", {}).get(c, columns[c].codes)))
-                for c in ("id", *spec.get("columns", ()), "synthetic")
+                for c in (
+                    "id",
+                    *spec.get("columns", ()),
+                    "synthetic",
+                    *(areas if spec["geometry"] == "polygon" else ()),
+                )
             ),
             frozenset(spec.get("required", ())),
             {column: tuple(aliases) for column, aliases in spec.get("aliases", {}).items()},
@@ -95,11 +118,13 @@ def role(name: str) -> Role:
 
 @dataclass(frozen=True)
 class Conformed:
-    """A table that conforms. `bound` says which field of the file each of our columns was read from."""
+    """A table that conforms. `bound` says which field of the file each of our columns was read from, `renamed` under
+    which name a field is kept that is called as a column of ours which the file does not fill."""
 
     table: pd.DataFrame
     bound: dict[str, str]
     notes: tuple[Fault, ...]
+    renamed: dict[str, str]
 
 
 def conform(table: pd.DataFrame, role: Role, fields: Mapping[str, str], *, file: str) -> Conformed:
@@ -128,14 +153,16 @@ def conform(table: pd.DataFrame, role: Role, fields: Mapping[str, str], *, file:
     for column in role.columns[1:]:
         if column.name in columns:
             ours[column.name] = _typed(columns[column.name], column, ids, role.name, file, notes)
+    if {"code_system", "code"} <= columns.keys():
+        _give_zeros_back(ours, columns["code"], role.name, file, notes)
     if "three_class" in {column.name for column in role.columns}:
         _classify(ours, role.name, file, notes)
     used = {source for source in bound.values() if not source.startswith("=")}
-    taken = {name.lower() for name in ours.columns} | {"fid", "geom", "geometry"}
-    for name in table.columns:
-        if name not in used:
-            ours[_free(name, taken)] = table[name]
-    return Conformed(ours, bound, tuple(notes))
+    taken = {name.lower() for name in ours.columns} | {"fid", "geom", "geometry", *role.measured}
+    kept = {name: _free(name, taken) for name in table.columns if name not in used}
+    ours = ours.join(table[list(kept)].rename(columns=kept))
+    renamed = {name.lower(): free for name, free in kept.items() if name.lower() in role.measured}
+    return Conformed(ours, bound, tuple(notes), renamed)
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -148,12 +175,38 @@ def _free(name: str, taken: set[str]) -> str:
     return free
 
 
+def _give_zeros_back(ours: pd.DataFrame, said: pd.Series, role: str, file: str, notes: list[Fault]) -> None:
+    """Repair codes that were kept as numbers, and say so: 101 or "101.0" of a survey is 0101."""
+    if not pd.api.types.is_any_real_numeric_dtype(said) and not ours["code"].str.contains(".", regex=False).any():
+        return
+    text = said.map(lambda v: str(v).strip())
+    as_number = text.str.fullmatch(r"\d+\.0+") | pd.api.types.is_any_real_numeric_dtype(said)
+    bare = ours["code"].where(~as_number, ours["code"].astype(object).str.replace(r"\.0+$", "", regex=True))
+    whole = codes.with_zeros(ours["code_system"], bare)
+    changed = as_number & whole.notna() & (whole != ours["code"])
+    pairs = zip(text[changed], ours["code_system"][changed], whole[changed], strict=True)
+    for (number, system, code), count in Counter(pairs).most_common():
+        notes.append(
+            Fault(
+                f"{count} features carry the number {number}, read as {code!r} of {system!r}",
+                "A code is text and its leading zero counts; give the field as text",
+                file=file,
+                layer=role,
+                field="code",
+            )
+        )
+    ours["code"] = ours["code"].mask(changed, whole)
+
+
 def _classify(ours: pd.DataFrame, role: str, file: str, notes: list[Fault]) -> None:
     """Look the land-use codes up, so that every reader sees one reading of them; a file's own columns stand."""
-    looked_up = codes.classify(ours["code_system"], ours["code"])
+    said = ours[["code_system", "code"]].fillna("")
+    pairs = said.drop_duplicates().reset_index(drop=True)
+    pair = pd.MultiIndex.from_frame(pairs).get_indexer(pd.MultiIndex.from_frame(said))
+    looked_up = codes.classify(pairs["code_system"], pairs["code"]).take(pair).set_axis(ours.index)
     for name in looked_up:
         ours[name] = ours[name].where(ours[name].notna(), looked_up[name]) if name in ours else looked_up[name]
-    unknown = ours.loc[ours["three_class"].isna(), ["code_system", "code"]].fillna("")
+    unknown = said[ours["three_class"].isna()]
     for (system, code), count in Counter(unknown.itertuples(index=False, name=None)).most_common():
         notes.append(
             Fault(
@@ -167,7 +220,7 @@ def _classify(ours: pd.DataFrame, role: str, file: str, notes: list[Fault]) -> N
 
 
 def _bind(names: list[str], role: Role, fields: Mapping[str, str], file: str) -> tuple[dict[str, str], list[Fault]]:
-    ours = {column.name for column in role.columns}
+    ours = {column.name for column in role.columns if not column.measured}
     faults = [
         Fault(
             f"the role {role.name} has no column {column!r}",
@@ -184,7 +237,7 @@ def _bind(names: list[str], role: Role, fields: Mapping[str, str], file: str) ->
     def field(alias: str) -> str | None:
         return alias if alias in names else lower.get(alias.lower())
 
-    for column in (c.name for c in role.columns):
+    for column in (c.name for c in role.columns if not c.measured):
         wanted = fields.get(column)
         if wanted is not None and wanted.startswith("="):
             bound[column] = wanted
@@ -219,6 +272,8 @@ def _ids(values: pd.Series | None, role: str, count: int, file: str, notes: list
         return made
     said = _text(values).reset_index(drop=True)
     missing = said.isna()
+    if not missing.any() and said.is_unique:
+        return said
     wanted = said.where(~missing, made)
     ids = wanted.copy()
     again = wanted.iloc[np.argsort(missing, kind="stable")].duplicated().sort_index()  # a made id gives way
@@ -255,8 +310,14 @@ def _text(values: pd.Series) -> pd.Series:
         if (finite == np.floor(finite)).all():
             whole = values.map(lambda v: None if pd.isna(v) else str(int(v)) if np.isfinite(v) else str(v))
             return whole.astype(object)
-    text = values.map(lambda v: None if pd.isna(v) or str(v).strip() == "" else str(v).strip())
-    return text.astype(object)
+    try:
+        words = pa.array(values, pa.large_string(), from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeError):  # not words alone
+        text = values.map(lambda v: None if pd.isna(v) or str(v).strip() == "" else str(v).strip())
+        return text.astype(object)
+    words = pc.utf8_trim_whitespace(words)
+    words = pc.if_else(pc.equal(words, ""), None, words)
+    return pd.Series(words.to_numpy(zero_copy_only=False), index=values.index, name=values.name, dtype=object)
 
 
 def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: str, notes: list[Fault]) -> pd.Series:
@@ -285,9 +346,10 @@ def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: s
         read = _text(values)
         spelled = _document()["spellings"].get(column.name, {})
         ours = {alias: code for code, aliases in spelled.items() for alias in aliases}
-        read = read.map(lambda v: ours.get(v, v)).astype(object)
+        if (other := read.isin(list(ours))).any():
+            read = read.mask(other, read.map(ours)).astype(object)
         bad = read.notna() & ~read.isin(column.codes) if column.codes else pd.Series(False, index=read.index)
-        read = read.mask(bad, None)
+        read = read.mask(bad, None) if column.codes else read
     allowed = f"one of {', '.join(column.codes)}" if column.codes else WANTED.get(column.type, column.type)
     least = f" of at least {column.min:g}" if column.min is not None else ""
     least += f" and at most {column.max:g}" if column.max is not None else ""

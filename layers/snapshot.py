@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import shutil
 import tempfile
 import time
@@ -20,18 +21,22 @@ import apsw
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
+from numpy.typing import NDArray
 from pyarrow import feather
 
+from layers.cores import blockwise
 from layers.errors import StoreBroken
-from layers.records import Geoms, Ints, Layer, Raster, Snapshot
+from layers.records import Bools, Geoms, Ints, Layer, Raster, Snapshot
+from layers.rings import Rings, cross, parts
 
 MAX_VERTICES = 256
 RUN_SEGMENTS = 12
 DUST_M2 = 0.001  # a tenth of the smallest area any rule minds
 SEAL = "seal"
 JUST_MADE_S = 2.0  # a staging folder so new may not be locked yet
-FORMAT = b"4"  # a folder of another format is made again
+FORMAT = b"5"  # a folder of another format is made again
 
 
 def cut(geometries: Geoms) -> tuple[Geoms, Ints]:
@@ -41,12 +46,11 @@ def cut(geometries: Geoms) -> tuple[Geoms, Ints]:
     >>> len(pieces), shapely.length(pieces).tolist(), owner.tolist()
     (2, [12.0, 12.0], [0, 0])
     """
-    parts, owner = shapely.get_parts(geometries, return_index=True)
-    owner = owner.astype(np.int64)
-    dimension = shapely.get_dimensions(parts)
-    cut_polygons, polygon_owner = _halve(parts[dimension == 2], owner[dimension == 2])
-    runs, run_owner = _runs(parts[dimension == 1], owner[dimension == 1])
-    pieces = np.concatenate([cut_polygons, runs, parts[dimension == 0]])
+    alone, owner = parts(geometries)
+    dimension = shapely.get_dimensions(alone)
+    cut_polygons, polygon_owner = _halve(alone[dimension == 2], owner[dimension == 2])
+    runs, run_owner = _runs(alone[dimension == 1], owner[dimension == 1])
+    pieces = np.concatenate([cut_polygons, runs, alone[dimension == 0]])
     owners = np.concatenate([polygon_owner, run_owner, owner[dimension == 0]])
     order = np.argsort(owners, kind="stable")
     return pieces[order], owners[order]
@@ -100,33 +104,134 @@ def _runs(lines: Geoms, owner: Ints) -> tuple[Geoms, Ints]:
 
 
 def overlapping(pieces: Geoms, owner: Ints) -> bool:
-    """Whether any two features share ground, beyond the dust that rounding leaves along a common border."""
-    areas = shapely.get_dimensions(pieces) == 2
-    pieces, owner = pieces[areas], owner[areas]
-    first, second = shapely.STRtree(pieces).query(pieces, predicate="intersects")
-    other = owner[first] < owner[second]
-    first, second = first[other], second[other]
-    deep = shapely.relate_pattern(pieces[first], pieces[second], "2********")
-    return bool((shapely.area(shapely.intersection(pieces[first[deep]], pieces[second[deep]])) > DUST_M2).any())
+    """Whether any two features share ground, beyond the dust that rounding leaves along a common border.
+
+    Only pieces with a border that no other piece draws on its far side are compared with the others. There is no other
+    way into ground that several pieces cover: across a border that is drawn by both sides, as many pieces begin as end.
+    """
+    alone, row = parts(pieces)
+    areas = (shapely.get_dimensions(alone) == 2) & ~shapely.is_empty(alone)
+    alone, owner = alone[areas], owner[row[areas]]
+    tree = shapely.STRtree(alone)
+    tree.query(shapely.Point())  # builds it, which threads must not do at once
+
+    def met(rows: Ints) -> Ints:
+        at, other = tree.query(alone[rows], predicate="intersects")
+        return np.stack([rows[at], other])
+
+    suspects = np.flatnonzero(_unmatched(alone))
+    pairs = np.concatenate([np.empty((2, 0), dtype=np.int64), *blockwise(met, suspects)], axis=1)
+    pairs = np.unique(np.sort(pairs[:, owner[pairs[0]] != owner[pairs[1]]], axis=0), axis=1)
+    return any(blockwise(_share_ground, alone[pairs[0]], alone[pairs[1]]))
 
 
-def digest_of(role: str, features: pd.DataFrame, geometries: Geoms, extent: shapely.Geometry) -> str:
+def _share_ground(first: Geoms, second: Geoms) -> bool:
+    """Whether any pair shares more ground than dust."""
+    deep = shapely.relate_pattern(first, second, "2********")
+    return bool((shapely.area(shapely.intersection(first[deep], second[deep])) > DUST_M2).any())
+
+
+def _unmatched(polygons: Geoms) -> Bools:
+    """(N,) whether a polygon has an edge that is not, vertex for vertex, an edge of exactly one other on its far side.
+
+    Edges are told apart by 63 bits mixed from their coordinates, polygons by 24 of them: some are named without need.
+    """
+    if len(polygons) == 0:
+        return np.empty(0, dtype=bool)
+    odd = np.uint64(secrets.randbits(64) | 1)  # so that no file can be drawn to deceive
+    blocks = blockwise(lambda block: _edge_keys(block, odd), polygons)
+    keys = np.sort(np.concatenate([key for key, _ in blocks]))
+    start = np.flatnonzero(np.concatenate([[True], keys[1:] >> 1 != keys[:-1] >> 1]))
+    count = np.diff(start, append=len(keys))
+    twins = (count == 2) & (keys[start] != keys[start + count - 1])
+    alone = np.zeros(1 << 24, dtype=bool)
+    alone[keys[np.repeat(~twins, count)] >> 40] = True
+    return np.concatenate([np.logical_or.reduceat(alone[key >> 40], first) for key, first in blocks])
+
+
+def _edge_keys(polygons: Geoms, odd: np.uint64) -> tuple[NDArray[np.uint64], Ints]:
+    """A number for each edge of (N,) polygons, and the first edge of each polygon.
+
+    The sides of a common edge get numbers that differ in their last bit, which says which way the edge runs around
+    the ground on its left.
+    """
+    rings = Rings.of(polygons)
+    words = (rings.vertices + 0.0).view(np.uint64)  # a negative zero is a zero
+    vertex = _mixed(_mixed(words[:, 0] * odd) + words[:, 1])
+    start, end = vertex[rings.at], vertex[rings.at + 1]
+    origin = rings.of_edge(rings.start[rings.first])
+    signs = rings.signs(rings.sums(cross(rings.start - origin, rings.end - origin)))
+    ahead = (start > end) ^ rings.of_edge(signs > 0)
+    keys = _mixed(np.minimum(start, end) * odd + np.maximum(start, end)) & ~np.uint64(1) | ahead.astype(np.uint64)
+    shell = np.searchsorted(rings.polygon, np.arange(len(polygons)))
+    return keys, rings.first[shell]
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Words whose every bit depends on every bit of what went in (the finalizer of SplitMix64)."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def as_wkb(geometries: Geoms) -> pa.LargeBinaryArray:
+    """(N,) the WKB of geometries, null where there is none, the same on every machine."""
+    return pa.array(shapely.to_wkb(geometries, byte_order=1), pa.large_binary())
+
+
+def digest_of(role: str, features: pd.DataFrame, wkb: pa.LargeBinaryArray, extent: shapely.Geometry) -> str:
     """SHA-256 of a layer's content: its role, every attribute, every coordinate and the surveyed extent."""
-    running = hashlib.sha256(f"{role}\n{','.join(features.columns)}\n".encode())
-    as_text = features.astype(object).where(features.notna(), None).map(repr)
-    running.update(np.asarray(pd.util.hash_pandas_object(as_text, index=False)).tobytes())
-    for blob in shapely.to_wkb(geometries):
-        running.update(blob)
-    running.update(shapely.to_wkb(extent))
+    running = hashlib.sha256(f"{role}\n{','.join(features.columns)}\n{len(features)}\n".encode())
+    for name in features.columns:
+        for chunk in _bytes_of(features[name]):
+            running.update(chunk)
+    for chunk in _runs_of(wkb):
+        running.update(chunk)
+    running.update(shapely.to_wkb(extent, byte_order=1))
     return running.hexdigest()
 
 
-def write(folder: Path, features: pd.DataFrame, geometries: Geoms) -> None:
-    """Cut and keep a vector layer under `folder`; whole or not at all."""
+def _bytes_of(values: pd.Series) -> Iterator[bytes | pa.Buffer]:
+    """A column as bytes that are equal where its values are: their kind, which are null, and the values one by one."""
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        array = pa.array(values.map(repr).where(values.notna(), None), pa.large_string())
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if array.null_count == len(array):
+        yield b"nothing"
+        return
+    yield array.is_valid().to_numpy(zero_copy_only=False).tobytes()
+    kind = array.type
+    if pa.types.is_boolean(kind) or pa.types.is_floating(kind) or pa.types.is_signed_integer(kind):
+        yield b"boolean" if pa.types.is_boolean(kind) else b"number" if pa.types.is_floating(kind) else b"integer"
+        wide = pa.int64() if pa.types.is_signed_integer(kind) else pa.float64()
+        yield array.cast(wide).fill_null(0).to_numpy(zero_copy_only=False).tobytes()
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield b"text"
+        yield from _runs_of(array.cast(pa.large_binary()))
+    else:
+        yield str(kind).encode()
+        yield from _runs_of(pa.array(values.map(repr), pa.large_string()).cast(pa.large_binary()))
+
+
+def _runs_of(array: pa.LargeBinaryArray) -> Iterator[bytes | pa.Buffer]:
+    """The lengths of byte strings, then their bytes in a row."""
+    if len(array):
+        array = array.fill_null(b"")
+        _, offsets, content = array.buffers()
+        ends = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+        yield np.diff(ends).tobytes()
+        yield content[int(ends[0]) : int(ends[-1])] if content is not None else b""
+
+
+def write(folder: Path, features: pd.DataFrame, geometries: Geoms, wkb: pa.LargeBinaryArray | None = None) -> None:
+    """Cut and keep a vector layer under `folder`; whole or not at all. `wkb` is the geometries', if it is at hand."""
+    wkb = as_wkb(geometries) if wkb is None else wkb
     pieces, owner = cut(geometries)
-    attributes = pa.Table.from_pandas(features, preserve_index=False)
-    attributes = attributes.append_column("geometry", pa.array(shapely.to_wkb(geometries), pa.binary()))
-    cut_table = pa.table({"owner": owner, "wkb": pa.array(shapely.to_wkb(pieces), pa.binary())})
+    attributes = pa.Table.from_pandas(features, preserve_index=False).append_column("geometry", wkb)
+    cut_table = pa.table({"owner": owner, "wkb": _piece_wkb(geometries, pieces, owner)})
     cut_table = cut_table.replace_schema_metadata({"overlapping": str(overlapping(pieces, owner))})
 
     def fill(place: Path) -> None:
@@ -134,6 +239,14 @@ def write(folder: Path, features: pd.DataFrame, geometries: Geoms) -> None:
         feather.write_feather(cut_table, str(place / "pieces.arrow"), compression="lz4")
 
     _publish(folder, fill)
+
+
+def _piece_wkb(geometries: Geoms, pieces: Geoms, owner: Ints) -> pa.LargeBinaryArray:
+    """(K,) the WKB of pieces; null where the piece is its whole feature, whose WKB lies beside it."""
+    uncut = (shapely.get_type_id(geometries) == 3) & (shapely.get_num_coordinates(geometries) <= MAX_VERTICES)
+    others = pieces.copy()
+    others[uncut[owner]] = None
+    return as_wkb(others)
 
 
 def write_raster(folder: Path, raster: Raster) -> None:
@@ -210,9 +323,11 @@ def read(folder: Path, layer: Layer) -> Snapshot:
     """The snapshot kept under `folder`. StoreBroken where it is not whole."""
     with _sealed(folder, layer):
         pieces = feather.read_table(str(folder / "pieces.arrow"))
-        features = feather.read_table(str(folder / "features.arrow")).drop_columns(["geometry"])
+        features = feather.read_table(str(folder / "features.arrow"))
+        wkb = pc.coalesce(pieces["wkb"], features["geometry"].take(pieces["owner"]))
+        features = features.drop_columns(["geometry"])
         plain = {name: features[name].to_numpy(zero_copy_only=False) for name in features.column_names}
-        geometries = shapely.from_wkb(pieces["wkb"].to_numpy(zero_copy_only=False))
+        geometries = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False))
         owner = pieces["owner"].to_numpy().astype(np.int64)
         shared = pieces.schema.metadata[b"overlapping"] == b"True"
     return Snapshot(layer, pd.DataFrame(plain), geometries, owner, shared)

@@ -17,6 +17,7 @@ import shapely
 from pyproj import CRS
 
 from layers.errors import BadInput, Fault, UnknownName
+from layers.fabric import Fabric
 from layers.ingest import Prepared
 from layers.records import Bounds, Layer, World
 
@@ -26,6 +27,9 @@ class Store(Protocol):
 
     name: str
     crs: CRS
+
+    @property
+    def fabric(self) -> Fabric: ...
 
     def at(self, as_of: date | None = None, for_year: int | None = None) -> World: ...
 
@@ -44,9 +48,10 @@ class Store(Protocol):
         version: int | None = None,
         ids: Iterable[str] | None = None,
         bounds: Bounds | None = None,
+        as_of: date | None = None,
     ) -> gpd.GeoDataFrame: ...
 
-    def ground(self, role: str, ids: Iterable[str]) -> dict[str, shapely.Geometry]: ...
+    def ground(self, role: str, ids: Iterable[str], as_of: date | None = None) -> dict[str, shapely.Geometry]: ...
 
     def put_pools(self, pools: pd.DataFrame) -> None: ...
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
+from scripts.commands import diff, estimate, export, parcels, quality
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -78,15 +79,22 @@ def import_(
     field: Annotated[
         list[str] | None, typer.Option(help="OURS=THEIRS binds a field; OURS==VALUE sets one value for all")
     ] = None,
+    field_map: Annotated[
+        Path | None, typer.Option(help="The NAME.fields.csv of an export: its fields get their names back")
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="Which layer of the file")] = None,
     extent: Annotated[
         str | None, typer.Option(help="Surveyed ground: a polygon file, or west,south,east,north in the working CRS")
     ] = None,
     vintage: Annotated[str | None, typer.Option(help="When it was surveyed, for example 2024")] = None,
+    accuracy_m: Annotated[
+        float | None, typer.Option(min=0, help="How far its borders may be off, in metres (边界精度)")
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Read and report, store nothing")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Load a layer. Every fault of the file is said at once; features in = loaded + rejected."""
+    from layers import field_map as maps
     from layers.ingest import prepare
     from layers.store import open_store
 
@@ -99,10 +107,12 @@ def import_(
             crs=crs,
             encoding=encoding,
             fields=_fields(field or []),
+            field_map=maps.read(field_map) if field_map is not None else None,
             layer=layer,
             extent=_extent(extent, store.crs),
             neighbourhood=store.bounds(),
             vintage=vintage,
+            accuracy_m=accuracy_m,
         )
         stored = prepared.layer if dry_run else store.put(prepared, by="operator")
     finally:
@@ -118,6 +128,7 @@ def import_(
         "notes": [str(fault) for fault in prepared.notes],
         "found": dict(prepared.found),
         "fields": stored.fields,
+        "accuracy_m": stored.accuracy_m,
         "extent": "as given" if extent else "the box around the features (say --extent to change it)",
     }
     if as_json:
@@ -193,7 +204,7 @@ def check(
     purpose: Annotated[str, typer.Option(help=f"One of {', '.join(PURPOSES)}")] = "screening",
     for_year: Annotated[int | None, typer.Option(help="The year asked for: what opens later is not there")] = None,
     as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The county as known on a day")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write OUT.html (map with findings) or OUT.geojson")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write OUT.html (map), .geojson or .xlsx (tables)")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show the rules that pass, too")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -213,13 +224,12 @@ def check(
     store = open_store(county)
     wanted = read_project(project, store)
     served = Served(store, Access(county), Settings(county=county))
+    day = as_of.date() if as_of else None
     if site is not None:
         ground = [Site.of(Part(read_area(site, store.crs)))]
     else:
-        ground = resolve([SiteIn(parcels=parcel)], store, served.settings.max_site_vertices, served.settings.max_km2)
-    (found,) = served.check(ground, wanted, purpose, as_of.date() if as_of else None, for_year)
-    store.save("check", found["id"], found)
-    served.access.record("operator", "check", found["id"], found["verdict"])
+        ground = resolve([SiteIn(parcels=parcel)], store, *served.site_limits, day)
+    found, _ = served.check_and_keep(ground[0], wanted, purpose, day, for_year, by="operator")
     if report is not None:
         write_report(report, found, store)
     store.close()
@@ -228,6 +238,31 @@ def check(
     else:
         print_check(found, every)
     raise typer.Exit(EXIT[found["verdict"]])
+
+
+@app.command("recheck")
+def check_again(
+    county: County,
+    check_id: Annotated[str, typer.Argument(help="The id of a check that was answered")],
+    as_json: AsJson = False,
+) -> None:
+    """Ask a stored check again on the layer versions, balances and rules it saw. Exit 0 same, 10 different."""
+    from api.recheck import recheck
+    from layers.store import open_store
+
+    store = open_store(county)
+    try:
+        found = recheck(store, check_id)
+    finally:
+        store.close()
+    if as_json:
+        print_json(found)
+    else:
+        verdict = found["verdict"]
+        out.print(f"{'一致 same' if found['same'] else '不一致 different'}: {verdict['was']} -> {verdict['is']}")
+        for one in found["differences"][:50]:
+            out.print(f"  {one['field']}: {one['was']} -> {one['is']}", highlight=False, markup=False)
+    raise typer.Exit(0 if found["same"] else 10)
 
 
 def read_project(said: str, store: Any) -> Any:
@@ -245,18 +280,20 @@ def read_project(said: str, store: Any) -> Any:
 
 
 def write_report(path: Path, found: dict[str, Any], store: Any) -> None:
-    """A check as a file that can be handed on: a map page that opens without a server, or GeoJSON."""
-    from api import maps
+    """A check as a file that can be handed on: a map page that opens without a server, GeoJSON, or the tables."""
+    from api import maps, xlsx
     from api.routers.checks import as_features
     from api.routers.maps import check_chart
 
     kind = path.suffix.lower()
     if kind == ".geojson":
         path.write_text(json.dumps(as_features(found), ensure_ascii=False), encoding="utf-8")
+    elif kind == ".xlsx":
+        path.write_bytes(xlsx.workbook(found))
     elif kind == ".html":
         path.write_text(maps.standalone(check_chart(store, found)), encoding="utf-8")
     else:
-        raise BadInput(f"no report in {kind or 'that form'}", [Fault("unknown kind", "Use .html or .geojson")])
+        raise BadInput(f"no report in {kind or 'that form'}", [Fault("unknown kind", "Use .html, .geojson or .xlsx")])
     typer.echo(f"wrote {path}", err=True)
 
 
@@ -294,7 +331,7 @@ def projects(county: County, as_json: AsJson = False) -> None:
         table.add_column(title)
     for one in found:
         industry = one.get("industry", {}).get("code", "")
-        table.add_row(one["id"], one.get("name", ""), industry, one.get("stage", ""), f"{one['land_m2']:,.0f}")
+        table.add_row(one["id"], one.get("name", ""), industry, one.get("stage", ""), f"{one.get('land_m2') or 0:,.0f}")
     out.print(table)
 
 
@@ -323,6 +360,13 @@ def users(
 
     open_store(county).close()  # a county that is not there has no users
     typer.echo(Access(county).add(name, role))
+
+
+app.command("diff")(diff.diff)
+app.command("estimate")(estimate.estimate)
+app.command("export", help=export.HELP)(export.export)
+app.command("quality")(quality.quality)
+app.add_typer(parcels.app, name="parcels")
 
 
 @app.command()

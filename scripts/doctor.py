@@ -12,7 +12,9 @@ import pyogrio
 import rasterio
 
 from api.app import STATIC
+from layers import reading
 from layers.errors import ParkError
+from layers.sandbox.fence import says
 from layers.schema import role
 from layers.store import open_store
 
@@ -23,6 +25,9 @@ def examine(county: Path | None) -> Iterator[tuple[str, bool, str]]:
     yield "processors", True, f"{os.cpu_count()}"
     yield "SQLite", True, apsw.sqlite_lib_version()
     yield "GDAL", True, f"{pyogrio.__gdal_version_string__} for vectors, {rasterio.__gdal_version__} for rasters"
+    walls, held = reading.state(), reading.probe()
+    past = [name for name in ("files", "network") if walls[name] and not held[name]]
+    yield "sandbox", all(held.values()), says(walls) + "; but a reader got past them" * bool(past)
     browser = (STATIC / "vendor" / "manifest.json").exists()
     yield "browser parts", browser, "there" if browser else "missing: run ./scripts/demo once, it installs them"
     if county is not None:

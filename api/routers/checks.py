@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from api import xlsx
 from api.auth import CHECK, READ, allow
 from api.county import County, county_of
 from api.recheck import recheck
@@ -49,7 +50,7 @@ def create(
 ) -> Response:
     """Check one site. A blocked site is an answer (201 with its verdict), not an error."""
     project = county.project(asked.project, asked.project_id)
-    sites = resolve([asked.site], county.store, county.settings.max_site_vertices, county.settings.max_km2)
+    sites = resolve([asked.site], county.store, *county.site_limits, asked.as_of)
     with county.turn:
         found, text = county.check_and_keep(sites[0], project, asked.purpose, asked.as_of, asked.for_year, by=user.name)
     return Response(text, 201, {"Location": f"/checks/{found['id']}"}, "application/json")
@@ -64,7 +65,7 @@ def batch(
     if len(asked.sites) > most:
         raise TooLarge(f"{len(asked.sites):,} sites are more than {most:,}", sites=len(asked.sites), most=most)
     project = county.project(asked.project, asked.project_id)
-    sites = resolve(asked.sites, county.store, county.settings.max_site_vertices, county.settings.max_km2)
+    sites = resolve(asked.sites, county.store, *county.site_limits, asked.as_of)
     found = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
     county.access.record(user.name, "check-batch", project.key, f"{len(found)} sites")
     return JSONResponse({"checks": found})
@@ -94,6 +95,16 @@ def report_geojson(
 ) -> JSONResponse:
     """The site and the evidence of every finding as one feature collection."""
     return JSONResponse(as_features(county.store.load("check", check_id)), media_type="application/geo+json")
+
+
+@router.get("/{check_id}/report.xlsx", response_class=Response)
+def report_xlsx(
+    check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
+) -> Response:
+    """The tables of the occupation review as a workbook."""
+    content = xlsx.workbook(county.store.load("check", check_id))
+    named = {"Content-Disposition": f'attachment; filename="check-{check_id}.xlsx"'}
+    return Response(content, media_type=xlsx.MEDIA_TYPE, headers=named)
 
 
 def as_features(check: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from api.auth import allow
 from api.county import County, county_of
 from layers.access import ROLES, User
 from layers.errors import ParkError
+from layers.reading import state as sandbox
 
 router = APIRouter(tags=["service"])
 
@@ -24,8 +25,8 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(county: Annotated[County, Depends(county_of)]) -> JSONResponse:
-    """The county file can be read and the rulebook is loaded."""
-    state: dict[str, Any] = {}
+    """The county file can be read and the rulebook is loaded; which walls stand around readers of uploads."""
+    state: dict[str, Any] = {"sandbox": sandbox()}
     try:
         state["layers"] = len(county.store.layers())
         state["rulebook"] = county.rulebook().digest

@@ -76,5 +76,10 @@ def _row(layer: Layer, extent: dict[str, Any] | None) -> dict[str, Any]:
         "synthetic": layer.synthetic,
         "imported_at": layer.imported_at,
         "fields": layer.fields,
+        "found": layer.found,
+        "accuracy_m": layer.accuracy_m,
+        "classification": layer.classification,
+        "imported_by": layer.imported_by,
+        "approved_by": layer.approved_by,
         "extent": extent,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import date
 from typing import Annotated
 
 import geopandas as gpd
@@ -14,13 +15,16 @@ from fastapi.responses import HTMLResponse
 from api import changes, maps
 from api.auth import READ, allow
 from api.county import County, county_of
+from api.parcels import lineage, standing
 from api.relief import relief
 from api.sheets import AROUND, OVERVIEW, around, lonlat, sheets
 from layers.access import User
 from layers.crs import LONLAT, parse_cached, transform
 from layers.errors import UnknownName
+from layers.fabric import frame as frame_of
 from layers.store import Store
 
+KIN = (("id", "宗地代码 Parcel"), ("since", "自 Since"), ("until", "至 Until"))
 router = APIRouter(prefix="/maps", tags=["maps"])
 Here = Annotated[County, Depends(county_of)]
 Reader = Annotated[User, Depends(allow(*READ))]
@@ -45,13 +49,14 @@ def zone(zone_id: str, county: Here, user: Reader) -> HTMLResponse:
 
 
 @router.get("/parcels/{parcel_id}", response_class=HTMLResponse)
-def parcel(parcel_id: str, county: Here, user: Reader) -> HTMLResponse:
-    """One parcel and its surroundings."""
-    mine = county.store.frame("parcels", ids=[parcel_id])
-    if mine.empty:
-        raise UnknownName(f"no parcel {parcel_id!r}", parcel_id=parcel_id)
-    box = around(mine.geometry.iloc[0], 800.0)
-    return dressed(maps.overview(f"宗地 {parcel_id}", sheets(county.store, AROUND, box), focus=lonlat(mine)))
+def parcel(
+    parcel_id: str,
+    county: Here,
+    user: Reader,
+    as_of: Annotated[date | None, Query(description="As it stood on this day; default: as it stands")] = None,
+) -> HTMLResponse:
+    """One parcel and its surroundings, with the parcels it came of and those it became."""
+    return dressed(parcel_chart(county.store, parcel_id, as_of))
 
 
 @router.get("/checks/{check_id}", response_class=HTMLResponse)
@@ -76,6 +81,18 @@ def overview_chart(store: Store) -> maps.Chart:
     elevation = store.at().raster("dem")
     image = relief(elevation, store.crs) if elevation is not None else None
     return maps.overview(f"{store.name} 总图 Overview", sheets(store, OVERVIEW), image=image)
+
+
+def parcel_chart(store: Store, parcel_id: str, as_of: date | None) -> maps.Chart:
+    mine = standing(store.fabric, parcel_id, as_of)
+    around_it = sheets(store, AROUND, around(mine.geometry, 800.0), as_of)
+    kin = [
+        maps.Sheet(role, zh, en, lonlat(frame), KIN, shown=False)
+        for role, zh, en, frame in lineage(store, mine)
+        if not frame.empty
+    ]
+    day = f"（{as_of}）" if as_of else ""
+    return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin], focus=lonlat(frame_of([mine], store.crs)))
 
 
 def check_chart(store: Store, found: dict[str, object]) -> maps.Chart:

@@ -43,3 +43,20 @@ def classify(code_system: pd.Series, code: pd.Series) -> pd.DataFrame:
         },
         dtype=object,
     )
+
+
+def with_zeros(code_system: pd.Series, code: pd.Series) -> pd.Series:
+    """Codes whose leading zero a number column lost, given back where the system has that code and not the bare one.
+
+    Every code of these systems has an even number of digits, so `101` can only be `0101`. For number columns alone:
+    in text a missing zero is a typing error that somebody has to look at.
+
+    >>> with_zeros(pd.Series(["GB/T 21010-2017"] * 3), pd.Series(["101", "1001", "999"])).tolist()
+    ['0101', '1001', '999']
+    """
+    table = land_use()
+    known = pd.MultiIndex.from_frame(table[["code_system", "code"]])
+    padded = code.where(code.isna(), "0" + code.astype(object).fillna("").astype(str))
+    lost = code.notna() & (known.get_indexer(pd.MultiIndex.from_arrays([code_system, code])) < 0)
+    lost &= known.get_indexer(pd.MultiIndex.from_arrays([code_system, padded])) >= 0
+    return code.mask(lost, padded)

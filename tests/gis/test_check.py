@@ -128,7 +128,8 @@ def test_quota_counts_what_would_be_converted_and_nothing_twice():
     )
     finding = found(TEA, kind_world(land_use=farm), "quota.new_construction")
     assert (finding.value, finding.limit, finding.status) == (5_000.0, 1e6, "pass")
-    approved = layer("approved_land", [shapely.box(0, 0, 40, 100)], valid_until=["2027-01-01"])
+    given = {"approved_on": ["2025-01-01"], "valid_until": ["2027-01-01"]}
+    approved = layer("approved_land", [shapely.box(0, 0, 40, 100)], **given)
     assert found(TEA, kind_world(land_use=farm, approved_land=approved), "quota.new_construction").value == 3_000.0
     lapsed = layer("approved_land", [shapely.box(0, 0, 40, 100)], valid_until=["2025-01-01"])
     assert found(TEA, kind_world(land_use=farm, approved_land=lapsed), "quota.new_construction").value == 5_000.0

@@ -11,6 +11,7 @@ COLUMNS = {
     "gis/rulebook/industries.csv": "code name_zh name_en level source confidence",
     "gis/rulebook/industry_traits.csv": "code_prefix trait value source confidence note",
     "gis/rulebook/landuse_classes.csv": "code_prefix landuse_class source confidence note",
+    "gis/rulebook/positional_accuracy.csv": "role accuracy_m area_m2 source confidence",
     "gis/rulebook/voltages.csv": "min_kva max_kva supply_kv economic_reach_m source confidence",
     "layers/codes/land_use.csv": (
         "code_system edition code name_zh name_en three_class cultivated paddy source confidence"
@@ -20,6 +21,7 @@ KEYS = {
     "gis/rulebook/industries.csv": ("code",),
     "gis/rulebook/industry_traits.csv": ("code_prefix", "trait"),
     "gis/rulebook/landuse_classes.csv": ("code_prefix",),
+    "gis/rulebook/positional_accuracy.csv": ("role",),
     "gis/rulebook/voltages.csv": ("supply_kv",),
     "layers/codes/land_use.csv": ("code_system", "code"),
 }

@@ -640,7 +640,7 @@ def test_what_another_program_adds_is_kept(tmp_path):
 # A line is: DEATH <tab> argument <tab> argument ...; DEATH is a number of seconds, the name of a moment or never.
 # The line `read` starts a reader instead, and `join` waits for all of them.
 COMMANDS = r"""
-import os, signal, sys, tempfile, time
+import os, signal, sys, time
 from pathlib import Path
 import pyogrio, rasterio
 from layers import gpkg, gpkg_tables, ingest, snapshot, store
@@ -655,7 +655,7 @@ def before_commit(db, *rest, adopt=gpkg_tables.adopt):
 
 def after_commit(db, *rest, adopt=gpkg_tables.adopt):
     adopt(db, *rest)
-    tempfile.TemporaryDirectory.cleanup = die
+    db.set_wal_hook(die)
 
 MOMENTS = {
     "before the layer is written": (gpkg_tables, "write_features", die),

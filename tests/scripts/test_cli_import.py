@@ -129,8 +129,9 @@ def test_import_stores_what_it_says(run, path, tmp_path):
             " Repair it where it crosses itself"
         ],
         "notes": [],
-        "found": {"layer": "片区", "crs": "CGCS2000 / 3-degree Gauss-Kruger CM 108E"},
+        "found": {"format": "GeoPackage", "layer": "片区", "crs": "CGCS2000 / 3-degree Gauss-Kruger CM 108E"},
         "fields": {"id": "BSM", "name": "name"},
+        "accuracy_m": None,
         "extent": "the box around the features (say --extent to change it)",
     }
     store = GeoPackage(path)
@@ -182,6 +183,19 @@ def test_the_options_reach_the_file(run, path, tmp_path):
     both = write(tmp_path / "two.gpkg", frame(squares(3)), layer="甲")
     write(both, frame(squares(4)), layer="乙")
     assert run("import", path, both, "--role", "plots", "--layer", "乙", "--json").json["loaded"] == 4
+
+
+def test_a_layer_says_how_far_its_borders_may_be_off(run, path, tmp_path):
+    file = write(tmp_path / "a.gpkg", frame())
+    said = run("import", path, file, "--role", "basic_farmland", "--accuracy-m", "0.5", "--json")
+    assert said.json["accuracy_m"] == 0.5
+    run("import", path, file, "--role", "eco_redline")
+    rows = {one["role"]: one for one in run("layers", path, "--json").json["layers"]}
+    assert (rows["basic_farmland"]["accuracy_m"], rows["eco_redline"]["accuracy_m"]) == (0.5, None)
+    assert rows["basic_farmland"]["imported_by"] == "operator"
+    assert rows["basic_farmland"]["found"]["crs"]
+    assert rows["basic_farmland"]["classification"] == "内部"
+    assert run("import", path, file, "--role", "basic_farmland", "--accuracy-m", "-1").code == 2
 
 
 @pytest.mark.parametrize("form", ["numbers", "file"])
