@@ -52,9 +52,7 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
     result = verdict(checked, i, j)
     facts = _facts(checked, i, j)
     ellipsoid_m2 = float(m2(ellipsoid.ellipsoid_m2(site.geometry, checked.world.crs)))
-    case = occupation.Case.of(
-        checked, i, j, found, role_names(), own=_own(site), area_ellipsoid_m2=ellipsoid_m2
-    )
+    case = occupation.Case.of(checked, i, j, found, role_names(), own=_own(site), area_ellipsoid_m2=ellipsoid_m2)
     tables = occupation.tables(case)
     geometries = [site.geometry, *(part.geometry for part in site.parts), *(one.evidence for one in found)]
     drawn = geojson(geometries, checked.world.crs)

@@ -14,6 +14,7 @@ from api import recheck
 from api.answers import QUOTA_FACTS, answer
 from api.settings import Settings
 from gis.check import check, rulebook
+from gis.indicators import with_indicators
 from gis.rules import Rulebook
 from layers.access import Access
 from layers.errors import BadInput, Busy, Fault
@@ -54,10 +55,11 @@ class County:
             self._readers.release()
 
     def rulebook(self) -> Rulebook:
-        """The book as this county has confirmed it; read anew when a confirmation was added."""
-        stamp = self.store.stamp("confirmation")
+        """The book as this county has confirmed it, with its own indicators; read anew when one of them was added."""
+        stamp = self.store.stamp("confirmation") + self.store.stamp("indicators")
         if self._confirmed is None or self._confirmed[0] != stamp:
-            self._confirmed = (stamp, self._book.confirmed(self.store.list("confirmation")))
+            book = with_indicators(self._book, self.store.list("indicators"))
+            self._confirmed = (stamp, book.confirmed(self.store.list("confirmation")))
         return self._confirmed[1]
 
     def warm(self) -> None:

@@ -115,7 +115,7 @@ STYLES: dict[str, Style] = {
     "change_attributes": _area("change", "#1c7ed6", "#74c0fc", 0.35, weight=1.5),
     "change_ground": _area("change", "#e8590c", "#ffa94d", 0.55, weight=1.5),
     "change_gone": _area("change", "#c2003d", hatch=True, weight=2, dash="5 3"),
-    "change_added": _area("change", "#2b8a3e", "#69db7c", 0.55, weight=2),
+    "change_added": _area("change", "#087f5b", "#63e6be", 0.55, weight=2),
     "evidence_exempt": _area("check", "#868e96", "#ced4da", 0.3, weight=2),
     "evidence_pass": _area("check", "#2b8a3e", "#69db7c", 0.3, weight=2),
     "evidence_unknown": _area("check", "#b35c00", hatch=True, weight=2.5, dash="6 4", label=True),

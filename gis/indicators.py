@@ -35,7 +35,10 @@ class Limits:
     """`control_indicators.csv` and `energy_benchmarks.csv` as lookups: the longest prefix of the industry decides."""
 
     def __init__(self, tables: Mapping[str, pd.DataFrame]) -> None:
-        self._rows = _records(tables.get("control_indicators"))
+        self._rows: dict[tuple[str, str], list[tuple[str, float]]] = {}
+        for row in _records(tables.get("control_indicators")):
+            key = (row["indicator"], row["edition"])
+            self._rows.setdefault(key, []).append((row["code_prefix"].strip("*"), float(row["value"])))
         self._energy = _records(tables.get("energy_benchmarks"))
 
     def limit(self, indicator: str, project: Project) -> float | None:
@@ -52,15 +55,9 @@ class Limits:
         if project.industry is None:
             return []
         digits = project.industry.digits
-        rows = [
-            row
-            for row in self._rows
-            if row["indicator"] == indicator
-            and row["edition"] == edition
-            and (row["code_prefix"] == "*" or digits.startswith(row["code_prefix"]))
-        ]
-        longest = max((len(row["code_prefix"].strip("*")) for row in rows), default=0)
-        return [float(row["value"]) for row in rows if len(row["code_prefix"].strip("*")) == longest]
+        fits = [row for row in self._rows.get((indicator, edition), ()) if digits.startswith(row[0])]
+        longest = max((len(prefix) for prefix, _ in fits), default=0)
+        return [value for prefix, value in fits if len(prefix) == longest]
 
     def energy_tce_per_unit(self, project: Project) -> float | None:
         """What a new plant may take per unit of its product; None where no benchmark of it is held here."""

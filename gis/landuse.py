@@ -18,6 +18,7 @@ from gis.ground import Ground, Overlap, Read, as_found, counted
 from gis.intervals import Interval
 from gis.published import Published, published
 from layers.records import Bools, Floats, Ints, Snapshot
+from layers.units import rounded
 
 ROLE = "land_use"
 KINDS = ("new_construction", "agricultural", "cultivated", "paddy")  # each holds the next
@@ -86,7 +87,8 @@ class LandUse:
         if doubled.any() and keep is not counted(self.layer, OfKind(kind))[0]:
             # a patch of unknown class may lie under another, which was given the ground
             gross = measure.covered_m2(ground.sites, self.layer, ground.overlaps(ROLE, self.layer), keep)
-            on = np.where(doubled, np.maximum(on, np.minimum(gross, self.parts.control / 100)), on)
+            covered = (self.parts.control - self.parts.uncovered) / 100
+            on = np.where(doubled, np.maximum(on, np.minimum(rounded(gross, 2), covered)), on)
         return on
 
 

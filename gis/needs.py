@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from gis.estimate import Estimated, amount_of, closest, estimate, unit_faults
+from gis.estimate import amount_of, closest, estimate, unit_faults
 from gis.indicators import LIMITS, Limits
 from gis.intervals import Interval
 from gis.rules import Rulebook
@@ -288,7 +288,15 @@ def measure_needs(projects: Sequence[Project], rulebook: Rulebook) -> dict[str, 
     if faults := unit_faults(projects):
         raise BadInput("unknown unit of output", faults)
     made = [estimate(project, rulebook) for project in projects]
-    return {name: _interval(name, projects, made, traits) for name in NEEDS}
+    said = _table(projects, traits)
+    if not any(one.estimates for one in made):
+        return {name: Interval.exact(row) for name, row in zip(NEEDS, said, strict=True)}
+    # Every need grows or shrinks steadily with what is estimated, so its own ends are those of the estimate.
+    low, high = _table([one.low for one in made], traits), _table([one.high for one in made], traits)
+    ends = {
+        name: Interval(*end) for name, *end in zip(NEEDS, np.minimum(low, high), np.maximum(low, high), strict=True)
+    }
+    return ends | {name: Interval.exact(row) for name, row in zip(NEEDS, said, strict=True) if name in STATED}
 
 
 def estimated_needs(project: Project, rulebook: Rulebook) -> frozenset[str]:
@@ -300,19 +308,6 @@ def estimated_needs(project: Project, rulebook: Rulebook) -> frozenset[str]:
     return frozenset(name for name in rest if NEEDS[name](made.high, traits) != NEEDS[name](project, traits))
 
 
-def _interval(name: str, projects: Sequence[Project], made: Sequence[Estimated], traits: Traits) -> Interval:
-    """One column; what rests on an estimate lies between what either end of it gives.
-
-    Every need grows or shrinks steadily with what is estimated, so its own ends are those of the estimate.
-    """
-    need = NEEDS[name]
-    if name in STATED or not any(one.estimates for one in made):
-        return Interval.exact(_column(need, projects, traits))
-    low = _column(need, [one.low for one in made], traits)
-    high = _column(need, [one.high for one in made], traits)
-    return Interval(np.minimum(low, high), np.maximum(low, high))
-
-
-def _column(need: Need, projects: Sequence[Project], traits: Traits) -> Floats:
-    said = [need(project, traits) for project in projects]
-    return np.array([np.nan if value is None else value for value in said], dtype=float)
+def _table(projects: Sequence[Project], traits: Traits) -> Floats:
+    """(needs, N) every need of some projects; NaN where nothing is known."""
+    return np.array([[need(project, traits) for project in projects] for need in NEEDS.values()], dtype=float)

@@ -70,8 +70,8 @@ def published(ground: Ground, layer: Snapshot, rank: Ints | None = None) -> Publ
     table = ground.overlaps(layer.layer.role, layer)
     real = table.area_m2 > SLIVER_M2
     site, feature, gross_m2 = table.site[real], table.feature[real], table.area_m2[real]
+    whole = ground.once("control", lambda block: control(block.area_m2))
     if len(site) == 0:
-        whole = control(ground.area_m2)
         none = np.zeros(0, dtype=np.int64)
         return Published(none, none, none, gross_m2, whole, whole.copy(), np.zeros(ground.count))
     area_m2, doubled_m2 = gross_m2, np.zeros(ground.count)
@@ -88,7 +88,6 @@ def published(ground: Ground, layer: Snapshot, rank: Ints | None = None) -> Publ
         area_m2 = area_m2 * np.where(over, ground.area_m2 / np.maximum(covered_m2, SLIVER_M2), 1.0)[site]
     left_m2 = np.where(over, 0.0, ground.area_m2 - covered_m2)
     left_m2[left_m2 < np.maximum(SLIVER_M2, 1e-9 * ground.area_m2)] = 0.0
-    whole = control(ground.area_m2)
     everyone = np.arange(ground.count)
     closed = close(np.concatenate([site, everyone]), np.concatenate([area_m2, left_m2]), whole)
     return Published(site, feature, closed[: len(site)], gross_m2, whole, closed[len(site) :], doubled_m2)

@@ -6,7 +6,6 @@ The areas nest (new construction ⊇ agricultural ⊇ cultivated, paddy apart) a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +55,9 @@ class QuotaNeed:
             open_ = over.open[doubled]
             gross = measure.covered_m2(open_, found.layer, measure.overlaps(open_, found.layer), possible)
             hi[doubled] = np.maximum(hi[doubled], rounded(gross, 2) + over.uncovered[doubled] / 100)
+            if self.kind != KINDS[0]:  # rounding must not lift a part over its whole
+                whole = QuotaNeed(KINDS[KINDS.index(self.kind) - 1]).measure(ground, 0.0).hi
+                hi = np.fmin(hi, whole)
         hi = np.maximum(lo, hi)
         return (Interval.exact(lo) if (lo == hi).all() else Interval(lo, hi)).where(ground.surveyed(found.layer))
 
@@ -168,7 +170,7 @@ class QuotaBalance:
     unit: str = "m2"
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
-        left = _balances(ground.world.pools(), ground.world.for_year, self.kind)
+        left = accounts(ground).get(self.kind)
         zones = ground.layer(self.role)
         if zones is None or not left:
             return Interval.unknown(ground.count)
@@ -197,11 +199,16 @@ def _unit_codes(zones: Snapshot) -> list[str]:
     return [code if isinstance(code, str) else "" for code in zones.column("unit_code")]
 
 
-def _balances(pools: Mapping[str, float], year: int, kind: str) -> dict[str, float]:
-    """Balance by unit of the accounts `quota/<unit>/<year>/<kind>`."""
-    tail = f"/{year}/{kind}"
-    return {
-        account[len("quota/") : -len(tail)]: balance
-        for account, balance in pools.items()
-        if account.endswith(tail) and account.startswith("quota/")
-    }
+def accounts(ground: Ground) -> dict[str, dict[str, float]]:
+    """Kind -> unit -> balance of the accounts `quota/<unit>/<year>/<kind>` of the asked year."""
+    return ground.once("quota accounts", _accounts)
+
+
+def _accounts(ground: Ground) -> dict[str, dict[str, float]]:
+    year = f"/{ground.world.for_year}/"
+    found: dict[str, dict[str, float]] = {}
+    for account, balance in ground.world.pools().items():
+        if account.startswith("quota/") and year in account:
+            unit, _, kind = account[len("quota/") :].rpartition(year)
+            found.setdefault(kind, {})[unit] = balance
+    return found

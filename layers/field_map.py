@@ -58,15 +58,12 @@ def restored(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """
     ours = {theirs.lower(): name for name, theirs in names.items()}
     found = {str(name): ours[str(name).lower()] for name in table.columns if str(name).lower() in ours}
-    taken = {name.lower() for name in found.values()}
+    back = {name.lower() for name in found.values()}
+    taken = back | {str(name).lower() for name in table.columns}
     for name in map(str, table.columns):
-        if name not in found:
-            free, number = name, 1
-            while free.lower() in taken:
-                number += 1
-                free = f"{name}_{number}"
-            found[name] = free
-            taken.add(free.lower())
+        if name not in found and name.lower() in back:
+            found[name] = next(free for n in range(2, 10_000) if (free := f"{name}_{n}").lower() not in taken)
+            taken.add(found[name].lower())
     return table.rename(columns=found)
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
-from scripts.commands import diff, estimate, export, parcels, quality
+from scripts.commands import diff, estimate, export, indicators, parcels, quality
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -198,7 +198,7 @@ def layers(county: County, as_json: AsJson = False) -> None:
 @app.command()
 def check(
     county: County,
-    project: Annotated[str, typer.Option(help="P.json (id or name, and land_m2, are required) or a library id")],
+    project: Annotated[str, typer.Option(help="P.json (id or name, and land_m2 or annual_output) or a library id")],
     site: Annotated[Path | None, typer.Option(help="A boundary file; its features together are the site")] = None,
     parcel: Annotated[list[str] | None, typer.Option(help="Parcel id; may be repeated")] = None,
     purpose: Annotated[str, typer.Option(help=f"One of {', '.join(PURPOSES)}")] = "screening",
@@ -364,6 +364,7 @@ def users(
 
 app.command("diff")(diff.diff)
 app.command("estimate")(estimate.estimate)
+app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("quality")(quality.quality)
 app.add_typer(parcels.app, name="parcels")

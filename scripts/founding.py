@@ -11,6 +11,14 @@ from layers.gpkg import create
 from layers.ingest import from_frame, from_grid
 from scripts.county import County, build
 
+# What such surveys usually promise, an assumption: parcels by total station, control lines from 1:2,000 sheets.
+ACCURACY_M = {
+    "parcels": 0.05,
+    "basic_farmland": 0.6,
+    "eco_redline": 0.6,
+    "urban_boundary": 0.6,
+    "river_management": 0.6,
+}
 PARTS = (".gpkg", ".cache", ".access")
 
 
@@ -24,7 +32,8 @@ def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> Co
     for number, (role, frame) in enumerate(made.layers.items()):
         progress(role, 0.6 + 0.38 * number / len(made.layers))
         extent = made.extents.get(role, made.extent)
-        store.put(from_frame(frame, role, source=source, extent=extent), by="demo")
+        made_ = from_frame(frame, role, source=source, extent=extent, accuracy_m=ACCURACY_M.get(role))
+        store.put(made_, by="demo")
     dem = made.dem
     store.put(from_grid(dem.values, dem.west, dem.north, dem.cell_m, "dem", source=source, synthetic=True), by="demo")
     store.put_pools(made.pools)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from gis.ground import Ground, counted
+from gis.ground import counted
 from gis.intervals import Interval
 from gis.judge import Status, margin, status
 from gis.landuse import KINDS, OfKind, deduct_share, land_use
 from gis.occupation.case import Case, Row, Rows, m2, said
-from gis.quota import QuotaBalance, QuotaNeed
+from gis.quota import QuotaBalance, QuotaNeed, accounts
 from gis.rules import Rule
 from layers.units import ha, mu, round_half_up
 
@@ -90,24 +90,14 @@ def balance(case: Case) -> Rows:
 
 
 def _balance_row(case: Case, item: str, account: str, zh: str, en: str) -> Row:
-    accounts = case.ground.once("quota accounts", _accounts).get(account, [])
-    counts = bool(accounts) and account != "balance_yield"
+    units = sorted(accounts(case.ground).get(account, {}))
+    counts = bool(units) and account != "balance_yield"
     left = float(QuotaBalance(account).measure(case.ground, 0.0).hi[0]) if counts else np.nan
     return {
         "item": item, "zh": zh, "en": en, "on_site_m2": None, "approved_m2": None, "need_m2": None,
         "need_least_m2": None, "balance_m2": m2(left) if np.isfinite(left) else None, "yield_kg": None,
-        "account": ", ".join(accounts[:20]) or None,
+        "account": ", ".join(f"quota/{unit}/{case.ground.world.for_year}/{account}" for unit in units[:20]) or None,
     }  # fmt: skip
-
-
-def _accounts(ground: Ground) -> dict[str, list[str]]:
-    """The quota accounts of the asked year by their kind."""
-    found: dict[str, list[str]] = {}
-    year = f"/{ground.world.for_year}/"
-    for name in ground.world.pools():
-        if name.startswith("quota/") and year in name:
-            found.setdefault(name.rsplit("/", 1)[-1], []).append(name)
-    return {kind: sorted(names) for kind, names in found.items()}
 
 
 def _bounds(need: Interval) -> tuple[float | None, float | None]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from gis.explain import Finding
 from gis.judge import Status
@@ -19,6 +18,7 @@ RESTRICTING = (
     "public_welfare_forest", "wetlands", "environment_units", "hazards", "karst", "mining_rights", "heritage",
 )  # fmt: skip
 PROMISED = ("approved_land", "parcels", "plots", "idle_land", "violations")
+MEASURES = {"m2": "overlap", "m": "distance"}
 WORST = {"fail": 0, "unknown": 1, "pass": 2, "exempt": 3}
 BOUNDARY = {"concentrated": "城镇集中建设区", "flexible": "城镇弹性发展区", "special": "特别用途区"}
 SAYS = {
@@ -189,24 +189,23 @@ def _blank(part: str) -> Row:
 def _rule_row(case: Case, one: Finding) -> Row:
     assert one.layer is not None
     value = None if one.value is None else m2(one.value) if one.unit == "m2" else round(one.value, 4)
-    return (
-        case.named(one.layer)
-        | _blank("rule")
-        | {
-            "feature": "、".join(one.features) or None,
-            "measure": {"m2": "overlap", "m": "distance"}.get(one.unit, one.unit or None),
-            "value": value,
-            "bound": one.value_bound,
-            "unit": one.unit or None,
-            "op": one.op,
-            "limit": None if one.limit is None or not np.isfinite(one.limit) else one.limit,
-            "rule": one.rule,
-            "zh": one.message["zh"],
-            "status": one.status,
-            "basis": one.basis,
-            "accuracy": one.accuracy,
-        }
-    )
+    limit = one.limit if one.limit is not None and math.isfinite(one.limit) else None
+    return {
+        **case.named(one.layer),
+        "part": "rule",
+        "feature": "、".join(one.features) or None,
+        "measure": MEASURES.get(one.unit, one.unit or None),
+        "value": value,
+        "bound": one.value_bound,
+        "unit": one.unit or None,
+        "op": one.op,
+        "limit": limit,
+        "rule": one.rule,
+        "zh": one.message["zh"],
+        "status": one.status,
+        "basis": one.basis,
+        "accuracy": one.accuracy,
+    }
 
 
 def allocation(case: Case) -> Rows:

@@ -56,10 +56,9 @@ def geojson(place: Path, out: Outgoing) -> None:
 def kml(place: Path, out: Outgoing) -> None:
     """Attributes as ExtendedData, the id as the Placemark's; numbers with 15 digits."""
     _no_features(out, "KML")
-    out.rewrite(NOT_XML, "\ufffd", "a control character is written as U+FFFD", "KML is XML; use .gpkg to keep it")
-    out.rewrite(
-        r"\]\]>", "]] >", "]]> is written as ]] >", "KML is XML; use .gpkg to keep it"
-    )  # GDAL's CDATA would end
+    keep = "KML is XML; use .gpkg to keep it"
+    out.rewrite(NOT_XML, "\ufffd", "a control character is written as U+FFFD", keep)
+    out.rewrite(r"\]\]>", "]] >", "]]> is written as ]] >", keep)  # GDAL's CDATA would end there
     _finite(out)
     if "id" in out.names:
         _say_the_id(out)

@@ -18,6 +18,7 @@ TOUCH_M = 2e-3  # what lies closer than this to a gap borders on it
 BLOCK = 20_000
 TILE = 256
 Step = Callable[[float], None]
+Class = Callable[[Floats, Floats], Bools]  # (width_m, area_m2) of ground -> whether it is of the class
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def overlapping(areas: Geoms, rows: Ints, step: Step) -> Pairs:
     return Pairs(one[some], other[some], ground[some], area[some], np.full(int(some.sum()), np.nan))
 
 
-def by_class(pairs: Pairs, thin: Callable[[Floats, Floats], Bools]) -> tuple[Pairs, Pairs]:
+def by_class(pairs: Pairs, thin: Class) -> tuple[Pairs, Pairs]:
     """The shared ground of each pair as what is thick and what is thin; at most one row of each per pair."""
     parts, owner = shapely.get_parts(pairs.ground, return_index=True)
     flat = shapely.get_dimensions(parts) == 2
@@ -114,8 +115,8 @@ def _gathered(pairs: Pairs, parts: Geoms, owner: Ints, keep: Bools) -> Pairs:
     return Pairs(pairs.one[pair], pairs.other[pair], ground, shapely.area(ground), width)
 
 
-def gaps(paths: Paths, kept: Ints, areas: Geoms, rows: Ints, narrower_m: float, dust_m2: float) -> tuple[Gaps, int]:
-    """Holes enclosed by features and narrower than a width, and how many were smaller than dust.
+def gaps(paths: Paths, kept: Ints, areas: Geoms, rows: Ints, narrower_m: float, is_dust: Class) -> tuple[Gaps, Floats]:
+    """Holes enclosed by features and narrower than a width, less those that are dust, and the areas of these.
 
     `kept` are the segments that are no common border of two features: whatever encloses a hole has some of them.
     A hole whose border is open by more than GRID_M is no hole.
@@ -135,10 +136,11 @@ def gaps(paths: Paths, kept: Ints, areas: Geoms, rows: Ints, narrower_m: float, 
     again = np.zeros(len(faces), dtype=bool)
     again[at[near < at]] = True  # a hole that lies in holes of two tiles is left over in both
     faces = faces[~again]
-    dust = shapely.area(faces) <= dust_m2
+    dust = is_dust(width_m(faces), shapely.area(faces))
+    ignored_m2: Floats = shapely.area(faces[dust])
     faces = faces[~dust]
     one, other = _neighbours(faces, areas, rows, tree)
-    return Gaps(faces, shapely.area(faces), width_m(faces), one, other), int(dust.sum())
+    return Gaps(faces, shapely.area(faces), width_m(faces), one, other), ignored_m2
 
 
 def _holes(areas: Geoms, rows: Ints) -> Geoms:

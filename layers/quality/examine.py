@@ -135,7 +135,17 @@ def examine(
     return Quality(places, counts, figures, len(shapes), shapes, names, role, tuple(notes))
 
 
-def is_thin(figures: Tolerances) -> Callable[[Floats, Floats], Bools]:
+def is_dust(figures: Tolerances) -> between.Class:
+    """Whether ground (width, area) is so thin or small that only the rounding of coordinates made it."""
+
+    def dust(width_m: Floats, area_m2: Floats) -> Bools:
+        either: Bools = (width_m <= figures["dust.width_m"]) | (area_m2 <= figures["dust.area_m2"])
+        return either
+
+    return dust
+
+
+def is_thin(figures: Tolerances) -> between.Class:
     """Whether ground (width, area) is a digitising sliver: thin and small, both."""
 
     def thin(width_m: Floats, area_m2: Floats) -> Bools:
@@ -148,7 +158,7 @@ def is_thin(figures: Tolerances) -> Callable[[Floats, Floats], Bools]:
 def twins(
     shapes: Geoms, ground: Ground, figures: Tolerances, step: between.Step
 ) -> tuple[between.Pairs, between.Pairs]:
-    """Pairs that are the same ground, and the other pairs that share some, whole; both without dust counted off."""
+    """Pairs that are the same ground, and the other pairs that share some, whole; dust among them."""
     drawn = np.flatnonzero(~shapely.is_missing(shapes) & ~shapely.is_empty(shapes))
     alike = between.same(shapes, drawn)
     # what lies on a feature drawn twice is told of the first alone
@@ -195,7 +205,7 @@ def _overlaps(
         )
     )
     thick, thin = between.by_class(rest, is_thin(figures))
-    dust = figures["dust.area_m2"]
+    ignored: list[float] = []
     for check, pairs, zh, en in (
         ("overlap", thick, "与 {other} 重叠 {area:,.3f} m²", "overlaps {other} by {area:,.3f} m²"),
         (
@@ -205,7 +215,8 @@ def _overlaps(
             "a thin overlap with {other}: {area:,.3f} m², about {width:.3f} m wide",
         ),
     ):
-        big = pairs.area_m2 > dust
+        big = ~is_dust(figures)(pairs.width_m, pairs.area_m2)
+        ignored += pairs.area_m2[~big].tolist()
         width = pairs.width_m[big]
         thinly = check == "sliver"
         found[check].append(
@@ -224,13 +235,17 @@ def _overlaps(
                 more={"area": pairs.area_m2[big], "width": width},
             )
         )
-    ignored = np.concatenate([pairs.area_m2[pairs.area_m2 <= dust] for pairs in (thick, thin)])
-    if len(ignored) == 0:
+    return _dust("重叠", "overlaps", len(ignored), sum(ignored), figures)
+
+
+def _dust(zh: str, en: str, count: int, area_m2: float, figures: Tolerances) -> list[tuple[str, str]]:
+    if not count:
         return []
+    most, wide = figures["dust.area_m2"], figures["dust.width_m"]
     return [
         (
-            f"{len(ignored)} 处重叠不超过 {dust:g} m²（合计 {ignored.sum():.2g} m²），视为坐标舍入，未逐处列出",
-            f"{len(ignored)} overlaps of at most {dust:g} m² ({ignored.sum():.2g} m² together) are rounding of "
+            f"{count} 处{zh}不超过 {most:g} m² 或窄于 {wide:g} m（合计 {area_m2:.2g} m²），视为坐标舍入，未逐处列出",
+            f"{count} {en} of at most {most:g} m² or {wide:g} m width ({area_m2:.2g} m² together) are rounding of "
             "coordinates and not listed",
         )
     ]
@@ -246,8 +261,7 @@ def _gaps(
     if not {"gap", "sliver"} & set(checks):
         return []
     narrower = max(figures["gap.width_m"], figures["sliver.width_m"])
-    dust_m2 = figures["dust.area_m2"]
-    gaps, dust = between.gaps(ground.paths, ground.kept, ground.areas, ground.rows, narrower, dust_m2)
+    gaps, dust_m2 = between.gaps(ground.paths, ground.kept, ground.areas, ground.rows, narrower, is_dust(figures))
     whose = [row for row, _ in ground.untold]
     if whose:  # where an unreadable feature lies may be its ground and no gap
         hidden = shapely.union_all(shapely.box(*shapely.bounds(ground_of(ground, whose)).T))
@@ -280,10 +294,7 @@ def _gaps(
                 more={"area": gaps.area_m2[keep]},
             )
         )
-    if not dust:
-        return []
-    zh = f"{dust} 处缝隙不超过 {dust_m2:g} m²，视为坐标舍入，未逐处列出"
-    return [(zh, f"{dust} gaps of at most {dust_m2:g} m² are rounding of coordinates and not listed")]
+    return _dust("缝隙", "gaps", len(dust_m2), float(dust_m2.sum()), figures)
 
 
 def ground_of(ground: Ground, rows: list[int]) -> Geoms:

@@ -129,11 +129,14 @@ def repair(
     tell("有效化 making valid", 0.0)
     _make_valid(work, lambda share: tell("有效化 making valid", 0.2 * share))
     rows = _drop_duplicates(work) if drop_duplicates else np.arange(len(shapes))
-    _redraw(work, tell, 0.25)
-    if close_slivers:
-        tell("闭合细碎缝隙与重叠 closing slivers and gaps", 0.7)
-        if close(work):
-            _redraw(work, tell, 0.8)
+    for turn in range(ROUNDS):
+        share = 0.2 + 0.8 * turn / ROUNDS
+        _redraw(work, tell, share)
+        if not close_slivers:
+            break
+        tell(STEPS["close"], share + 0.4 / ROUNDS)
+        if not close(work):
+            break
     tell("完成 done", 1.0)
     was, now = (float(np.nansum(shapely.area(kept))) for kept in (shapes, work.shapes))
     return Repaired(work.shapes[rows], rows, work.log(was, now, f"{len(shapes)} features in, {len(rows)} out"))
@@ -164,7 +167,7 @@ def _redraw(work: Work, tell: Progress, share: float) -> None:
     for turn in range(ROUNDS):
         done = 0
         for n, (step, redrawn) in enumerate(REDRAW.items()):
-            tell(STEPS[step], share + 0.2 * (turn + n / len(REDRAW)) / ROUNDS)
+            tell(STEPS[step], share + 0.05 * (turn + n / len(REDRAW)) / ROUNDS)
             done += _apply(work, step, redrawn)
         if not done:
             return

@@ -45,7 +45,7 @@ class Work:
         self.usable = usable
         self.first_m2 = shapely.area(shapes)
         self._lines: list[tuple[str, str, float, float, str]] = []
-        self._told: set[tuple[int, str]] = set()
+        self._told: set[tuple[int, str, str]] = set()
         self._drawn: tuple[Paths, Ints] | None = None
 
     def drawn(self) -> tuple[Paths, Ints]:
@@ -74,9 +74,9 @@ class Work:
         self._drawn = None
 
     def leave(self, rows: Ints, step: str, why: Sequence[str]) -> None:
-        """Write down that a change was not made; once for each feature and step."""
-        new = [n for n, row in enumerate(rows) if (int(row), step) not in self._told]
-        self._told |= {(int(rows[n]), step) for n in new}
+        """Write down that a change was not made; once for each reason."""
+        new = [n for n, row in enumerate(rows) if (int(row), step, why[n]) not in self._told]
+        self._told |= {(int(rows[n]), step, why[n]) for n in new}
         self._log(rows[new], step, shapely.area(self.shapes[rows[new]]), [LEFT + why[n] for n in new])
 
     def _log(self, rows: Ints, step: str, now: Floats, notes: str | Sequence[str]) -> None:

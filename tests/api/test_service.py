@@ -197,7 +197,9 @@ def test_names_with_html_are_text_on_the_map(client):
 
 def test_health_readiness_metrics_and_openapi(client):
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json()["status"] == "ready"
+    ready = client.get("/readyz").json()
+    assert ready["status"] == "ready"
+    assert set(ready["sandbox"]) == {"landlock", "files", "network", "limits"}
     assert "parkplan_answers_total" in client.get("/metrics").text
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")

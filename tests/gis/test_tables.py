@@ -8,6 +8,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = {
+    "gis/rulebook/control_indicators.csv": (
+        "indicator edition code_prefix land_grade op value unit nature source confidence note"
+    ),
+    "gis/rulebook/energy_benchmarks.csv": "code_prefix product level tce_per_unit per edition source confidence note",
+    "gis/rulebook/industry_demand.csv": (
+        "code_prefix product of_class parameter low typical high unit per source confidence note"
+    ),
     "gis/rulebook/industries.csv": "code name_zh name_en level source confidence",
     "gis/rulebook/industry_traits.csv": "code_prefix trait value source confidence note",
     "gis/rulebook/landuse_classes.csv": "code_prefix landuse_class source confidence note",
@@ -18,6 +25,9 @@ COLUMNS = {
     ),
 }
 KEYS = {
+    "gis/rulebook/control_indicators.csv": ("indicator", "edition", "code_prefix", "land_grade"),
+    "gis/rulebook/energy_benchmarks.csv": ("code_prefix", "product", "level"),
+    "gis/rulebook/industry_demand.csv": ("code_prefix", "product", "parameter"),
     "gis/rulebook/industries.csv": ("code",),
     "gis/rulebook/industry_traits.csv": ("code_prefix", "trait"),
     "gis/rulebook/landuse_classes.csv": ("code_prefix",),

@@ -252,7 +252,7 @@ def test_a_thin_overlap_of_much_ground_is_no_sliver() -> None:
 def test_an_overlap_of_rounding_is_counted_and_not_listed() -> None:
     quality = look(SQUARE, box(50 - 1e-6, 0, 100, 50))
     assert sum(quality.counts.values()) == 0
-    assert "1 overlaps of at most 0.001 m²" in quality.notes[0][1]
+    assert "1 overlaps of at most 0.001 m² or 0.0001 m width" in quality.notes[0][1]
 
 
 def test_a_border_that_turns_back_on_itself_is_a_spike() -> None:

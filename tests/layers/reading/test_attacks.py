@@ -69,7 +69,9 @@ def test_without_any_defence_nested_wkb_ends_the_process_that_asked(tmp_path, ou
         "import sys, pathlib; from layers.reading import read; from tests.layers.reading.attacks import NONE;"
         "read(pathlib.Path(sys.argv[1]), defences=NONE)"
     )
-    done = subprocess.run([sys.executable, "-c", program, path], cwd=ROOT, capture_output=True, check=False, timeout=60)
+    aside = {**os.environ, "TMPDIR": str(tmp_path)}  # where it can leave what it no longer clears away
+    command = [sys.executable, "-c", program, path]
+    done = subprocess.run(command, cwd=ROOT, env=aside, capture_output=True, check=False, timeout=60)
     assert done.returncode < 0
 
 

@@ -161,7 +161,7 @@ def test_a_layer_without_features_keeps_its_columns(tmp_path):
 
 
 def test_coded_values_are_codes_and_not_their_labels(tmp_path):
-    path = write(tmp_path / "a.gpkg", frame(squares(2), kind=[1, 2]))
+    path = write(tmp_path / "a.gpkg", frame(squares(2), kind=np.array([1, 2], dtype=np.int32)))
     with sqlite3.connect(path) as store:
         store.executescript(
             """
