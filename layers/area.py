@@ -29,6 +29,7 @@ DEGREE = 12
 LEAST_HALF_BOX = 10_000.0  # metres; over less, rounding of the coordinates would show in their differences
 RELATIVE = 1e-10  # what leaving out third moments may cost: 0.0001 m2 in a square kilometre
 STEP_M = 500.0  # edges are followed in parabolas no longer than this
+FEW = 16  # so many are followed in the time that the density over their box takes
 METRES_PER_DEGREE = 111_320.0
 
 
@@ -68,8 +69,8 @@ def method(crs: CRS) -> str:
 
 def _alone_m2(polygons: Geoms, crs: CRS) -> Floats:
     """(N,) areas of plain polygons, none of them empty."""
-    if len(polygons) == 0:
-        return np.empty(0)
+    if len(polygons) <= FEW:
+        return _followed_m2(polygons, crs)
     density = _Density.over(shapely.total_bounds(polygons), crs)
     if density is None:
         return np.concatenate(blockwise(lambda block: _followed_m2(block, crs), polygons))

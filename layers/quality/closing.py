@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import shapely
 
@@ -11,7 +13,7 @@ from layers.quality.examine import is_dust, is_thin
 from layers.quality.paths import paths
 from layers.quality.within import close_segments
 from layers.quality.work import Work
-from layers.records import Geoms
+from layers.records import Geoms, Ints
 
 
 def close(work: Work) -> bool:
@@ -33,9 +35,9 @@ def _overlaps(work: Work) -> None:
         near = shapely.buffer(ground, TOUCH_M, join_style="mitre")
         runs = shapely.length(shapely.intersection(shapely.boundary(work.shapes[[one, other]]), near))
         keeps, gives = (one, other) if runs[1] > runs[0] else (other, one)
-        taken = shapely.intersection(near, work.shapes[keeps])
-        after = _areas(shapely.difference(work.shapes[gives], taken))
-        _put(work, gives, after, f"a thin overlap of {area:,.3f} m² goes to {work.names[keeps]}")
+        whole, reaching = work.shapes[gives], shapely.intersection(near, work.shapes[keeps])
+        tries = (_areas(shapely.difference(whole, taken)) for taken in (ground, reaching))
+        _put(work, gives, tries, f"a thin overlap of {area:,.3f} m² goes to {work.names[keeps]}")
 
 
 def _gaps(work: Work) -> None:
@@ -44,29 +46,43 @@ def _gaps(work: Work) -> None:
     figures = work.figures
     narrower = max(figures["gap.width_m"], figures["sliver.width_m"])
     found, _ = between.gaps(borders, kept, work.shapes, rows, narrower, is_dust(figures))
-    whole = is_thin(figures)(found.width_m, found.area_m2) | (found.width_m < figures["gap.width_m"])
+    narrow = is_thin(figures)(found.width_m, found.area_m2) | (found.width_m < figures["gap.width_m"])
     tree = shapely.STRtree(work.shapes[rows])
-    for n in np.flatnonzero(whole & (found.one >= 0)):
+    for n in np.flatnonzero(narrow & (found.one >= 0)):
         face, winner = found.ground[n], int(found.one[n])
         wider = shapely.buffer(face, TOUCH_M, join_style="mitre")
-        around = work.shapes[rows[tree.query(wider)]]
-        parts = shapely.get_parts(shapely.difference(wider, shapely.union_all(around)))
-        inside = shapely.area(shapely.intersection(parts, face)) > figures["dust.area_m2"]
-        ground = shapely.union_all(parts[inside])
-        after = _areas(shapely.union(work.shapes[winner], ground))
-        _put(work, winner, after, f"a gap of {found.area_m2[n]:,.3f} m² is closed")
+        around = rows[tree.query(wider)]
+        whole = work.shapes[winner]
+        # exactly what nobody has, and else a little into the winner, so that the two are one
+        tries = (
+            _areas(shapely.union(whole, _missing(work, face, wider, but))) for but in (around, around[around != winner])
+        )
+        _put(work, winner, tries, f"a gap of {found.area_m2[n]:,.3f} m² is closed")
 
 
-def _put(work: Work, row: int, after: shapely.Geometry, note: str) -> None:
+def _missing(work: Work, face: shapely.Geometry, wider: shapely.Geometry, rows: Ints) -> shapely.Geometry:
+    """The ground about a gap that none of the features has, without the crumbs beyond its ends."""
+    parts = shapely.get_parts(shapely.difference(wider, shapely.union_all(work.shapes[rows])))
+    inside = shapely.area(shapely.intersection(parts, face)) > work.figures["dust.area_m2"]
+    return shapely.union_all(parts[inside])
+
+
+def _put(work: Work, row: int, tries: Iterable[shapely.Geometry], note: str) -> None:
+    """Take the first of several new shapes that may stand; where none may, say why the first may not."""
     at = np.array([row], dtype=np.int64)
-    new: Geoms = np.array([after, None], dtype=object)[:1]
-    (why,) = work.refused(at, new)
-    if not why and _close_points(new, work) > _close_points(work.shapes[at], work):
-        why = "it would bring two points of its border too close, and joining them would open it again"
-    if why:
-        work.leave(at, "close", [why])
-    else:
-        work.put(at, "close", new, note)
+    first = ""
+    for after in tries:
+        new: Geoms = np.array([after, None], dtype=object)[:1]
+        (why,) = work.refused(at, new)
+        if not why and shapely.get_num_geometries(after) > shapely.get_num_geometries(work.shapes[row]):
+            why = "it would break the area into more parts"
+        if not why and _close_points(new, work) > _close_points(work.shapes[at], work):
+            why = "it would bring two points of its border too close, and joining them would open it again"
+        if not why:
+            work.put(at, "close", new, note)
+            return
+        first = first or why
+    work.leave(at, "close", [first])
 
 
 def _close_points(shapes: Geoms, work: Work) -> int:

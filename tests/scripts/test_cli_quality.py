@@ -1,4 +1,4 @@
-"""`parkplan quality`: what it says of a layer and of a file, what it writes, and the exit codes a script can rely on."""
+"""`parkplan quality`: what it says of a layer and of a file, what it writes, and its exit codes."""
 
 from __future__ import annotations
 
