@@ -103,12 +103,11 @@ def chart(store: Store, old: Layer, new: Layer) -> maps.Chart:
     """The changes on a map, one sheet for each kind of change."""
     rows = table(difference(store, old, new))
     role = role_of(new.role)
-    drawn = lonlat(rows)
+    drawn = lonlat(rows).assign(synthetic=old.synthetic or new.synthetic)  # the page says so
     kinds = {"attributes": ("attributes",), "ground": ("ground", "ground+attributes"), "gone": ("gone",)}
     sheets = [
         maps.Sheet(f"change_{name}", *WORDS[name], drawn[drawn["change"].isin(changes)], COLUMNS)
         for name, changes in {**kinds, "added": ("added",)}.items()
     ]
     title = f"{role.zh} {role.en}: v{old.version} → v{new.version}"
-    notice = "合成数据 Synthetic" if new.synthetic else None
-    return maps.overview(title, sheets, notice=notice)
+    return maps.overview(title, sheets)

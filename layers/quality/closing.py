@@ -11,7 +11,7 @@ from layers.quality import between
 from layers.quality.between import TOUCH_M
 from layers.quality.examine import is_dust, is_thin
 from layers.quality.paths import paths
-from layers.quality.within import close_segments
+from layers.quality.within import close_segments, spike_tips
 from layers.quality.work import Work
 from layers.records import Geoms, Ints
 
@@ -76,8 +76,8 @@ def _put(work: Work, row: int, tries: Iterable[shapely.Geometry], note: str) -> 
         (why,) = work.refused(at, new)
         if not why and shapely.get_num_geometries(after) > shapely.get_num_geometries(work.shapes[row]):
             why = "it would break the area into more parts"
-        if not why and _close_points(new, work) > _close_points(work.shapes[at], work):
-            why = "it would bring two points of its border too close, and joining them would open it again"
+        if not why and _faults(new, work) > _faults(work.shapes[at], work):
+            why = "its border would get a spike or two points too close, and mending these would open it again"
         if not why:
             work.put(at, "close", new, note)
             return
@@ -85,8 +85,11 @@ def _put(work: Work, row: int, tries: Iterable[shapely.Geometry], note: str) -> 
     work.leave(at, "close", [first])
 
 
-def _close_points(shapes: Geoms, work: Work) -> int:
-    return len(close_segments(paths(shapes), work.figures["near_point.distance_m"]))
+def _faults(shapes: Geoms, work: Work) -> int:
+    """How many spikes and points too close the borders of areas have."""
+    figures, borders = work.figures, paths(shapes)
+    tips, _, _ = spike_tips(borders, figures["spike.angle_deg"], figures["spike.length_m"])
+    return len(tips) + len(close_segments(borders, figures["near_point.distance_m"]))
 
 
 def _areas(shape: shapely.Geometry) -> shapely.Geometry:

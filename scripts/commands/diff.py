@@ -47,7 +47,8 @@ def diff(
     out.print("  ".join(f"{name} {count:,}" for name, count in found.counts.items()), highlight=False)
     table = Table()
     for title in ("编号 feature", "变化 change", "m² before", "m² after", "m² moved", "字段 fields"):
-        table.add_column(title, justify="right" if title.startswith("m²") else "left")
+        is_area = title.startswith("m²")
+        table.add_column(title, justify="right" if is_area else "left", no_wrap=is_area)
     for row in rows.head(MOST_ROWS).itertuples():
         areas = ("" if area != area else f"{area:,.2f}" for area in (row.old_m2, row.new_m2, row.moved_m2))
         table.add_row(str(row.feature), f"{row.zh} {row.en}", *areas, "" if row.fields == "{}" else row.fields)

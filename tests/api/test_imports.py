@@ -167,6 +167,7 @@ def test_the_difference_of_two_versions(client, county, tmp_path):
     page = client.get("/maps/layers/basic_farmland/diff")
     assert page.status_code == 200
     assert "change_ground" in page.text
+    assert "合成数据" in page.text, "the older version was made up"
     is_problem(client.get("/layers/basic_farmland/diff?from=7"), 404, "not-found")
 
 
