@@ -14,10 +14,13 @@ from rasterio.transform import from_origin
 
 from gis.check import Checked
 from gis.facts import FACTS
-from gis.ground import Distance, EdgeDistance, IsIn, Outside, Overlap, Within
+from gis.ground import Distance, EdgeDistance, IsIn, Outside, Overlap, Terrain, Within
 from gis.terrain import slope_deg
 from layers.records import Raster
 from layers.store import Store
+
+MEASURED = (Distance, Overlap, Outside, Terrain)
+LAND_USE = {f"{kind}_m2": Overlap("land_use", IsIn(kind, (True,))) for kind in ("cultivated", "paddy")}
 
 
 class Plain:
@@ -25,8 +28,11 @@ class Plain:
 
     def __init__(self, store: Store, checked: Checked) -> None:
         self.reach_m = checked.facts.reach_m
-        self.columns = {name: FACTS[name] for name in checked.facts.columns}
-        roles = {column.role for column in self.columns.values() if column.role not in (None, "dem")}
+        # areas, distances and slope once each: what is derived from them (what is certain, what the quota needs) it
+        # need not work out, so that it does less than we do
+        self.columns = {name: one for name in checked.facts.columns if isinstance(one := FACTS[name], MEASURED)}
+        self.columns |= {name: one for name, one in LAND_USE.items() if name in checked.facts.columns}
+        roles = {column.role for column in self.columns.values() if not isinstance(column, Terrain)}
         loaded = {layer.role for layer in store.layers()}
         self.frames = {str(role): store.frame(str(role)) for role in roles if role in loaded}
         for frame in self.frames.values():
@@ -40,10 +46,10 @@ class Plain:
         found: dict[str, float] = {}
         cells = self._cells(self.dem, site)
         for name, column in self.columns.items():
-            if column.role == "dem":
+            if isinstance(column, Terrain):
                 found[name] = float(np.mean(cells)) if len(cells) else np.nan
                 continue
-            if column.role is None or column.role not in self.frames:
+            if column.role not in self.frames:
                 continue
             frame = self.frames[column.role]
             if isinstance(column, Distance):
@@ -69,7 +75,7 @@ class Plain:
             float(np.mean(cells)) if len(cells := self._cells(self.dem, site)) else np.nan for site in sites
         ]
         for name, column in self.columns.items():
-            if column.role is None or column.role not in self.frames:
+            if isinstance(column, Terrain) or column.role not in self.frames:
                 continue
             frame = self.frames[column.role]
             if isinstance(column, Distance):
@@ -94,7 +100,7 @@ class Plain:
         for site in sites:
             self._cells(self.dem, site)
         for name, column in self.columns.items():
-            if column.role is None or column.role not in self.frames:
+            if isinstance(column, Terrain) or column.role not in self.frames:
                 continue
             frame = self.frames[column.role]
             chosen = frame.iloc[_counted(frame, column, np.arange(len(frame)))][["id", "geometry"]]
