@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from layers.errors import BadInput, Busy, NeedCrs, ParkError, Refused, Stale, StoreBroken, TooLarge, UnknownName
+from layers.errors import BadInput, Busy, Exists, NeedCrs, ParkError, Refused, Stale, StoreBroken, TooLarge, UnknownName
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +44,7 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
     "unauthorized": (401, "需要有效的密钥", "A valid key is needed", "Send `Authorization: Bearer <key>`."),
     "forbidden": (403, "没有权限", "Your role may not do this", "Ask somebody with the role named in `detail`."),
     "stale": (409, "内容已被他人更改", "Somebody was faster", "Read it again and decide on what it is now."),
+    "exists": (409, "已经存在", "It exists already", "Change the one that exists, or choose another id."),
     "too-large": (413, "请求过大", "The request is too large", "Send fewer sites or a simpler boundary."),
     "busy": (503, "服务繁忙", "The service is busy", "Try again after `Retry-After` seconds."),
     "store-broken": (
@@ -68,6 +69,7 @@ SLUGS: tuple[tuple[type[ParkError], str], ...] = (
     (Refused, "forbidden"),
     (TooLarge, "too-large"),
     (Stale, "stale"),
+    (Exists, "exists"),
     (Busy, "busy"),
     (StoreBroken, "store-broken"),
 )

@@ -7,6 +7,7 @@
     ├── Refused         the caller may not do this
     ├── TooLarge        more than this service takes at once
     ├── Stale           what the caller saw is no longer so
+    ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
     └── StoreBroken     the county file itself cannot be read or written
 
@@ -75,6 +76,10 @@ class TooLarge(ParkError):
 
 class Stale(ParkError):
     """What the caller saw is no longer so: somebody was faster."""
+
+
+class Exists(ParkError):
+    """What is to be made is there already."""
 
 
 class Busy(ParkError):

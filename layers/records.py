@@ -263,6 +263,8 @@ class AnnualOutput(Strict):
 
 
 Document = Literal["capacity_replacement", "energy_review", "eia", "slaughter_permit"]
+Stage = Literal["储备", "引进", "新建", "实施"]
+Preparation = Literal["谋划", "项目建议书", "可研", "初步设计", "已批准"]
 
 
 class Equipment(Strict):
@@ -292,6 +294,16 @@ class Phase(Demands):
     land_m2: Area
 
 
+class Milestone(Strict):
+    """One procedure of a project (立项, 环评, 用地预审 ...): the day it is planned for, counted back from the day of
+    production (倒排工期), the day it was done, and its document. None is not said or not done."""
+
+    procedure: str = Field(min_length=1, max_length=100, examples=["立项备案"])
+    planned_on: date | None = None
+    done_on: date | None = None
+    document: str | None = Field(None, min_length=1, max_length=200)
+
+
 class Project(Demands):
     """What an investment asks for. Only `id` (or `name`) and `land_m2` are required.
 
@@ -303,7 +315,8 @@ class Project(Demands):
     name: str | None = Field(None, min_length=1, max_length=400)
     industry: Industry | None = None
     nature: Literal["新建", "扩建", "改建", "技改", "迁建"] | None = None
-    stage: Literal["储备", "引进", "新建", "实施"] | None = None
+    stage: Stage | None = None
+    preparation: Preparation | None = None
     land_m2: Area | None = None
     land_min_m2: Area | None = None
     land_max_m2: Area | None = None
@@ -329,6 +342,7 @@ class Project(Demands):
     priority: int | None = None
     components: tuple[Component, ...] = ()
     phases: tuple[Phase, ...] = ()
+    milestones: tuple[Milestone, ...] = ()
 
     def model_post_init(self, context: Any, /) -> None:
         if self.id is None and self.name is None:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
-from scripts.commands import diff, estimate, export, indicators, parcels, quality
+from scripts.commands import diff, estimate, export, indicators, parcels, projects, quality
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -315,26 +315,6 @@ def print_check(found: dict[str, Any], every: bool) -> None:
     out.print(f"[dim]{count['pass']} rules pass 通过, {count['exempt']} do not apply 不适用{more}[/]", highlight=False)
 
 
-@app.command()
-def projects(county: County, as_json: AsJson = False) -> None:
-    """List the project library."""
-    from layers.store import open_store
-
-    store = open_store(county)
-    found = store.list("project")
-    store.close()
-    if as_json:
-        print_json(found)
-        return
-    table = Table(title="项目库 Project library")
-    for title in ("id", "项目 name", "行业 industry", "阶段 stage", "用地 land, m²"):
-        table.add_column(title)
-    for one in found:
-        industry = one.get("industry", {}).get("code", "")
-        table.add_row(one["id"], one.get("name", ""), industry, one.get("stage", ""), f"{one.get('land_m2') or 0:,.0f}")
-    out.print(table)
-
-
 @app.command("map")
 def map_(county: County, to: Annotated[Path, typer.Option("--out", help="The page to write")]) -> None:
     """Write the overview map as one page that opens without a server."""
@@ -366,6 +346,7 @@ app.command("diff")(diff.diff)
 app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
+app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
 app.add_typer(parcels.app, name="parcels")
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 Json = dict[str, Any]
 POWER_FACTOR = 0.92
 DAYS = 330.0
+
+# 倒排工期: the procedures of a plant and how many months before production each is due. An assumption.
+PROCEDURES = (
+    ("立项备案", 30),
+    ("节能审查", 27),
+    ("环境影响评价批复", 25),
+    ("用地预审与选址意见书", 24),
+    ("国有建设用地使用权出让", 19),
+    ("建设工程规划许可", 16),
+    ("施工许可", 14),
+    ("竣工验收", 2),
+    ("投产", 0),
+)
 
 
 def demands(
@@ -42,6 +56,24 @@ def demands(
     }
 
 
+def schedule(year: int, month: int, done: int = 0) -> list[Json]:
+    """The procedures of a project counted back from the month of production; the first `done` of them are done,
+    on time.
+
+    >>> schedule(2028, 6, done=1)[0]
+    {'procedure': '立项备案', 'planned_on': '2025-12-01', 'done_on': '2025-12-01', 'document': '示例〔2025〕1号'}
+    """
+    made: list[Json] = []
+    for number, (procedure, months) in enumerate(PROCEDURES, 1):
+        due_year, before = divmod(year * 12 + month - 1 - months, 12)
+        due = date(due_year, before + 1, 1)
+        one: Json = {"procedure": procedure, "planned_on": due.isoformat()}
+        if number <= done:
+            one |= {"done_on": due.isoformat(), "document": f"示例〔{due_year}〕{number}号"}
+        made.append(one)
+    return made
+
+
 def projects() -> list[Json]:
     """The example projects; figures are typical values, not anyone's plan."""
     return [
@@ -61,6 +93,8 @@ def projects() -> list[Json]:
             odour=True,
             noise=True,
             zone="520625-NE",
+            preparation="可研",
+            milestones=schedule(2029, 6),
             components=[
                 _component(
                     "尾渣堆场",
@@ -91,6 +125,9 @@ def projects() -> list[Json]:
             noise=True,
             dual_supply=True,
             zone="520625-NE",
+            preparation="初步设计",
+            existing_site="示例电解锰厂",
+            milestones=schedule(2028, 10, done=3),
             components=[
                 _component(
                     "锰渣库",
@@ -104,20 +141,8 @@ def projects() -> list[Json]:
                 )
             ],
             phases=[
-                {
-                    "approval_year": 2026,
-                    "start_year": 2026,
-                    "production_year": 2028,
-                    "land_m2": 180_000.0,
-                    "power_kva": 17_000.0,
-                },
-                {
-                    "approval_year": 2028,
-                    "start_year": 2028,
-                    "production_year": 2030,
-                    "land_m2": 120_000.0,
-                    "power_kva": 11_410.0,
-                },
+                _phase(2026, 2028, 180_000, power_kva=17_000.0),
+                _phase(2028, 2030, 120_000, power_kva=11_410.0),
             ],
         ),
         _project(
@@ -136,6 +161,8 @@ def projects() -> list[Json]:
             noise=True,
             dual_supply=True,
             zone="520625-BM",
+            preparation="谋划",
+            gates={"capacity_replacement": None},
         ),
         _project(
             "PRJ-BAGS",
@@ -154,6 +181,8 @@ def projects() -> list[Json]:
             noise=False,
             hazardous=False,
             zone="520625-BM",
+            preparation="可研",
+            milestones=schedule(2028, 9, done=1),
             footprint={"length_m": 90.0, "width_m": 60.0},
         ),
         _project(
@@ -171,6 +200,9 @@ def projects() -> list[Json]:
             dust=True,
             noise=True,
             zone="520625-BM",
+            preparation="已批准",
+            milestones=schedule(2028, 6, done=4),
+            phases=[_phase(2026, 2028, 40_000, power_kva=1_900.0), _phase(2027, 2029, 15_000)],
             components=[
                 _component(
                     "彩钢瓦车间",
@@ -196,6 +228,8 @@ def projects() -> list[Json]:
             dust=True,
             noise=True,
             zone="520625-BM",
+            preparation="项目建议书",
+            milestones=schedule(2029, 3),
             components=[
                 _component(
                     "型材车间",
@@ -221,6 +255,8 @@ def projects() -> list[Json]:
             dust=True,
             noise=True,
             zone="520625-BM",
+            preparation="已批准",
+            milestones=schedule(2027, 6, done=7),
         ),
         _project(
             "PRJ-MEAT",
@@ -238,6 +274,9 @@ def projects() -> list[Json]:
             odour=True,
             noise=False,
             zone="520625-FOOD",
+            preparation="可研",
+            milestones=schedule(2028, 12, done=1),
+            gates={"slaughter_permit": None},
         ),
         _project(
             "PRJ-BOARD",
@@ -254,6 +293,8 @@ def projects() -> list[Json]:
             dust=True,
             noise=True,
             zone="520625-BM",
+            preparation="项目建议书",
+            milestones=schedule(2029, 6),
         ),
         _project(
             "PRJ-MG",
@@ -270,6 +311,7 @@ def projects() -> list[Json]:
             dust=True,
             noise=True,
             zone="520625-NE",
+            preparation="谋划",
         ),
         _project(
             "PRJ-SI",
@@ -287,6 +329,7 @@ def projects() -> list[Json]:
             noise=True,
             dual_supply=True,
             zone="520625-NE",
+            preparation="谋划",
         ),
         _project(
             "PRJ-TEA",
@@ -305,6 +348,8 @@ def projects() -> list[Json]:
             noise=False,
             hazardous=False,
             zone="520625-FOOD",
+            preparation="初步设计",
+            milestones=schedule(2027, 12, done=4),
             footprint={"length_m": 70.0, "width_m": 50.0},
         ),
         _project(
@@ -325,6 +370,7 @@ def projects() -> list[Json]:
             dust=False,
             odour=True,
             zone="520625-FOOD",
+            preparation="项目建议书",
         ),
     ]
 
@@ -369,5 +415,16 @@ def _component(name: str, code: str, land_m2: float, within_m: float, **drawn: f
         "industry": {"system": "GB/T 4754-2017", "code": code},
         "land_m2": float(land_m2),
         "linked_within_m": float(within_m),
+        **drawn,
+    }
+
+
+def _phase(approval: int, production: int, land_m2: float, **drawn: float) -> Json:
+    """Quota falls in the year of approval, when building starts; load in the year of production."""
+    return {
+        "approval_year": approval,
+        "start_year": approval,
+        "production_year": production,
+        "land_m2": float(land_m2),
         **drawn,
     }
