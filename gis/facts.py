@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gis.accuracy import Certain
+from gis.earthwork import PLATFORM, Aspect
+from gis.footprint import Frontage, LargestRectangle
 from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, Outside, Overlap, Terrain, Within
 from gis.intervals import Interval
 from gis.landuse import on_land_use
@@ -66,17 +68,27 @@ FACTS: dict[str, Measurement] = {
     # hazard, mining, heritage
     "hazard_high_m2": Overlap("hazards", IsIn("grade", ("high",))),
     "hazard_medium_m2": Overlap("hazards", IsIn("grade", ("medium",))),
+    "hazard_m": Distance("hazards", IsIn("grade", ("high", "medium"))),
     "karst_m": Distance("karst"),
     "mining_rights_m2": Overlap("mining_rights"),
     "heritage_m": Distance("heritage"),
     # terrain
     "slope_mean_deg": Terrain("slope", "mean", "deg"),
+    "slope_over_8_share": Terrain("slope", "mean", "share", over=8.0),
     "slope_over_15_share": Terrain("slope", "mean", "share", over=15.0),
     "slope_over_25_share": Terrain("slope", "mean", "share", over=25.0),
+    "elevation_min_m": Terrain("elevation", "min", "m"),
+    "elevation_max_m": Terrain("elevation", "max", "m"),
     "elevation_range_m": Terrain("elevation", "range", "m"),
+    "aspect_deg": Aspect(),
+    **PLATFORM,
+    "largest_rectangle_m2": LargestRectangle("area_m2", "m2"),
+    "largest_rectangle_length_m": LargestRectangle("length_m", "m"),
+    "largest_rectangle_width_m": LargestRectangle("width_m", "m"),
     # roads, rail, power lines
     **{f"{name}_road_edge_m": EdgeDistance("roads", sort) for name, sort in ROAD.items()},
     "road_m": Distance("roads"),
+    "road_frontage_m": Frontage(),
     "railway_m": EdgeDistance("railways", None, width="width_m", widest_m=30.0),
     **{
         f"line_{name}kv_m": EdgeDistance("power_lines", volts, width="width_m", widest_m=20.0)

@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 
 from gis import measure
+from gis.footprint import FootprintFits
 from gis.ground import SLIVER_M2, Ground, Shown
 from gis.intervals import Interval
 from gis.network import Service, headroom_of, serve
@@ -24,7 +25,7 @@ class Meeting(Protocol):
     """A column of sites and projects."""
 
     @property
-    def role(self) -> str: ...
+    def role(self) -> str | None: ...
 
     @property
     def unit(self) -> str: ...
@@ -178,6 +179,7 @@ SECTIONS = {"B": (6, 12), "C": (13, 43), "D": (44, 46)}  # mining, manufacturing
 WATER_REACH_M = 8_000.0  # assumption: how far a works or an effluent plant may be before a trunk main is a project
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),
+    "footprint_fits": FootprintFits(),
     "power_serving_m": Serving("substations", "power_kva", "power_reach_m", lambda s: s.distance_m, "m"),
     "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva"),
     "water_serving_m": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.distance_m, "m"),

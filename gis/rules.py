@@ -29,6 +29,7 @@ HARDEST = {"statute": "block", "standard": "block", "policy": "condition", "assu
 HARDNESS = {"warn": 0, "condition": 1, "block": 2}
 TABLES = (
     "control_indicators",
+    "earthwork_prices",
     "energy_benchmarks",
     "industries",
     "industry_demand",

@@ -30,13 +30,34 @@ def slope_deg(elevation_m: Grid, cell_m: float) -> Grid:
     out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
     if min(elevation_m.shape) < 3:
         return out
-    z = elevation_m
+    east, south = _horn(elevation_m)
+    out[1:-1, 1:-1] = np.degrees(np.arctan(np.hypot(east, south) / (8 * cell_m)))
+    return out
+
+
+def aspect_deg(elevation_m: Grid) -> Grid:
+    """Where each cell faces, clockwise from north in degrees, by Horn's gradient; NaN on flat ground and at the edge.
+
+    >>> falls_east = np.tile(np.arange(5, 0, -1, dtype=np.float32), (5, 1))
+    >>> float(aspect_deg(falls_east)[2, 2])
+    90.0
+    """
+    out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
+    if min(elevation_m.shape) < 3:
+        return out
+    east, south = _horn(elevation_m)
+    faces = np.degrees(np.arctan2(-east, south)) % 360
+    out[1:-1, 1:-1] = np.where((east == 0) & (south == 0), np.nan, faces)
+    return out
+
+
+def _horn(z: Grid) -> tuple[Grid, Grid]:
+    """Rise towards the east and towards the south, eight cells wide."""
     east = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:]
     west = z[:-2, :-2] + 2 * z[1:-1, :-2] + z[2:, :-2]
     south = z[2:, :-2] + 2 * z[2:, 1:-1] + z[2:, 2:]
     north = z[:-2, :-2] + 2 * z[:-2, 1:-1] + z[:-2, 2:]
-    out[1:-1, 1:-1] = np.degrees(np.arctan(np.hypot(east - west, south - north) / (8 * cell_m)))
-    return out
+    return east - west, south - north
 
 
 _slopes: WeakKeyDictionary[Raster, Grid] = WeakKeyDictionary()
@@ -47,6 +68,17 @@ def slope_of(elevation: Raster) -> Grid:
     known = _slopes.get(elevation)
     if known is None:
         known = _slopes[elevation] = slope_deg(elevation.values, elevation.cell_m)
+    return known
+
+
+_aspects: WeakKeyDictionary[Raster, Grid] = WeakKeyDictionary()
+
+
+def aspect_of(elevation: Raster) -> Grid:
+    """The aspect of an elevation model in degrees, computed once for as long as the model is held."""
+    known = _aspects.get(elevation)
+    if known is None:
+        known = _aspects[elevation] = aspect_deg(elevation.values)
     return known
 
 
@@ -84,15 +116,31 @@ def cells(sites: Geoms, grid: Raster) -> Cells:
 
 def _spans(sites: Geoms, grid: Raster) -> tuple[Ints, Ints, Ints, Ints]:
     """Runs of cells: (site, row, first column, last column + 1) from where each ring crosses the row centres."""
+    every = np.ones(len(sites))
+    site, row, left, right = runs(
+        sites, grid.west * every, grid.north * every, grid.cell_m * every, grid.cell_m * every
+    )
+    return site, row, np.ceil(left).astype(np.int64), np.ceil(right).astype(np.int64)
+
+
+def runs(
+    sites: Geoms, west: Floats, north: Floats, step_x: Floats, step_y: Floats
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """Where scan lines run inside sites: (site, row, left, right), left and right in steps from the first centre.
+
+    Each site has its own lattice: `west`, `north` (P,) its corner, `step_x`, `step_y` (P,) its steps in metres. The
+    lines are the centres of its rows. Rows of one site follow each other, runs of a row go from west to east.
+    """
     rings, part = shapely.get_rings(shapely.get_parts(sites), return_index=True)
     site_of_ring = shapely.get_parts(sites, return_index=True)[1][part]
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     same = ring[1:] == ring[:-1]
-    # In grid units with y growing southwards, so that row centres are the whole numbers.
-    x = (xy[:, 0] - grid.west) / grid.cell_m - 0.5
-    y = (grid.north - xy[:, 1]) / grid.cell_m - 0.5
+    of = site_of_ring[ring]
+    # In lattice units with y growing southwards, so that row centres are the whole numbers.
+    x = (xy[:, 0] - west[of]) / step_x[of] - 0.5
+    y = (north[of] - xy[:, 1]) / step_y[of] - 0.5
     x0, x1, y0, y1 = x[:-1][same], x[1:][same], y[:-1][same], y[1:][same]
-    owner = site_of_ring[ring[:-1][same]]
+    owner = of[:-1][same]
     top, bottom = np.minimum(y0, y1), np.maximum(y0, y1)
     start = np.ceil(top).astype(np.int64)
     count = np.maximum(np.ceil(bottom).astype(np.int64) - start, 0)
@@ -101,9 +149,28 @@ def _spans(sites: Geoms, grid: Raster) -> tuple[Ints, Ints, Ints, Ints]:
     crossing = x0[edge] + (row - y0[edge]) * (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
     order = np.lexsort((crossing, row, owner[edge]))
     site, row, crossing = owner[edge][order], row[order], crossing[order]
-    first = np.ceil(crossing[0::2]).astype(np.int64)
-    last = np.ceil(crossing[1::2]).astype(np.int64)
-    return site[0::2], row[0::2], first, last
+    return site[0::2], row[0::2], crossing[0::2], crossing[1::2]
+
+
+def at_points(grid: Raster, x: Floats, y: Floats) -> Floats:
+    """(C,) the grid at points, bilinear between cell centres and straight on for half a cell beyond the outermost.
+
+    NaN outside the grid and where one of the four cells around has no value.
+    """
+    rows, columns = grid.values.shape
+    if min(rows, columns) < 2:
+        return np.full(len(x), np.nan)
+    column = (x - grid.west) / grid.cell_m - 0.5
+    row = (grid.north - y) / grid.cell_m - 0.5
+    inside = (column >= -0.5) & (column <= columns - 0.5) & (row >= -0.5) & (row <= rows - 0.5)
+    left = np.clip(column, 0, columns - 2).astype(np.int64)  # towards zero is down: both are at least 0
+    above = np.clip(row, 0, rows - 2).astype(np.int64)
+    east, south = column - left, row - above
+    flat, first = grid.values.reshape(-1), above * columns + left
+    upper = flat[first] * (1 - east) + flat[first + 1] * east
+    lower = flat[first + columns] * (1 - east) + flat[first + columns + 1] * east
+    found: Floats = np.where(inside, upper * (1 - south) + lower * south, np.nan)
+    return found
 
 
 def read(values: Grid, at: Cells) -> Floats:
@@ -131,3 +198,18 @@ def share_over(cell_values: Floats, limit: float, at: Cells, count: int) -> Floa
     """(count,) share of each site's cells above `limit`, 0 to 1; NaN where any cell has no value."""
     over = np.where(np.isnan(cell_values), np.nan, cell_values > limit)
     return zonal(over, at, count)["mean"]
+
+
+def circular_mean_deg(cell_values: Floats, at: Cells, count: int) -> Floats:
+    """(count,) mean direction of each site's cells, 0 to 360; cells without a direction do not count, NaN if none has.
+
+    >>> one_site = (np.zeros(2, dtype=np.int64),) * 3
+    >>> circular_mean_deg(np.array([350.0, 30.0]), one_site, 1).round(6).tolist()
+    [10.0]
+    """
+    said = ~np.isnan(cell_values)
+    site, turned = at[0][said], np.radians(cell_values[said])
+    north = np.bincount(site, np.cos(turned), minlength=count)
+    east = np.bincount(site, np.sin(turned), minlength=count)
+    none = np.hypot(north, east) < 1e-9 * np.maximum(np.bincount(site, minlength=count), 1)
+    return np.where(none, np.nan, np.degrees(np.arctan2(east, north)) % 360)

@@ -205,7 +205,7 @@ def missing(store: GeoPackage, data: Path, work: Path) -> list[Source]:
     world = store.at()
     asked = {name for rule in rulebook().asked("screening", world.as_of) for name in rule.columns}
     roles = {str(FACTS[name].role) for name in asked & FACTS.keys() if FACTS[name].role}
-    roles |= {MEETINGS[name].role for name in asked & MEETINGS.keys()} | {"approved_land"}
+    roles |= {str(MEETINGS[name].role) for name in asked & MEETINGS.keys() if MEETINGS[name].role} | {"approved_land"}
     absent = sorted(roles - {layer.role for layer in store.layers()} - {"dem"})
     coded = {"code_system": "=GB/T 21010-2017", "code": "=0601"}
     return [

@@ -24,7 +24,8 @@ def test_the_roads_of_a_country_come_in_with_their_class(extract):
     lengths_km = shapely.length(made.geometries).sum() / 1000
     assert 200 < lengths_km < 600
     west, south, east, north = shapely.total_bounds(made.geometries)
-    assert (370_000 < west < east < 415_000) and (4_690_000 < south < north < 4_740_000)
+    assert (370_000 < west < east < 415_000)
+    assert (4_690_000 < south < north < 4_740_000)
 
 
 def test_power_lines_and_water_works_come_in(extract):
