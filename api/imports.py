@@ -7,17 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import shapely
 from pydantic import Field, field_validator
 
-from api.sites import Geometry
-from layers.crs import LONLAT, parse_cached, transform
-from layers.errors import Fault
+from api.sites import Geometry, ground_of
+from layers.errors import BadInput, Fault
 from layers.ingest import Prepared, prepare
-from layers.records import Geoms, Layer, Strict
+from layers.records import Layer, Strict
 from layers.store import Store
 
+NAME_OF_ENCODING = r"^[A-Za-z0-9_.:-]{1,40}$"
+MOST_EXTENT_VERTICES = 200_000
 MOST_SHOWN = 200  # faults of one kind that a report spells out; the rest are counted
 State = Literal["pending", "stored", "rejected"]
 
@@ -27,12 +27,12 @@ class ImportIn(Strict):
     `extent` is the ground that was surveyed, as GeoJSON in lon/lat; without it the box around the features counts."""
 
     crs: Annotated[str, Field(max_length=200, examples=["EPSG:4545"])] | None = None
-    encoding: Annotated[str, Field(max_length=40, examples=["GB18030"])] | None = None
+    encoding: Annotated[str, Field(pattern=NAME_OF_ENCODING, examples=["GB18030"])] | None = None
     layer: Annotated[str, Field(max_length=200)] | None = None
     fields: dict[str, str] = Field(default_factory=dict)
     extent: Geometry | None = None
     vintage: Annotated[str, Field(max_length=40, examples=["2024"])] | None = None
-    accuracy_m: Annotated[float, Field(ge=0, le=1000)] | None = None
+    accuracy_m: Annotated[float, Field(ge=0, le=20)] | None = None
     classification: Literal["公开", "内部", "秘密"] = "内部"
 
     @field_validator("fields", "extent", mode="before")
@@ -40,7 +40,10 @@ class ImportIn(Strict):
     def _from_a_form(cls, value: Any) -> Any:
         """A form field is text; an object in it is JSON."""
         if isinstance(value, str):
-            return json.loads(value) if value.strip() else None
+            try:
+                return json.loads(value) if value.strip() else None
+            except RecursionError as error:
+                raise ValueError("it is nested too deep") from error
         return value
 
 
@@ -65,8 +68,10 @@ def read_layer(path: Path, role: str, store: Store, said: ImportIn) -> Prepared:
 def _extent(said: ImportIn, store: Store) -> shapely.Geometry | None:
     if said.extent is None:
         return None
-    drawn: Geoms = np.array([shapely.from_geojson(said.extent.model_dump_json(exclude_none=True))], dtype=object)
-    ground: shapely.Geometry = transform(drawn, parse_cached(LONLAT), store.crs)[0]
+    faults: list[Fault] = []
+    ground = ground_of(said.extent, None, store.crs, "extent", MOST_EXTENT_VERTICES, faults)
+    if faults:
+        raise BadInput("the surveyed extent cannot be used", faults)
     return ground
 
 

@@ -22,6 +22,8 @@ from layers.store import Store
 from layers.units import m2, mu
 
 MOST_PARCELS = 500  # of one operation
+SEQ_MAX = 2**63 - 1  # the largest number that SQLite keeps
+Seq = Annotated[int, Field(ge=1, le=SEQ_MAX)]
 ParcelId = Annotated[str, Field(min_length=1, max_length=100)]
 Value = StrictStr | StrictBool | StrictInt | StrictFloat | None
 Attributes = Annotated[dict[Annotated[str, Field(max_length=100)], Value], Field(max_length=100)]
@@ -73,7 +75,7 @@ class Operation(Strict):
 
     document: DocumentIn
     effective_on: date | None = None
-    seen: Annotated[int, Field(ge=1)] | None = None
+    seen: Seq | None = None
     crs: Crs | None = None
 
 
@@ -149,7 +151,7 @@ class RetireIn(Operation):
 class RestoreIn(Operation):
     """Undo an event, or the last thing that was done to a parcel: what it closed stands again."""
 
-    event: Annotated[int, Field(ge=1)] | None = None
+    event: Seq | None = None
     parcel: ParcelId | None = None
 
     @model_validator(mode="after")

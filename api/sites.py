@@ -138,7 +138,14 @@ def _uploaded(key: str, store: Store, where: str, max_vertices: int, faults: lis
 def _named(role: str, wanted: set[str], store: Store, as_of: date | None) -> dict[str, shapely.Geometry]:
     if not wanted:
         return {}
-    found = store.ground(role, wanted, as_of)
+    found = store.ground(role, {*wanted, *(f"{name}#2" for name in wanted)}, as_of)
+    twice = sorted(name for name in wanted if f"{name}#2" in found)
+    if twice:
+        fix = "Give each an id of its own and import the layer again, or draw the ground"
+        raise BadInput(
+            "which ground is meant?",
+            [Fault("the id stands twice in its layer", fix, layer=role, feature=one) for one in twice],
+        )
     missing = sorted(wanted - found.keys())
     if missing:
         noun = role.removesuffix("s")
@@ -167,6 +174,15 @@ def _part(
     if ground is None:
         return None
     if whole is not None:
+        outside_m2 = shapely.difference(ground, whole).area
+        if outside_m2 > 1.0:  # silently cut off, ground would go unchecked that somebody asked for
+            reason = (
+                f"{outside_m2:,.1f} m2 of it lie outside the {'parcel' if part.parcel is not None else 'plot'} it names"
+            )
+            faults.append(
+                Fault(reason, "Draw within it, or send what lies outside as a part of its own", feature=where)
+            )
+            return None
         ground = _areas_of(shapely.intersection(ground, whole))
         if ground.area <= 0:
             reason = f"it does not lie in its {'parcel' if part.parcel is not None else 'plot'}"

@@ -8,11 +8,16 @@ The border is that of all features of one class together. Where a feature was cu
 of the same class begins, there is none. A narrow site in the middle of farmland is certain, however narrow.
 
 A hit is a site on one feature; outside a layer it is one connected piece of ground.
+
+Accuracy cuts both ways. What is too large for a sliver is not forgiven by a coarse layer: it may be there or not
+(`Certain`). And where the border is drawn beside a site, but no farther off than the accuracy, it may run inside
+(`Reach`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -21,7 +26,7 @@ import shapely
 from numpy.typing import NDArray
 
 from gis import measure
-from gis.ground import SLIVER_M2, Ground, Outside, Overlap, Shown, clean
+from gis.ground import SLIVER_M2, Ground, Outside, Overlap, Shown, clean, counted
 from gis.intervals import Interval
 from gis.rules import Tolerance
 from layers.records import Bools, Floats, Geoms, Ints, Snapshot
@@ -30,6 +35,9 @@ Accuracy = Literal["certain", "boundary", "none"]
 GAP_M = 5e-4  # neighbours of a class that miss each other by a millimetre are neighbours
 CAREFUL = 1.02  # rounds off what a buffer's arcs and its own simplification may lack, on the side of "boundary"
 ROUND = 16  # segments of a quarter of a circle
+SLIVER_DEPTH_M = 2.0  # assumption: twice the metre that drawing on a 1:10,000 map explains
+LEAST_M2 = 0.01  # the least that registers keep; a buffer's arcs may lack that much
+SLIVER_SHARE = 0.1  # assumption: what takes a tenth of a site is no sliver, however narrow
 CLASS = {  # the column that tells the classes of a role apart; other roles are one class
     "environment_units": "kind",
     "hazards": "grade",
@@ -52,7 +60,11 @@ class Classes:
 
 @dataclass(frozen=True)
 class Certain:
-    """Square metres of the hits that no shift of the border within the layer's accuracy takes away."""
+    """Square metres of the hits that no shift of the border within the layer's accuracy takes away.
+
+    What is not certain counts as zero only where it is a sliver: all of it takes less than SLIVER_SHARE of the site
+    and reaches no deeper than SLIVER_DEPTH_M. Otherwise the column lies between the certain ground and the whole hit.
+    """
 
     of: Overlap | Outside
 
@@ -68,15 +80,28 @@ class Certain:
         full = self.of.measure(ground, reach_m)
         if not (full.hi > 0).any():
             return full
-        return self.of.bounds(ground, self._inside_m2 if isinstance(self.of, Overlap) else self._outside_m2)
+        sure = self._within(ground, np.inf)
+        doubt_m2 = full.hi - sure.hi
+        if not (doubt_m2 > SLIVER_M2).any():
+            return sure
+        large = doubt_m2 >= SLIVER_SHARE * ground.area_m2
+        layer = ground.layer(self.role)
+        if layer is not None and ground.tolerance(layer).depth_m > SLIVER_DEPTH_M:
+            large |= self._within(ground, SLIVER_DEPTH_M).hi > sure.hi + SLIVER_M2
+        return Interval(sure.lo, np.where(large, full.hi, sure.hi)) if large.any() else sure
+
+    def _within(self, ground: Ground, depth_m: float) -> Interval:
+        """What is certain at the layer's accuracy, or at `depth_m` where that is less."""
+        read = self._inside_m2 if isinstance(self.of, Overlap) else self._outside_m2
+        return self.of.bounds(ground, partial(read, at_most_m=depth_m))
 
     def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
         return self.of.evidence(site, ground, reach_m)
 
-    def _inside_m2(self, ground: Ground, layer: Snapshot, keep: Bools) -> Floats:
+    def _inside_m2(self, ground: Ground, layer: Snapshot, keep: Bools, at_most_m: float) -> Floats:
         assert isinstance(self.of, Overlap)
         shared = self.of.shared_m2(ground, layer, keep)
-        given = ground.tolerance(layer)
+        given = _at_most(ground.tolerance(layer), at_most_m)
         if (shared > given.area_m2).sum() == np.count_nonzero(shared):
             return shared
         hits = ground.touched(self.role, layer)
@@ -95,10 +120,10 @@ class Certain:
                 )
         return clean(np.minimum(left, shared))
 
-    def _outside_m2(self, ground: Ground, layer: Snapshot, keep: Bools) -> Floats:
+    def _outside_m2(self, ground: Ground, layer: Snapshot, keep: Bools, at_most_m: float) -> Floats:
         assert isinstance(self.of, Outside)
         left = self.of.left_m2(ground, layer, keep)
-        given = ground.tolerance(layer)
+        given = _at_most(ground.tolerance(layer), at_most_m)
         doubtful = (left > 0) & (left <= given.area_m2)
         if given.depth_m == 0 or not doubtful.any():
             return left
@@ -114,6 +139,63 @@ class Certain:
         parts_m2 = clean(measure.summed(row[sure], shapely.area(part[sure]), len(sites)))
         found[sites] = np.where(whole, left[sites], parts_m2)
         return found
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Square metres shared with a layer; where there are none, what it would be if the border ran farther out.
+
+    A layer that states its accuracy may truly begin as much nearer than it is drawn. A site no farther off than that
+    has the ground it shares with the layer grown by its accuracy; the border may lie inside.
+    """
+
+    of: Overlap
+
+    @property
+    def role(self) -> str:
+        return self.of.role
+
+    @property
+    def unit(self) -> str:
+        return self.of.unit
+
+    def measure(self, ground: Ground, reach_m: float) -> Interval:
+        full = self.of.measure(ground, reach_m)
+        layer = ground.layer(self.role)
+        if layer is None or not layer.layer.accuracy_m:
+            return full
+        beside = np.flatnonzero(full.hi == 0)
+        grown, near = self._grown(ground.sites[beside], layer)
+        if not near.any():
+            return full
+        found_m2 = np.where(near, np.maximum(shapely.area(grown), LEAST_M2), 0.0)
+        lo, hi = full.lo.copy(), full.hi.copy()
+        lo[beside] = hi[beside] = found_m2
+        return Interval.exact(hi) if full.is_exact else Interval(lo, hi)
+
+    def evidence(self, site: shapely.Geometry, ground: Ground, reach_m: float) -> Shown | None:
+        shown = self.of.evidence(site, ground, reach_m)
+        layer = ground.layer(self.role)
+        if layer is None or (shown is not None and not measure.is_hair(np.array([shown.geometry])).all()):
+            return shown
+        (grown,), (near,) = self._grown(np.array([site], dtype=object), layer)
+        if not near:
+            return shown
+        found = measure.nearest(site, layer, layer.layer.accuracy_m or 0.0)
+        return Shown(grown, () if found is None else (layer.names[found[1]],))
+
+    def _grown(self, sites: Geoms, layer: Snapshot) -> tuple[Geoms, Bools]:
+        """(K,) what sites share with the layer grown by its accuracy, and whether it is that near."""
+        reach_m = layer.layer.accuracy_m or 0.0
+        counts = counted(layer, self.of.sort)[1]
+        at, piece = layer.tree.query(sites, predicate="dwithin", distance=reach_m)
+        near = np.bincount(at[counts[layer.owner[piece]]], minlength=len(sites)) > 0
+        around = _near(sites, at, layer, piece, counts[layer.owner[piece]], reach_m)
+        return shapely.intersection(sites, shapely.buffer(around, reach_m, quad_segs=ROUND)), near
+
+
+def _at_most(given: Tolerance, depth_m: float) -> Tolerance:
+    return given if given.depth_m <= depth_m else replace(given, depth_m=depth_m)
 
 
 def classes(ground: Ground, role: str) -> Classes:
@@ -210,7 +292,7 @@ def class_of(shared: Interval, certain: Interval) -> Accuracy | None:
         return "none"
     if certain.lo[0] > 0:
         return "certain"
-    return "boundary" if shared.lo[0] > 0 and certain.hi[0] == 0 else None
+    return "boundary" if shared.lo[0] > 0 and (certain.hi[0] == 0 or shared.lo[0] == shared.hi[0]) else None
 
 
 def width_m(shared: shapely.Geometry) -> float:

@@ -12,10 +12,10 @@ from functools import partial
 
 import shapely
 
-from gis import accuracy
+from gis import accuracy, measure
 from gis.accuracy import Accuracy
 from gis.check import Checked
-from gis.facts import CERTAIN, FACTS, FULL
+from gis.facts import CERTAIN, FACTS, FULL, REACH
 from gis.ground import Ground, Shown
 from gis.indicators import why_no_limit
 from gis.intervals import Interval
@@ -29,6 +29,7 @@ Names = Mapping[str, tuple[str, str]]  # layer role -> (zh, en)
 UNITS = {"m2": "m²", "m": "m", "deg": "°", "share": "", "kva": "kVA", "m3": "m³", "m3d": "m³/d", "td": "t/d", "": ""}
 SAYS = {  # need column -> the field of a project it is read from
     "is_chemical": "industry", "is_food": "industry", "is_two_high": "industry", "is_dusty": "dust",
+    "footprint_fits": "footprint",
     "is_cement_clinker": "industry", "is_manufacturing": "industry", "is_slaughter": "industry",
     "is_silicon": "industry", "is_plastic_film": "industry", "is_steelmaking": "industry", "is_flat_glass": "industry",
     "is_electrolytic_manganese": "annual_output.product", "is_vanadium": "annual_output.product",
@@ -116,6 +117,8 @@ def _finding(checked: Checked, rule: Rule, row: int, i: int, j: int, ground: Gro
     number, bound = _number(value, checked.facts.reach_m.get(rule.value))
     if result is Status.PASS and bound == "at_most" and rule.op == ">=":
         number, bound = float(value.lo[0]), "at_least"
+    if result is Status.FAIL and _is_beside(rule, ground):
+        bound = "at_most"
     role = _role(rule)
     case = _Case(
         checked,
@@ -213,7 +216,7 @@ def _evidence(checked: Checked, rule: Rule, i: int, j: int, ground: Ground) -> S
     project = (checked.projects[j],)
     for name in (rule.value, rule.limit):
         if name in FACTS:
-            full = FULL.get(name, name)  # two rules often read the same ground
+            full = name if name in REACH.values() else FULL.get(name, name)  # two rules often read the same ground
             reach_m = checked.facts.reach_m.get(name, 0.0)
             shown = ground.once(("shown", i, full), partial(FACTS[full].evidence, site, reach_m=reach_m))
         elif name in MEETINGS:
@@ -232,10 +235,20 @@ def _accuracy(checked: Checked, rule: Rule, i: int, ground: Ground) -> Accuracy 
     if full not in CERTAIN:
         return None
     shared = checked.facts.columns[full][i : i + 1]
+    if rule.value in REACH.values() and _is_beside(rule, ground):
+        return "boundary"
     if not shared.lo[0] > 0:
         return accuracy.class_of(shared, shared)
     known = checked.facts.columns.get(CERTAIN[full])
     return accuracy.class_of(shared, FACTS[CERTAIN[full]].measure(ground, 0.0) if known is None else known[i : i + 1])
+
+
+def _is_beside(rule: Rule, ground: Ground) -> bool:
+    """Whether a site shares no ground with a layer whose border may, given its accuracy, run inside it."""
+    if rule.value not in REACH.values():
+        return False
+    drawn, possible = (FACTS[name].measure(ground, 0.0) for name in (FULL[rule.value], rule.value))
+    return bool(drawn.hi[0] == 0 and possible.lo[0] > 0)
 
 
 def _number(value: Interval, reach_m: float | None) -> tuple[float | None, str]:
@@ -291,8 +304,15 @@ def _touch(case: _Case) -> tuple[str, str]:
     layer = case.ground.layer(case.role)
     if layer is None or case.shown is None or case.shown.geometry is None:
         return "，边界触碰，待校核", "; a boundary touch, to be checked"
-    width_m = accuracy.width_m(case.shown.geometry)
     given = case.ground.tolerance(layer)
+    if _is_beside(case.rule, case.ground):
+        gap = f"{measure.distance_m(case.ground.sites, layer, given.depth_m)[0]:.2f} m"
+        return (
+            f"；图层边界距地块 {gap}，图层精度 {given.depth_m:g} m，边界可能在地块内，须校正边界或由图层保管人确认",
+            f"; the border is drawn {gap} off and accurate to {given.depth_m:g} m, so that it may lie inside:"
+            " correct it, or have the keeper of the layer confirm it",
+        )
+    width_m = accuracy.width_m(case.shown.geometry)
     within = f"{given.depth_m:g} m" + (f", {given.area_m2:g} m²" if math.isfinite(given.area_m2) else "")
     said, said_en = (
         (f"图层精度 {within}", f"the layer is accurate to {within}")
@@ -357,6 +377,12 @@ def _why_unknown(case: _Case, names: Names) -> tuple[str, str]:
         return (
             "按行业估算的区间不足以判定，请项目单位填报实际数值",
             "the estimated range does not decide it; the project has to state the figure",
+        )
+    if case.accuracy == "boundary" and case.rule.value in FULL:
+        shared = quantity(case.value, case.unit)
+        return (
+            f"在图层“{zh}”的边界精度以内触及 {shared}，不止窄条，须核实边界，无法判定",
+            f"{shared} lie within the accuracy of the border of {en!r}, too much for a sliver: have it surveyed",
         )
     if case.value is None:
         return (

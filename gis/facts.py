@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gis.accuracy import Certain
+from gis.accuracy import Certain, Reach
 from gis.earthwork import PLATFORM, Aspect
 from gis.footprint import Frontage, LargestRectangle
 from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, Outside, Overlap, Terrain, Within
@@ -108,8 +108,11 @@ CERTAIN = {
     for name, measured in FACTS.items()
     if isinstance(measured, (Overlap, Outside))
 }
-FULL = {certain: name for name, certain in CERTAIN.items()}
-FACTS |= {CERTAIN[name]: Certain(one) for name, one in FACTS.items() if isinstance(one, (Overlap, Outside))}
+# For the ground that may not be touched at all, what may be touched given how well its border is known.
+REACH = {name: f"{name.removesuffix('_m2')}_reach_m2" for name in ("basic_farmland_m2", "eco_redline_m2")}
+FULL = {of: name for one in (CERTAIN, REACH) for name, of in one.items()}
+FACTS |= {REACH[name]: Reach(one) for name in REACH if isinstance(one := FACTS[name], Overlap)}
+FACTS |= {CERTAIN[name]: Certain(one) for name in CERTAIN if isinstance(one := FACTS[name], (Overlap, Outside))}
 
 
 @dataclass(frozen=True)

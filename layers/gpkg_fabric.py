@@ -7,6 +7,7 @@ earlier day leaves out the rows that came later. Parents and children of an even
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -25,6 +26,7 @@ from layers.fabric import ALWAYS, Act, Edits, Event, Fresh, History, Make, State
 from layers.gpkg_fabric_sql import (
     BOXES,
     EFFECTIVE,
+    ENDED_LATER,
     EVENT,
     EVER,
     EVERYTHING,
@@ -33,11 +35,13 @@ from layers.gpkg_fabric_sql import (
     STATE,
     STATES,
     SURVEY,
+    TOUCHED,
     WITHIN,
 )
 from layers.records import Bounds, Geoms
 from layers.tiling import CONSERVED_M2, array, overlap_m2
 
+log = logging.getLogger(__name__)
 DID = {
     "survey": "dropped by the survey recorded as event",
     "split": "split by",
@@ -113,17 +117,18 @@ class GeoPackageFabric:
         return [standing[name] for name in act.parcels]
 
     def _effective(self, act: Act, parents: Sequence[State], now: str) -> str:
-        today = now[:10]
+        today, made = now[:10], act.document.date.isoformat()
         since = max([one.valid_from for one in parents], default=ALWAYS)
         if act.undoes is not None:
             since = max(since, str(self._one(EFFECTIVE, act.undoes)))
-        if act.effective_on is None:
-            return max(today, since)
-        said = act.effective_on.isoformat()
+        said = act.effective_on.isoformat() if act.effective_on else max(today, since, made)
         tomorrow = (date.fromisoformat(today) + timedelta(days=1)).isoformat()  # it is later in the day in the east
         faults = []
         if said > tomorrow:
             faults.append(Fault(f"{said} is still to come", "Record it on its day", field="effective_on"))
+        if said < made:
+            fix = "Give the document's day or a later one"
+            faults.append(Fault(f"its document was made on {made}", fix, field="effective_on"))
         if said < since:
             fix = "Give that day or a later one"
             faults.append(Fault(f"the parcels stand as they are since {since}", fix, field="effective_on"))
@@ -197,50 +202,53 @@ class GeoPackageFabric:
             sql = "SELECT version, table_name FROM parkplan_layers WHERE role = 'parcels' AND version > ?"
             for version, table in sorted(self._db.execute(sql, (known or 0,))):
                 try:
-                    self.survey(version, *gpkg_tables.read_features(self._db, table, "parcels"))
+                    self.survey(version, *gpkg_tables.read_features(self._db, table, "parcels"), judge=False)
                 except (shapely.errors.GEOSException, LookupError, TypeError, ValueError) as error:
                     raise StoreBroken(
                         f"the layer {table} cannot be read from the county file", role="parcels"
                     ) from error
 
-    def survey(self, version: int, features: pd.DataFrame, geometries: Geoms) -> None:
-        """A version of the parcels layer as an event: in the caller's transaction, after its catalogue row."""
+    def survey(self, version: int, features: pd.DataFrame, geometries: Geoms, *, judge: bool = True) -> None:
+        """A version of the parcels layer as an event: in the caller's transaction, after its catalogue row.
+
+        Without `judge` the layer was accepted before: no parcel is closed that the survey did not see as a whole.
+        """
         ((at, by, source, vintage, extent),) = self._db.execute(
             "SELECT imported_at, imported_by, source, vintage, extent FROM parkplan_layers"
             " WHERE role = 'parcels' AND version = ?",
             (version,),
         )
         now = max(at, self._one("SELECT recorded_at FROM parkplan_parcel_events ORDER BY seq DESC LIMIT 1") or "")
-        day = resurvey.day_of(vintage, now[:10])
+        start, day = resurvey.period_of(vintage, now[:10])
         seq = self._insert_event("survey", day, now, by, None, None, str(source), version, None, 0.0)
         rows = resurvey.Rows(features, geometries)
+        ground = shapely.from_wkb(extent)
         old = self._states(f"SELECT {STATE.format(source=STATES)} WHERE {STANDS}", {"valid": FOREVER, "known": seq})
         since: Sequence[str] = [ALWAYS] * len(rows.ids)
         opened_rows = list(range(len(rows.ids)))
         found = None
+        if judge:
+            touched = self._db.execute(TOUCHED, {"first": start, "last": day})
+            resurvey.judge_vintage(rows, ground, touched, str(source), vintage)
         if old:
-            surveyed = self._column(
-                "SELECT extent FROM parkplan_layers WHERE role = 'parcels' AND version < ?", version
-            )
+            before = "SELECT extent FROM parkplan_layers WHERE role = 'parcels' AND version < ?"
             found = resurvey.compare(
                 rows,
                 old,
                 day,
-                surveyed=shapely.from_wkb(extent),
-                before=shapely.union_all(shapely.from_wkb(surveyed)),
-                ended_later=set(
-                    self._column(
-                        "SELECT s.parcel FROM parkplan_parcel_ends e JOIN parkplan_parcel_states s USING (state)"
-                        " WHERE e.valid_to > ?",
-                        day,
-                    )
-                ),
+                surveyed=ground,
+                before=shapely.union_all(shapely.from_wkb(self._column(before, version))),
+                ended_later=set(self._column(ENDED_LATER, day)),
                 ever={name for name in rows.ids if self._one(EVER, name)},
             )
+            if found.faults and judge:
+                raise BadInput("the survey lies over parcels that it does not replace", found.faults)
             opened_rows, since = found.opened, found.since
             self._close([(state, day, seq) for state in found.closed])
         told = [(*rows.stored(row), first, seq, None) for row, first in zip(opened_rows, since, strict=True)]
         opened = self._open(told)
+        closed = len(found.closed) if found else 0
+        log.info("parcels@%d: %d states of parcels opened, %d closed", version, len(opened), closed)
         if found is not None:
             self._link([(opened[row], state, m2) for row, state, m2 in found.links])
 

@@ -10,6 +10,17 @@ FOREVER = "9999-12-31"
 EVERYTHING = 2**62  # more events than there will be
 EVER = "SELECT 1 FROM parkplan_parcel_states WHERE parcel = ?"
 EFFECTIVE = "SELECT effective_on FROM parkplan_parcel_events WHERE seq = ?"
+ENDED_LATER = (
+    "SELECT s.parcel FROM parkplan_parcel_ends e JOIN parkplan_parcel_states s USING (state) WHERE e.valid_to > ?"
+)
+TOUCHED = " UNION ALL ".join(
+    f"SELECT s.parcel, s.geometry FROM parkplan_parcel_events v {states}"
+    " WHERE v.kind <> 'survey' AND v.effective_on > :first AND v.effective_on <= :last"
+    for states in (
+        "JOIN parkplan_parcel_states s ON s.opened_by = v.seq",
+        "JOIN parkplan_parcel_ends e ON e.closed_by = v.seq JOIN parkplan_parcel_states s USING (state)",
+    )
+)
 SURVEY = "SELECT seq FROM parkplan_parcel_events WHERE layer_version = ?"
 KEYS = {"events": "seq", "states": "state", "ends": "state"}
 SCHEMA = """

@@ -39,9 +39,9 @@ class Inbox:
 
     def keep(self, key: str, name: str, stream: BinaryIO) -> Kept:
         """The bytes of a stream as a file of its own; whole or not at all. BadInput for a name that is none."""
-        place = self._place(key)
+        path = self._place(key) / plain_name(name)
+        place = path.parent
         place.mkdir(parents=True, mode=0o700)
-        path = place / plain_name(name)
         running = hashlib.sha256()
         try:
             with path.open("xb") as file:

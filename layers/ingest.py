@@ -92,8 +92,12 @@ def prepare(
         raise BadInput(f"{path.name} may not be kept here", [Fault("it is classified 秘密", fix, file=path.name)])
     wanted = role(role_name)
     if wanted.is_raster:
-        return _prepare_raster(path, wanted, target, crs, neighbourhood, vintage)
+        _refuse_for_grids(path, encoding=encoding, fields=fields, layer=layer, extent=extent)
+        return _prepare_raster(path, wanted, target, crs, neighbourhood, vintage, accuracy_m, classification)
     raw = _extract(path, role_name) if path.suffix.lower() == ".pbf" and layer is None else None
+    if raw is not None and extent is None:
+        fix = "Say --extent: the ground where somebody made sure that all of it is mapped"
+        raise BadInput(f"where is {path.name} complete?", [Fault("volunteers map what they know", fix, file=path.name)])
     raw = raw or read(path, layer=layer, encoding=encoding)
     geometries, layer_name = raw.geometries, raw.found["layer"]
     source = crs_.of_file(raw.crs, crs, path.name, layer_name)
@@ -127,6 +131,17 @@ def prepare(
     )
 
 
+def _refuse_for_grids(path: Path, **options: object) -> None:
+    """What is said of a grid and would change nothing must not look as if it had."""
+    faults = [
+        Fault(f"a grid takes no {name}", f"Leave {name} out; cells without a value are unknown", file=path.name)
+        for name, said in options.items()
+        if said is not None and said != {}
+    ]
+    if faults:
+        raise BadInput(f"{path.name} is a grid", faults)
+
+
 def _extract(path: Path, role_name: str) -> RawLayer:
     """What an OpenStreetMap extract holds of a role, from whichever of its layers has it."""
     return osm.pick(role_name, [read(path, layer=layer) for layer in osm.layers_for(role_name)], file=path.name)
@@ -146,6 +161,7 @@ def from_frame(
 ) -> Prepared:
     """A frame already in the working CRS, as a layer of the role; faults as in `prepare`."""
     wanted = role(role_name)
+    _refuse_coarse(accuracy_m, role_name, source)
     table = pd.DataFrame(frame.drop(columns=frame.geometry.name)).reset_index(drop=True)
     geometries: Geoms = np.asarray(frame.geometry.values, dtype=object)
     conformed = conform(table, wanted, fields or {}, file=source)
@@ -199,6 +215,24 @@ def from_frame(
         classification=classification,
     )
     return Prepared(layer, features, kept, None, rejected, notes, wkb=wkb)
+
+
+def _refuse_coarse(accuracy_m: float | None, role_name: str, source: str) -> None:
+    """A layer whose borders may be off by more than MAX_ACCURACY_M decides about no parcel."""
+    if accuracy_m is None or 0 <= accuracy_m <= MAX_ACCURACY_M:
+        return
+    raise BadInput(
+        f"{source} states an accuracy that no check can use",
+        [
+            Fault(
+                f"its borders are said to be off by up to {accuracy_m:g} m; 0 to {MAX_ACCURACY_M:g} m are allowed",
+                "State the accuracy of the survey in metres, or take a layer surveyed at a larger scale",
+                file=source,
+                layer=role_name,
+                field="accuracy_m",
+            )
+        ],
+    )
 
 
 def _measured(
@@ -330,7 +364,14 @@ def read_area(path: Path, target: CRS, *, crs: str | None = None) -> shapely.Geo
 
 
 def _prepare_raster(
-    path: Path, role: Role, target: CRS, crs: str | None, neighbourhood: Bounds | None, vintage: str | None
+    path: Path,
+    role: Role,
+    target: CRS,
+    crs: str | None,
+    neighbourhood: Bounds | None,
+    vintage: str | None,
+    accuracy_m: float | None,
+    classification: str,
 ) -> Prepared:
     """A single-band grid as float32 in the working CRS, NaN where the file has no value."""
     grid = read_grid(path)
@@ -347,6 +388,8 @@ def _prepare_raster(
         values, transform = _warp(values, transform, source, target)
     cell_m, west, north = float(transform.a), float(transform.c), float(transform.f)
     made = from_grid(values, west, north, cell_m, role.name, source=path.name, vintage=vintage)
+    said = replace(made.layer, accuracy_m=accuracy_m, classification=classification)
+    made = replace(made, layer=said, raster=None if made.raster is None else replace(made.raster, layer=said))
     if neighbourhood is not None:
         _refuse_far(made.layer.extent.bounds, neighbourhood, path.name)
     return replace(made, found={**grid.found, "crs": source.name, "cell_m": f"{cell_m:g}"})

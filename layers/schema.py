@@ -26,6 +26,7 @@ from layers.records import Ints
 TRUE = frozenset({"true", "1", "1.0", "yes", "y", "t", "是"})
 FALSE = frozenset({"false", "0", "0.0", "no", "n", "f", "否"})
 WANTED = {"number": "a number", "integer": "a whole number", "boolean": "yes or no", "date": "a date as 2024-01-31"}
+COARSE = r"\d{4}年?|\d{4}[-/.年]?\d{1,2}月?"  # a year or a month, no day
 MAX_NOTES = 10_000  # per column, one by one; past that they are counted
 
 
@@ -341,7 +342,9 @@ def _typed(values: pd.Series, column: Column, ids: pd.Series, role: str, file: s
     elif column.type == "date":
         stamps = pd.to_datetime(_days(values), errors="coerce", format="mixed")
         read = stamps.dt.strftime("%Y-%m-%d").astype(object).where(stamps.notna(), None)
-        bad = _text(values).notna() & stamps.isna()
+        coarse = _text(values).astype("str").str.fullmatch(COARSE).to_numpy(dtype=bool)
+        read = read.mask(coarse, None)  # which day of the year decides whether an approval still holds
+        bad = _text(values).notna() & (stamps.isna() | coarse)
     else:
         read = _text(values)
         spelled = _document()["spellings"].get(column.name, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from api.county import County, county_of
 from api.imports import ImportIn, read_layer, report
 from layers.access import User
 from layers.errors import Refused, Stale
-from layers.records import Strict
+from layers.records import Layer, Strict
 from layers.schema import role as role_of
 
 router = APIRouter(tags=["layers"])
@@ -90,7 +91,11 @@ def approve(key: str, county: Here, user: Reviewer) -> JSONResponse:
             prepared = read_layer(county.inbox.find(key, body["file"]), body["report"]["role"], county.store, options)
         if prepared.layer.digest != body["report"]["digest"]:
             raise Stale("the file does not read as it did when it was sent; reject it and send it again")
-        layer = county.store.put(prepared, by=body["by"], approved_by=user.name)
+        # named in the layer's own row: should this process end between the two writes, the next one sees it is done
+        named = replace(prepared.layer, found={**prepared.layer.found, "import": key})
+        layer = _stored(county, body) or county.store.put(
+            replace(prepared, layer=named), by=body["by"], approved_by=user.name
+        )
         told = report(prepared, layer, extent_given=options.extent is not None)
         done = {**body, "state": "stored", "layer": layer.label, "report": told, **_decided(user)}
         county.store.save("import", key, done)
@@ -113,11 +118,20 @@ def reject(key: str, said: Decision, county: Here, user: Reviewer) -> JSONRespon
 def _pending(key: str, county: County, approver: User | None) -> dict[str, Any]:
     """The import as it is now that nobody else can decide on it. The file stays kept whatever is decided."""
     body = county.store.load("import", key)
+    if approver is None and _stored(county, body) is not None:
+        raise Stale("this import is stored already; approve it to say so")
     if body["state"] != "pending":
         raise Stale(f"this import is {body['state']} already, by {body['decided_by']}")
     if approver is not None and approver.name == body["by"]:
         raise Refused("a second person approves an import; this one is your own")
     return body
+
+
+def _stored(county: County, body: dict[str, Any]) -> Layer | None:
+    """The layer version this import has become, though nobody wrote down that it has."""
+    role = body["report"]["role"]
+    known = [one for one in county.store.layers() if one.role == role] and county.store.versions(role)
+    return next((one for one in known if one.found.get("import") == body["id"]), None)
 
 
 def _decided(user: User) -> dict[str, str]:

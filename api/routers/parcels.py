@@ -103,7 +103,7 @@ def _bbox(said: str | None) -> list[float] | None:
         west, south, east, north = (float(edge) for edge in said.split(","))
     except ValueError:
         west = south = east = north = float("nan")
-    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         fix = "Send west,south,east,north in degrees, for example 108.5,28.0,108.7,28.2"
         raise BadInput("no such window", [Fault("bbox cannot be read", fix, field="bbox")])
     return [west, south, east, north]

@@ -13,11 +13,11 @@ from pydantic import Field
 from api.answers import check_id, geojson
 from api.auth import CHECK, allow
 from api.county import County, county_of
-from api.imports import fault_row
+from api.imports import NAME_OF_ENCODING, fault_row
 from gis.occupation import control_area_m2
 from layers.access import User
 from layers.area import ellipsoid_m2
-from layers.errors import TooLarge
+from layers.errors import Fault, TooLarge
 from layers.ingest import Prepared, prepare
 from layers.records import Strict
 from layers.units import mu
@@ -31,7 +31,7 @@ class UploadForm(Strict):
 
     file: UploadFile
     crs: Annotated[str, Field(max_length=200, examples=["EPSG:4545"])] | None = None
-    encoding: Annotated[str, Field(max_length=40)] | None = None
+    encoding: Annotated[str, Field(pattern=NAME_OF_ENCODING)] | None = None
     layer: Annotated[str, Field(max_length=200)] | None = None
 
 
@@ -81,13 +81,18 @@ def _shown(prepared: Prepared, county: County) -> dict[str, Any]:
     ground = np.asarray(prepared.geometries, dtype=object)
     whole = shapely.union_all(ground)
     crs = county.store.crs
+    faults = [*prepared.rejected]
+    shared_m2 = float(shapely.area(ground).sum() - whole.area)
+    if shared_m2 > 1.0:
+        fix = "Draw each piece of ground once; a hole belongs into the plot around it"
+        faults.append(Fault(f"its features share {shared_m2:,.1f} m2", fix, file=prepared.layer.source))
     drawn = geojson([whole, *ground], crs)
     told = prepared.features.astype(object).where(prepared.features.notna(), None)
     return {
         "found": dict(prepared.found),
         "features_in": prepared.features_in,
-        "usable": not prepared.rejected,
-        "faults": [fault_row(one) for one in prepared.rejected],
+        "usable": not faults,
+        "faults": [fault_row(one) for one in faults],
         "notes": [fault_row(one) for one in prepared.notes],
         "geometry": drawn[0],
         "area_m2": control_area_m2(whole),

@@ -172,7 +172,7 @@ def test_the_difference_of_two_versions(client, county, tmp_path):
 
 
 def _stripe(frame):
-    west, south, east, north = frame.total_bounds
+    _west, south, east, north = frame.total_bounds
     return east, south, east + 10, north
 
 
@@ -265,3 +265,70 @@ def test_parcels_named_by_other_files_keep_their_ground(client):
     body = client.post("/checks", json={"project_id": "TEA", "site": {"parcels": [FARM]}}).json()
     assert body["verdict"] == "blocked"
     assert np.isclose(body["facts"]["basic_farmland_m2"], 10_000)
+
+
+# --- what a hostile reader found -----------------------------------------------------------------------
+
+
+def test_ground_outside_the_parcel_it_names_is_refused_not_cut_off(client):
+    over = lonlat(shapely.box(EAST, NORTH, EAST + 100, NORTH + 300))
+    body = {"project_id": "TEA", "site": {"parts": [{"parcel": GOOD, "geometry": over}]}}
+    assert "20,000" in json.dumps(is_problem(client.post("/checks", json=body), 422, "bad-input"))
+    within = lonlat(shapely.box(EAST, NORTH, EAST + 100, NORTH + 50))
+    body["site"] = {"parts": [{"parcel": GOOD, "geometry": within}]}
+    assert client.post("/checks", json=body).json()["site"]["area_m2"] == 5_000
+
+
+def test_a_plot_whose_id_stands_twice_is_not_guessed(client, tmp_path):
+    path = tmp_path / "plots.gpkg"
+    ground = [shapely.box(EAST, NORTH, EAST + 50, NORTH + 50), shapely.box(EAST, NORTH + 200, EAST + 50, NORTH + 250)]
+    pyogrio.write_dataframe(gpd.GeoDataFrame({"id": ["X", "X"]}, geometry=ground, crs=4545), path)
+    where = send(client, path, role="plots").headers["location"]
+    assert client.post(f"{where}/approve", headers=TWO).status_code == 200
+    asked = {"project_id": "TEA", "site": {"parts": [{"plot": "X"}]}}
+    assert "twice" in json.dumps(is_problem(client.post("/checks", json=asked), 422, "bad-input"))
+
+
+def test_a_boundary_that_overlaps_itself_is_not_usable(client, tmp_path):
+    body = upload(client, farmland(tmp_path, (0, 0, 100, 100), (40, 40, 60, 60))).json()
+    assert not body["usable"]
+    assert "400.0 m2" in json.dumps(body["faults"])
+
+
+def test_an_approval_cut_short_is_finished_not_repeated(client, county, tmp_path):
+    where = send(client, farmland(tmp_path, (0, 0, 50, 50)), extent=whole()).headers["location"]
+    pending = client.get(where).json()
+    assert client.post(f"{where}/approve", headers=TWO).status_code == 200
+    store = GeoPackage(county)
+    store.save("import", pending["id"], pending)  # as it would be had the process ended between the two writes
+    store.close()
+    is_problem(client.post(f"{where}/reject", json={"reason": "x"}, headers=TWO), 409, "stale")
+    assert client.post(f"{where}/approve", headers=TWO).json()["state"] == "stored"
+    assert [one["version"] for one in client.get("/layers/basic_farmland/versions").json()["versions"]] == [1, 2]
+
+
+RING = [[108.6, 28.0], [108.7, 28.0], [108.7, 28.1], [108.6, 28.1]]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"fields": "[" * 100_000},
+        {"extent": {"type": "Polygon", "coordinates": [RING]}},
+        {"extent": {"type": "Polygon", "coordinates": [[RING[0], RING[2], RING[1], RING[3], RING[0]]]}},
+        {"extent": {"type": "Polygon", "coordinates": [[[1e308, 1e308], [1, 2], [3, 4], [1e308, 1e308]]]}},
+        {"encoding": "\0"},
+        {"accuracy_m": "1000"},
+    ],
+    ids=["nested", "unclosed", "bow tie", "far", "encoding", "accuracy"],
+)
+def test_options_that_cannot_be_meant_are_answered(client, county, tmp_path, bad):
+    answer = send(client, farmland(tmp_path, (0, 0, 5, 5)), **bad)
+    assert answer.status_code == 422, answer.text
+    assert not list(county.with_suffix(".inbox").glob("*"))
+
+
+@pytest.mark.parametrize("name", ["..", ".", "x" * 300])
+def test_a_name_that_is_none_leaves_no_folder(client, county, name):
+    assert client.post("/uploads", files={"file": (name, io.BytesIO(b"x"))}).status_code == 422
+    assert not list(county.with_suffix(".inbox").glob("*"))

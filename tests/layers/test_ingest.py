@@ -797,3 +797,14 @@ def test_a_county_file_in_the_making_is_not_locked_by_reading_a_survey(tmp_path)
         assert store.frame("zones").shape[0] == 2
     finally:
         store.close()
+
+
+def test_what_a_grid_cannot_take_is_refused_not_reported_as_used(tmp_path):
+    path = tiff(tmp_path / "dem.tif", np.zeros((3, 3), dtype=np.float32))
+    with pytest.raises(BadInput) as refused:
+        prepare(path, "dem", TARGET, encoding="GBK", fields={"a": "b"}, extent=shapely.box(0, 0, 1, 1))
+    assert len(refused.value.faults) == 3
+    made = prepare(path, "dem", TARGET, accuracy_m=2.5, classification="公开")
+    assert (made.layer.accuracy_m, made.layer.classification) == (2.5, "公开")
+    assert made.raster is not None
+    assert made.raster.layer == made.layer

@@ -299,3 +299,15 @@ def test_a_table_with_gaps_in_its_index_keeps_its_rows_together():
     made = conform(frame, role("roads"), {}, file="a")
     np.testing.assert_array_equal(made.table["width_m"], [1.0, NAN, 3.0])
     assert [note.feature for note in made.notes] == ["b"]
+
+
+@pytest.mark.parametrize("said", ["2026", "2026年", "2026-12", "2026年12月", "202612"])
+def test_a_date_without_a_day_is_unknown_not_the_first_of_january(said):
+    made = conform(pd.DataFrame({"id": ["a"], "approved_on": [said]}), role("approved_land"), {}, file="x.gpkg")
+    assert made.table["approved_on"].tolist() == [None]
+    assert any(note.field == "approved_on" for note in made.notes)
+
+
+def test_a_date_as_a_number_is_read():
+    made = conform(pd.DataFrame({"id": ["a"], "approved_on": [20261231]}), role("approved_land"), {}, file="x.gpkg")
+    assert made.table["approved_on"].tolist() == ["2026-12-31"]

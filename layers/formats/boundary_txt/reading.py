@@ -163,10 +163,17 @@ def _within(values: Floats, span: tuple[float, float]) -> Bools:
     return (values >= span[0]) & (values < span[1])
 
 
+# The whole name, in the ways offices write it: a 2000 somewhere in a name says nothing of the datum.
+CGCS2000 = (
+    r"^(?=.*2000)(cgcs[ _-]?2000)?(中国|国家)?(2000)?(中国|国家)?(大地)?(坐标系统?)?"
+    r"(\(?(cgcs[ _-]?2000|2000)\)?)?(坐标系统?)?$|^china geodetic coordinate system 2000$"
+)
+
+
 def _old_datum(document: Document) -> list[Fault]:
     said = half_width(document.attributes.get("坐标系", "")).lower()
     name = XIAN if re.search("西安|xi.?an|1980", said) else BEIJING if re.search("北京|beijing|1954", said) else None
-    if name is None or "2000" in said:
+    if name is None:  # a 2000 beside it may be a year, or what it was to become
         return []
     reason = (
         f"{name} coordinates are refused: 坐标系={said} has no shift to CGCS2000 without the seven local parameters"
@@ -206,7 +213,7 @@ def _crs(document: Document, zone: Zone | None) -> str | None:
             field=key,
         )
         for key, pattern, wanted, needed in (
-            ("坐标系", "2000", "CGCS2000 (2000国家大地坐标系)", True),
+            ("坐标系", CGCS2000, "CGCS2000 (2000国家大地坐标系)", True),
             ("投影类型", "高斯|gauss", "高斯克吕格", False),
             ("计量单位", "^(米|m|metre|meter)$", "in metres", False),
         )

@@ -315,6 +315,8 @@ def test_pitfall_09_a_ring_that_crosses_itself_is_named_by_its_nearest_point():
 def test_pitfall_11_the_old_datums_are_refused():
     for said, name in (
         ("1980西安坐标系", "西安80"),
+        ("1980西安坐标系(2000年测)", "西安80"),
+        ("北京54 转2000前", "北京54"),
         ("西安80", "西安80"),
         ("1954年北京坐标系", "北京54"),
         ("新北京54坐标系", "北京54"),
@@ -537,3 +539,15 @@ def test_an_unknown_unit_or_precision_is_no_profile():
         Profile(area_unit="acre")
     with pytest.raises(ValueError, match="0 to 6"):
         Profile(decimals=9)
+
+
+@pytest.mark.parametrize("said", ["WGS84(2000)", "独立坐标系2000", "地方坐标系(2000)"])
+def test_a_2000_somewhere_in_a_name_is_not_cgcs2000(said):
+    found = read(text(plot(box(0, 0, 100, 100)), said={"坐标系": said}))
+    assert found.crs is None
+    assert any(note.field == "坐标系" for note in found.notes)
+
+
+@pytest.mark.parametrize("said", ["CGCS2000", "国家2000大地坐标系", "2000国家大地坐标系（CGCS2000）", "2000坐标系"])
+def test_the_names_offices_use_for_cgcs2000_are_known(said):
+    assert read(text(plot(box(0, 0, 100, 100)), said={"坐标系": said})).crs == "EPSG:4524"
