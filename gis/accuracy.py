@@ -160,7 +160,10 @@ class Reach:
         return self.of.unit
 
     def measure(self, ground: Ground, reach_m: float) -> Interval:
-        full = self.of.measure(ground, reach_m)
+        return ground.once(self, self._measure)
+
+    def _measure(self, ground: Ground) -> Interval:
+        full = self.of.measure(ground, 0.0)
         layer = ground.layer(self.role)
         if layer is None or not layer.layer.accuracy_m:
             return full

@@ -35,6 +35,7 @@ from layers.schema import Role, conform, role
 from layers.snapshot import as_wkb, digest_of
 
 MAX_FEATURE_VERTICES = 1_000_000
+MAX_ACCURACY_M = 20.0  # borders known no better than this say nothing of a parcel
 SAME_M2 = 0.005  # an area in a file that is rounded to the places of registers
 DIMENSION = {"polygon": {2}, "line": {1}, "point": {0}, "any": {0, 1, 2}}
 ANYWHERE = "; it may lie anywhere, so until then the layer counts as unknown everywhere"

@@ -140,17 +140,10 @@ def _over(row: str, other: State, m2: float, day: str) -> Fault:
     return Fault(f"{said}, the rest of which was not surveyed", fix, feature=row)
 
 
-def day_of(vintage: str | None, imported: str) -> str:
-    """The day a survey speaks of: the last one of its vintage, else the day it was imported.
-
-    >>> day_of("2024-03-31", "2025-01-01"), day_of("2024年", "2025-01-01"), day_of("2026", "2025-01-01")
-    ('2024-03-31', '2024-12-31', '2025-01-01')
-    """
-    return period_of(vintage, imported)[1]
-
-
 def period_of(vintage: str | None, imported: str) -> tuple[str, str]:
     """The first and the last day a survey may speak of: a day, a month, a year; any until its import if it says none.
+
+    It counts as made on the last one.
 
     >>> period_of("2024-02", "2025-01-01"), period_of("2024/2/3", "2025-01-01")
     (('2024-02-01', '2024-02-29'), ('2024-02-03', '2024-02-03'))
@@ -177,6 +170,8 @@ def judge_vintage(
     touched : id and ground (WKB) of the parcels that operations closed or opened within the survey's period
     """
     some = list(touched)
+    if not some:
+        return
     ground = shapely.from_wkb(np.array([wkb for _, wkb in some], dtype=object))
     shapely.prepare(surveyed)
     meets: Bools = shapely.intersects(surveyed, ground)

@@ -149,6 +149,7 @@ def test_a_merge_is_undone_and_the_ids_return(client):
     assert client.get(f"/parcels/{GOOD}").status_code == 200
     is_problem(post(client, "/parcels/restore", event=1), 422, "bad-input")
     is_problem(post(client, "/parcels/restore", event=99), 404, "not-found")
+    is_problem(post(client, "/parcels/restore", event=2**63 - 1), 404, "not-found")
 
 
 def test_boundaries_move_parcels_retire_and_plain_ground_is_registered(client):
@@ -193,7 +194,16 @@ def test_a_page_of_parcels_is_bounded_and_goes_on(client):
     then = client.get("/parcels", params={**window, "as_of": YESTERDAY}).json()
     assert [one["id"] for one in then["features"]] == [GOOD]
     assert client.get("/parcels", params={**window, "known": YESTERDAY}).json()["features"] == []
-    for bad in ("1,2,3", "a,b,c,d", "108,28,107,29", "nan,0,1,1", "0,0,1,91"):
+    for bad in (
+        "1,2,3",
+        "a,b,c,d",
+        "108,28,107,29",
+        "nan,0,1,1",
+        "0,0,1,91",
+        "108,28,108,28",
+        "108,28,108,29",
+        "108,28,109,28",
+    ):
         is_problem(client.get("/parcels", params={"bbox": bad}), 422, "bad-input")
     is_problem(client.get("/parcels", params={"limit": 5_000}), 422, "invalid-request")
 
@@ -232,6 +242,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"cut": line((40, -10), (40, 110)), "ids": [WEST, "短"]}, "bad-input"),
     ({"cut": line((40, -10), (40, 110)), "ids": [WEST, FARM]}, "bad-input"),
     ({"cut": line((40, -10), (40, 110)), "ids": [WEST, RIGHT], "effective_on": "2999-01-01"}, "bad-input"),
+    ({"cut": line((40, -10), (40, 110)), "ids": [WEST, RIGHT], "effective_on": "2026-01-04"}, "bad-input"),
 ]  # fmt: skip
 
 
@@ -254,6 +265,12 @@ def test_only_the_reviewer_may_and_it_is_in_the_audit_log(client, path):
     assert (row["actor"], row["subject"]) == ("demo-reviewer", GOOD)
     assert WEST in row["outcome"]
     assert PAPER["number"] in row["outcome"]
+
+
+@pytest.mark.parametrize("number", [0, 2**63, 2**70])
+def test_a_number_that_no_event_can_have_is_told_so(reader, number):
+    is_problem(post(reader, "/parcels/restore", event=number), 422, "invalid-request")
+    is_problem(post(reader, f"/parcels/{GOOD}/retire", seen=number), 422, "invalid-request")
 
 
 # --- checks and maps ---------------------------------------------------------------------------------
@@ -293,13 +310,14 @@ def test_plots_are_sites_as_good_as_parcels(reader):
     whole = check(reader, {"parts": [{"plot": "收储1号"}]}).json()
     assert whole["site"]["area_m2"] == 6_400.0
     assert whole["site"]["parts"][0]["plot"] == "收储1号"
-    part = {"plot": "收储1号", "geometry": lonlat(box(40, 290, 200, 400))}
+    part = {"plot": "收储1号", "geometry": lonlat(box(40, 300, 80, 380))}
     mixed = check(reader, {"parts": [part, {"parcel": GOOD}]}).json()
     assert mixed["site"]["area_m2"] == pytest.approx(13_200, abs=0.1)
     assert "no plot 收储2号" in is_problem(check(reader, {"parts": [{"plot": "收储2号"}]}), 404, "not-found")["detail"]
     is_problem(check(reader, {"parts": [{"plot": "收储1号", "parcel": GOOD}]}), 422, "invalid-request")
-    away = {"plot": "收储1号", "geometry": lonlat(box(500, 0, 600, 100))}
-    is_problem(check(reader, {"parts": [away]}), 422, "bad-input")
+    for beyond in (box(500, 0, 600, 100), box(40, 290, 200, 400)):
+        away = {"plot": "收储1号", "geometry": lonlat(beyond)}
+        is_problem(check(reader, {"parts": [away]}), 422, "bad-input")
 
 
 def test_the_map_of_a_parcel_shows_what_it_came_of_and_any_day(client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 from shapely.affinity import rotate, translate
 
 from gis import measure
-from gis.accuracy import Certain, classes
+from gis.accuracy import Certain, Reach, classes
 from gis.check import check, rulebook
 from gis.explain import Finding, findings, verdict
-from gis.facts import CERTAIN, FACTS, FULL
+from gis.facts import CERTAIN, FACTS, FULL, REACH
 from gis.ground import Ground, IsIn, Outside, Overlap
 from gis.judge import Verdict
 from gis.rules import Tolerance
+from layers.errors import BadInput
+from layers.ingest import from_frame
 from layers.records import Industry, Project, Snapshot
 from layers.snapshot import cut
 from tests.worlds import FAR, SITE, MemoryWorld, kind_world, layer
@@ -53,8 +56,15 @@ def both(fact: Overlap | Outside, one: Snapshot, site=SITE):
     ground = Ground(np.array([site], dtype=object), MemoryWorld(one))
     full, sure = fact.measure(ground, 0.0), Certain(fact).measure(ground, 0.0)
     assert (full.lo == full.hi).all()
-    assert (sure.lo == sure.hi).all()
-    return round(float(full.hi[0]), 6), round(float(sure.hi[0]), 6)
+    assert (sure.hi == sure.lo).all() or (sure.hi == full.hi).all()
+    return round(float(full.hi[0]), 6), round(float(sure.lo[0]), 6)
+
+
+def bounds(accuracy_m, *areas, site=SITE):
+    """The certain ground at least and at most."""
+    one = stating(accuracy_m, layer("basic_farmland", areas))
+    sure = Certain(FARMLAND).measure(Ground(np.array([site], dtype=object), MemoryWorld(one)), 0.0)
+    return round(float(sure.lo[0]), 6), round(float(sure.hi[0]), 6)
 
 
 # --- hits, counted by hand --------------------------------------------------------------------------
@@ -73,6 +83,75 @@ def test_a_strip_along_the_border_is_a_boundary_touch_when_the_accuracy_is_coars
 def test_a_hit_as_deep_as_the_accuracy_is_not_deeper():
     assert farmland(0.5, shapely.box(99.5, 0, 500, 100)) == (50, 0)
     assert farmland(0.5, shapely.box(99.4, -5, 500, 105)) == (60, 60)
+
+
+def test_a_hit_too_deep_for_a_sliver_is_not_forgiven_by_a_coarse_layer():
+    """At 20 m: 1.5 m along the border is a sliver, 3 m may be there or not, 30 m is certain."""
+    widths = {width_m: bounds(20, shapely.box(100 - width_m, -200, 500, 300)) for width_m in (1.5, 3, 30)}
+    assert widths == {1.5: (0, 0), 3: (0, 300), 30: (3_000, 3_000)}
+    assert bounds(2.5, shapely.box(98.1, -200, 500, 300)) == (0, 0)
+
+
+def test_a_hit_of_a_tenth_of_the_site_is_no_sliver_however_narrow():
+    road = shapely.box(0, 0, 1_000, 1)
+    assert bounds(1.5, shapely.box(-500, -500, 2_000, 1), site=road) == (0, 1_000)
+    assert bounds(0.5, shapely.box(-500, -500, 2_000, 0.11), site=road) == (0, 110)
+    assert bounds(0.5, shapely.box(-500, -500, 2_000, 0.09), site=road) == (0, 0)
+
+
+def test_what_is_too_large_for_a_sliver_outside_a_layer_is_not_forgiven_either():
+    for west_m, at_most in ((98.5, 0), (97, 300)):
+        edge = layer("urban_boundary", [shapely.box(-900, -900, west_m, 900)])
+        ground = Ground(np.array([SITE]), MemoryWorld(stating(20, edge)))
+        sure = Certain(Outside("urban_boundary")).measure(ground, 0.0)
+        assert (sure.lo[0], sure.hi[0].round(6)) == (0, at_most)
+
+
+def test_sites_measured_together_are_forgiven_each_for_itself():
+    one = stating(
+        20.0, layer("basic_farmland", [shapely.box(97, -200, 150, 300), shapely.box(998.5, -200, 1_050, 300)])
+    )
+    sites = shapely.box([0, 900, 3_000], 0, [100, 1_000, 3_100], 100)
+    sure = Certain(FARMLAND).measure(Ground(sites, MemoryWorld(one)), 0.0)
+    assert (sure.lo.tolist(), sure.hi.round(6).tolist()) == ([0, 0, 0], [300, 0, 0])
+
+
+# --- a border drawn beside the site ------------------------------------------------------------------
+
+
+def reach(accuracy_m, *areas, sites=(SITE,)):
+    one = stating(accuracy_m, layer("basic_farmland", areas))
+    found = Reach(FARMLAND).measure(Ground(np.array(sites, dtype=object), MemoryWorld(one)), 0.0)
+    assert (found.lo == found.hi).all()
+    return found.hi.round(6).tolist()
+
+
+def test_a_border_within_the_accuracy_may_lie_inside():
+    beside = shapely.box(101, -200, 500, 300)  # 1 m off
+    assert reach(20, beside) == [1_900]
+    assert reach(0.9, beside) == reach(None, beside) == reach(0.0, beside) == [0]
+    assert reach(0.6, shapely.box(100, -200, 500, 300)) == [60]  # neighbours
+
+
+def test_ground_that_is_shared_is_reported_as_it_is():
+    assert reach(20, shapely.box(99, -200, 500, 300)) == [100]
+    sites = (SITE, translate(SITE, -5), translate(SITE, -500))
+    assert reach(20, shapely.box(99, -200, 500, 300), sites=sites) == [100, 1_600, 0]
+
+
+def test_a_corner_just_within_the_accuracy_is_within():
+    off = 0.99999 * 20 / np.hypot(np.cos(0.13), np.sin(0.13))
+    corner = shapely.box(100 + off * np.cos(0.13), 100 + off * np.sin(0.13), 500, 500)
+    assert reach(20, corner)[0] >= 0.01
+
+
+def test_nobody_knows_what_lies_beside_ground_nobody_surveyed():
+    half = stating(20, layer("basic_farmland", [shapely.box(101, 0, 200, 100)], extent=shapely.box(50, 0, 300, 90)))
+    assert np.isnan(Reach(FARMLAND).measure(Ground(np.array([SITE]), MemoryWorld(half)), 0.0).hi[0])
+    assert np.isnan(Reach(FARMLAND).measure(Ground(np.array([SITE]), MemoryWorld()), 0.0).hi[0])
+
+
+# --- more hits ---------------------------------------------------------------------------------------
 
 
 def test_a_narrow_site_in_the_middle_of_farmland_is_certain():
@@ -272,6 +351,68 @@ def test_any_touch_of_farmland_or_red_line_is_conditional(role, main, touch):
     assert "假定" in ask(strip_of(role, None, 0.005))[1][touch].message["zh"]
 
 
+@pytest.mark.parametrize(
+    ("role", "main", "touch"),
+    [
+        ("basic_farmland", "farmland.basic", "farmland.basic_touch"),
+        ("eco_redline", "redline.ecological", "redline.ecological_touch"),
+    ],
+)
+def test_farmland_and_red_line_beside_a_site_are_conditional_as_far_as_they_may_be_off(role, main, touch):
+    result, found = ask(strip_of(role, 20, -1))  # drawn 1 m beside the site
+    assert result is Verdict.CONDITIONAL
+    one = found[touch]
+    assert (found[main].status, one.status, one.accuracy) == ("pass", "fail", "boundary")
+    assert (round(one.value), one.value_bound) == (1_900, "at_most")
+    assert one.evidence is not None
+    assert one.evidence.area == pytest.approx(1_900)
+    assert one.features
+    assert "图层边界距地块 1.00 m，图层精度 20 m，边界可能在地块内" in one.message["zh"]
+    assert "drawn 1.00 m off and accurate to 20 m, so that it may lie inside" in one.message["en"]
+    usual = ask(kind_world())[0]
+    assert ask(strip_of(role, 0.9, -1))[0] is usual
+    assert ask(strip_of(role, None, -1))[0] is usual
+    assert ask(strip_of(role, None, 0))[0] is usual
+    assert ask(strip_of(role, 0.6, 0))[0] is Verdict.CONDITIONAL  # neighbours, by the layer's own statement
+    _, found = ask(strip_of(role, 0.5))
+    assert (found[touch].value_bound, found[touch].value) == ("exact", pytest.approx(6))
+
+
+COARSE = {
+    "basic_farmland": ("farmland.basic", {}),
+    "eco_redline": ("redline.ecological", {}),
+    "nature_reserve": ("reserve.core", {"kind": ["core"]}),
+    "water_protection": ("water.first", {"grade": ["first"]}),
+    "river_management": ("river.management", {}),
+    "forest_land": ("forest.land", {}),
+}
+
+
+@pytest.mark.parametrize("role", COARSE)
+@pytest.mark.parametrize("accuracy_m", [20, 1_000])
+def test_a_coarse_layer_turns_no_refusal_into_a_warning(role, accuracy_m):
+    rule, columns = COARSE[role]
+    result, found = ask(strip_of(role, accuracy_m, 15, **columns))
+    assert result is Verdict.UNDETERMINED
+    assert (found[rule].status, found[rule].accuracy) == ("unknown", "boundary")
+    assert (found[rule].value, found[rule].value_bound) == (pytest.approx(1_500), "at_most")
+    assert "不止窄条，须核实边界" in found[rule].message["zh"]
+    assert "too much for a sliver" in found[rule].message["en"]
+    whole, _ = ask(strip_of(role, 1_000, 105, **columns))  # the whole site lies in it
+    assert whole is Verdict.UNDETERMINED
+
+
+@pytest.mark.parametrize("accuracy_m", [20.01, 1_000, -1, float("nan"), float("inf")])
+def test_an_accuracy_that_forgives_everything_is_refused(accuracy_m):
+    frame = gpd.GeoDataFrame({"name": ["a"]}, geometry=[SITE], crs=4545)
+    with pytest.raises(BadInput) as refused:
+        from_frame(frame, "basic_farmland", source="field.shp", accuracy_m=accuracy_m)
+    (fault,) = refused.value.faults
+    assert (fault.file, fault.layer, fault.field) == ("field.shp", "basic_farmland", "accuracy_m")
+    assert fault.fix
+    assert from_frame(frame, "basic_farmland", source="field.shp", accuracy_m=20).layer.accuracy_m == 20
+
+
 WARNED_AT = {
     "urban_special_m2": ("urban_boundary", {"kind": ["special"]}, "screening"),
     "urban_flexible_m2": ("urban_boundary", {"kind": ["flexible"]}, "screening"),
@@ -338,7 +479,7 @@ def test_a_hit_that_is_no_hit_and_a_rule_without_ground_say_so():
     assert found["farmland.reserve"].accuracy == "certain"
 
 
-COVERED_BY = {"nature_core_m2": "nature_reserve_m2"}
+COVERED_BY = {"nature_core_m2": "nature_reserve_m2", **REACH}
 
 
 def test_every_rule_that_leaves_touches_out_has_one_that_shows_them():

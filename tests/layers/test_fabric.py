@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers import fabric as ops
-from layers import tiling
+from layers import resurvey, tiling
 from layers.errors import BadInput, Stale, UnknownName
 from layers.fabric import Act, Document, Piece
 from layers.gpkg import GeoPackage
@@ -324,6 +324,22 @@ def test_an_operation_takes_effect_neither_before_its_parcels_nor_in_the_future(
     assert ids(store) == ["M", "Q", "R"]
 
 
+def test_an_operation_takes_no_effect_before_its_document_was_made(store):
+    with pytest.raises(BadInput, match="its document was made on 2026-01-05") as told:
+        split(store, "P", "P1", "P2", on=PAPER.date - timedelta(days=1))
+    assert [fault.field for fault in told.value.faults] == ["effective_on"]
+    assert ids(store) == ["P", "Q", "R"]
+    split(store, "P", "P1", "P2", on=PAPER.date)
+    assert store.fabric.at(ids=["P1"])[0].valid_from == "2026-01-05"
+
+
+def test_a_document_that_is_still_to_be_made_makes_nothing(store):
+    paper = Document("印自然资〔2999〕1号", TODAY + timedelta(days=3))
+    with pytest.raises(BadInput, match="still to come"):
+        ops.retire(store.fabric, Act("retire", ("P",), paper, "张三"))
+    assert ids(store) == ["P", "Q", "R"]
+
+
 def test_a_county_without_parcels_has_no_fabric(tmp_path):
     store = county(tmp_path)
     with pytest.raises(UnknownName, match="import a layer"):
@@ -494,7 +510,8 @@ def test_another_survey_opens_closes_and_knows_successors(store):
     split(store, "P", "P1", "P2")
     shapes = [box(0, 0, 40, 100), box(40, 0, 100, 60), box(40, 60, 100, 100), box(100, 0, 190, 100)]
     names = ["甲", "甲", "甲", "乙"]
-    told = {"name": names, "ready": [True] * 4, "ZDDM": ["P1", "N1", "N2", "Q"]}
+    told: dict[str, Any] = {"name": names, "ready": [True] * 4, "ZDDM": ["P1", "N1", "N2", "Q"]}
+    told["vintage"] = TODAY.isoformat()
     put(store, *shapes, ids=["P1", "N1", "N2", "Q"], extent=box(-10, -10, 250, 110), **told)
     assert ids(store) == ["N1", "N2", "P1", "Q", "R"]  # R lies outside of what was surveyed
     assert kin(store, "N1") == ({"P", "P2"}, set())
@@ -528,10 +545,152 @@ def test_a_survey_of_other_ground_stands_since_before_the_records(store):
 
 
 def test_a_parcel_beside_the_surveyed_ground_gives_way_to_what_took_its_ground(store):
-    put(store, box(360, 0, 460, 100), ids=["S"], extent=box(355, -10, 470, 110))
+    put(store, box(305, 0, 460, 100), ids=["S"], extent=box(355, -10, 470, 110))
     assert ids(store) == ["P", "Q", "S"]
     assert kin(store, "S") == ({"R"}, set())
     assert store.fabric.at(ids=["S"])[0].valid_from == TODAY.isoformat()  # until then it was R
+
+
+def survey(store: GeoPackage, shapes: dict[str, shapely.Geometry], **said: Any) -> None:
+    put(store, *shapes.values(), ids=list(shapes), **said)
+
+
+SQUARES = {"P": box(0, 0, 100, 100), "Q": box(100, 0, 200, 100), "R": box(300, 0, 400, 100)}
+ALL_OF_IT = box(-10, -10, 410, 110)
+
+
+def test_a_survey_that_finds_nothing_new_opens_nothing(tmp_path):
+    store = county(tmp_path)
+    survey(store, SQUARES)
+    survey(store, SQUARES)
+    assert ids(store) == ["P", "Q", "R"]
+    assert [len(store.fabric.history(name).states) for name in SQUARES] == [1, 1, 1]
+    store.close()
+
+
+def test_a_survey_that_only_drops_a_parcel_closes_it(tmp_path):
+    store = county(tmp_path)
+    survey(store, SQUARES)
+    survey(store, {"P": SQUARES["P"], "Q": SQUARES["Q"]}, extent=ALL_OF_IT)
+    assert ids(store) == ["P", "Q"]
+    assert str(store.fabric.fate("R")).endswith("dropped by the survey recorded as event 2")
+    store.close()
+
+
+def refused(store: GeoPackage, shapes: dict[str, shapely.Geometry], **said: Any) -> BadInput:
+    """A survey that is refused and leaves the parcels as they were."""
+    before = [(one.parcel, one.geometry.wkt) for one in store.fabric.at()]
+    with pytest.raises(BadInput) as told:
+        survey(store, shapes, **said)
+    assert [(one.parcel, one.geometry.wkt) for one in store.fabric.at()] == before
+    assert [layer.version for layer in store.layers()] == [1]
+    return told.value
+
+
+def test_a_sliver_in_a_parcel_does_not_close_it(store):
+    (fault,) = refused(store, {"S": box(0, 0, 100, 2)}).faults
+    assert (fault.feature, fault.reason[:41]) == ("S", "overlaps parcel 'P' by 200.00 m2, the res")
+    assert "--extent" in fault.fix
+    survey(store, {"S": box(0, 0, 100, 2)}, extent=box(0, 0, 100, 100))
+    assert ids(store) == ["Q", "R", "S"]  # the rest was looked at, and nobody holds it
+
+
+@pytest.mark.parametrize(("north", "goes"), [(89, False), (91, True)])
+def test_successors_together_take_the_place_of_a_parcel_they_cover(store, north, goes):
+    halves = {"S1": box(0, 0, 50, north), "S2": box(50, 0, 100, north)}
+    if goes:
+        survey(store, halves)
+        assert ids(store) == ["Q", "R", "S1", "S2"]
+        assert kin(store, "P") == (set(), {"S1", "S2"})
+    else:
+        assert [fault.feature for fault in refused(store, halves).faults] == ["S1", "S2"]
+
+
+def test_a_parcel_half_of_which_was_surveyed_stays(store):
+    survey(store, {"S": box(400, 0, 450, 100)}, extent=box(340, -10, 460, 110))
+    assert ids(store) == ["P", "Q", "R", "S"]
+
+
+def test_half_of_a_parcel_is_no_successor_of_it_even_where_its_middle_was_surveyed(store):
+    (fault,) = refused(store, {"S": box(340, 0, 450, 100)}).faults
+    assert fault.reason.startswith("overlaps parcel 'R' by 6,000.00 m2")
+
+
+AGO = {
+    "2024": (date(2024, 1, 1), date(2024, 12, 31)),
+    "2024年": (date(2024, 1, 1), date(2024, 12, 31)),
+    "2024年度": (date(2024, 1, 1), date(2024, 12, 31)),
+    "2024-02": (date(2024, 2, 1), date(2024, 2, 29)),
+    "2023/02": (date(2023, 2, 1), date(2023, 2, 28)),
+    "202406": (date(2024, 6, 1), date(2024, 6, 30)),
+    "2024年6月": (date(2024, 6, 1), date(2024, 6, 30)),
+    "2024年6月9日": (date(2024, 6, 9), date(2024, 6, 9)),
+    " 20240609 ": (date(2024, 6, 9), date(2024, 6, 9)),
+    "2030": (date(2026, 3, 1), date(2026, 3, 1)),
+    "2026": (date(2026, 1, 1), date(2026, 3, 1)),
+    "2024-13": None,
+    "2023-02-29": None,
+    "20246": None,
+    "第三次国土调查": None,
+    "": None,
+    None: None,
+}
+
+
+@pytest.mark.parametrize(("vintage", "days"), AGO.items(), ids=map(repr, AGO))
+def test_a_vintage_is_a_day_a_month_or_a_year(vintage, days):
+    first, last = (day.isoformat() for day in days) if days else (ops.ALWAYS, "2026-03-01")
+    assert resurvey.period_of(vintage, "2026-03-01") == (first, last)
+
+
+@pytest.mark.parametrize("vintage", ["2024", "2024-06", "2024年", "2024-06-01"])
+def test_a_survey_of_an_older_year_or_month_does_not_undo_a_split(store, vintage):
+    split(store, "P", "P1", "P2")
+    survey(store, SQUARES | {"Q": box(100, 0, 200, 90)}, vintage=vintage)
+    assert ids(store) == ["P1", "P2", "Q", "R"]
+    assert store.fabric.at(ids=["Q"])[0].valid_from == resurvey.period_of(vintage, "2026-01-01")[1]
+
+
+@pytest.mark.parametrize("vintage", [None, "第三次调查", f"{TODAY:%Y}"])
+def test_a_survey_that_may_be_older_than_a_split_has_to_say_its_day(store, vintage):
+    if vintage == f"{TODAY:%Y}" and TODAY.timetuple().tm_yday == 1:
+        pytest.skip("the year has one day yet")
+    split(store, "P", "P1", "P2")
+    (fault,) = refused(store, SQUARES, vintage=vintage).faults
+    assert (fault.file, fault.layer, fault.field) == ("宗地.gpkg", "parcels", "vintage")
+    assert "P, P1, P2" in fault.reason
+    assert "--vintage" in fault.fix
+    survey(store, SQUARES, vintage=TODAY.isoformat())
+    assert ids(store) == ["P", "Q", "R"]
+
+
+def test_a_survey_without_vintage_asks_for_none_where_nothing_was_done(store):
+    ops.retire(store.fabric, act("retire", "P"))
+    refused(store, {"P": box(900, 0, 950, 50)})  # elsewhere, with the id of a parcel that was retired
+    survey(store, {"S": box(900, 0, 950, 50)})
+    assert ids(store) == ["Q", "R", "S"]
+
+
+def test_a_new_parcel_of_an_old_survey_does_not_lie_over_what_was_split_since(store):
+    split(store, "P", "P1", "P2")
+    faults = refused(store, {"S": box(0, 0, 100, 100)}, vintage="2024").faults
+    assert [fault.feature for fault in faults] == ["S", "S"]
+    assert all(f"as it is since {TODAY}" in fault.reason for fault in faults)
+    assert {fault.reason.split("'")[1] for fault in faults} == {"P1", "P2"}
+
+
+def test_an_older_county_file_keeps_what_its_later_surveys_did_not_see(store):
+    """A layer that is there already is not refused: what it did not see as a whole stays."""
+    again = without_fabric(store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(again.fabric), "survey", lambda *_, **__: None)
+        survey(again, {"S": box(0, 0, 100, 2)})
+    again.close()
+    again = GeoPackage(store.path)
+    try:
+        assert ids(again) == ["P", "Q", "R", "S"]
+    finally:
+        again.close()
 
 
 def sql(path: Path, *statements: str) -> list[Any]:
