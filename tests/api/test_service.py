@@ -113,8 +113,8 @@ def test_several_parts_are_one_site(client):
     assert body["site"]["area_m2"] == pytest.approx(15_000, abs=0.1)
 
 
-def test_a_part_of_a_parcel_is_the_ground_they_share(client):
-    parts = [{"parcel": GOOD, "geometry": lonlat(box(50, -50, 150, 50))}]
+def test_a_part_of_a_parcel_is_the_ground_that_is_drawn_in_it(client):
+    parts = [{"parcel": GOOD, "geometry": lonlat(box(50, 0, 100, 50))}]
     body = post(client, project_id="TEA", site={"parts": parts}).json()
     assert body["site"]["area_m2"] == pytest.approx(2_500, abs=0.1)
 
@@ -384,10 +384,10 @@ def test_half_a_character_is_no_text(client, raw):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_part_that_also_touches_its_parcel_elsewhere_is_measured(client):
+def test_a_part_that_leaves_its_parcel_elsewhere_is_refused(client):
     ground = box(0, 0, 50, 50).union(box(100, 50, 150, 90))  # the second square only shares an edge with the parcel
-    body = post(client, project_id="TEA", site={"parts": [{"parcel": GOOD, "geometry": lonlat(ground)}]}).json()
-    assert body["site"]["area_m2"] == pytest.approx(2_500, abs=0.1)
+    sent = post(client, project_id="TEA", site={"parts": [{"parcel": GOOD, "geometry": lonlat(ground)}]})
+    assert "2,000" in json.dumps(is_problem(sent, 422, "bad-input"))
 
 
 def test_a_site_sent_back_gets_the_same_answer(client):

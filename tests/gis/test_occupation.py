@@ -364,7 +364,8 @@ def test_tables_close_exactly_and_agree_with_the_facts(drawn):
         interval = checked.column(fact, 0, 0) if fact in checked.facts.columns else None
         interval = interval or on_land_use(item).measure(checked.ground(0), 0.0)
         assert Decimal(str(interval.lo[0])) == total(summary, item=item)
-        assert float(interval.hi[0]) <= float(control if doubled else total(summary, item=item) + left)
+        most = float(control if doubled else total(summary, item=item) + left)
+        assert float(interval.hi[0]) <= most + 1e-6  # sums of hundredths as floats
     need = {row["item"]: row for row in found["balance"]}
     assert need["new_construction"]["need_least_m2"] == float(
         total(summary, item="agricultural") + total(summary, item="unused")
