@@ -25,13 +25,14 @@ from scripts.county.control import controls
 from scripts.county.cover import cover
 from scripts.county.examples import Example, examples
 from scripts.county.hazard import hazards, karst_extent
+from scripts.county.outline import outline
 from scripts.county.park import parcels as parcels_of
 from scripts.county.park import park
 from scripts.county.people import enterprises, people
 from scripts.county.places import CRS, NAME, NORTH, WEST
 from scripts.county.pools import pools
 from scripts.county.projects import projects
-from scripts.county.ribbons import WINDOW, ribbons
+from scripts.county.ribbons import ribbons
 from scripts.county.roads import roads
 from scripts.county.settle import villages
 from scripts.county.supply import supply
@@ -129,7 +130,7 @@ def build(seed: int = 1, *, parcels: int = 20_000, progress: Progress | None = N
         name=NAME,
         crs=CRS,
         layers=layers,
-        extent=WINDOW,
+        extent=outline(),
         extents={"karst": karst_extent()},
         dem=Dem(land.dem, WEST, NORTH, CELL_M),
         pools=pools(seed, layers),

@@ -12,7 +12,7 @@ import shapely
 from layers.records import Bools, Floats, Ints
 from scripts.county.places import EAST, NORTH, SOUTH, WEST
 
-CELL_M = 12.5
+CELL_M = 25.0
 
 
 def number_at(polygons: Iterable[shapely.Geometry], x: Floats, y: Floats) -> Ints:

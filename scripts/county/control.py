@@ -13,13 +13,13 @@ from scripts.county.cover import Cover, is_cultivated, union_by
 from scripts.county.frames import frame
 from scripts.county.lattice import window_lattice
 from scripts.county.noise import fractal, smooth_noise
+from scripts.county.outline import clipped, is_inside, parts_within
 from scripts.county.park import Park
 from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws, town
-from scripts.county.ribbons import WINDOW
-from scripts.county.terrain import Terrain
+from scripts.county.terrain import MASSIF, Terrain
 
 Frames = dict[str, gpd.GeoDataFrame]
-FOREST_STANDS = 420
+FOREST_STANDS = 1_200
 
 
 def controls(seed: int, terrain: Terrain, ground: Park, survey: Cover) -> Frames:
@@ -76,7 +76,7 @@ def _forest(seed: int, terrain: Terrain, survey: Cover) -> Frames:
     joined = union_by(polygons, stand)
     names = [f"{int(k) + 1:03d}林班" for k in np.unique(stand)]
     at = shapely.get_coordinates(shapely.point_on_surface(joined))
-    height, massif = terrain.height_at(*at.T), np.hypot(at[:, 0] - 571_500, at[:, 1] - 3_094_500)
+    height, massif = terrain.height_at(*at.T), np.hypot(at[:, 0] - MASSIF[0], at[:, 1] - MASSIF[1])
     welfare = (height > 1_050) & (rng.random(len(joined)) < 0.75) | (rng.random(len(joined)) < 0.06)
     first = massif < 8_500
     return {
@@ -94,21 +94,24 @@ def _forest(seed: int, terrain: Terrain, survey: Cover) -> Frames:
 def _heights(seed: int, terrain: Terrain, ground: Park) -> Frames:
     """Red line and nature reserve: the high east, and the steepest sides of the valleys."""
     rng = draws(seed, "heights")
-    whole = window_lattice(30.0, rng, jitter=0.28)
+    whole = window_lattice(25.0, rng, jitter=0.28)
     x, y = whole.centres()
     height = terrain.height_at(x, y)
     slope = terrain.slope_at(x, y)
     rough = fractal(x, y, 2_400, 3, rng)
-    line = height + 330 * rough + 17 * (slope - 18) > 1_330 - 110 * _east(x)
+    line = height + 330 * rough + 17 * (slope - 18) > 1_080 - 110 * _east(x)
     steep = (slope > 27) & (smooth_noise(x, y, 1_900, rng) > 0.16)
     line = (line | steep) & ~is_near(ground.urban_boundary.geometry.to_numpy(), x, y, 60.0)
+    line &= is_inside(x, y, depth_m=-80.0)
     cells = np.repeat(np.repeat(line, 2, axis=0), 2, axis=1).astype(np.int64)
     polygons, _ = whole.halved(rng, 4.0).polygons(cells)
-    polygons = _without_specks(polygons, 25_000.0, 3_500.0)
+    polygons = _without_specks(parts_within(polygons)[0], 25_000.0, 3_500.0)
     coarse = window_lattice(100.0, rng)
     cx, cy = coarse.centres()
-    massif = np.hypot(cx - 571_500, cy - 3_094_500) * (1 + 0.4 * smooth_noise(cx, cy, 4_000, rng))
+    massif = np.hypot(cx - MASSIF[0], cy - MASSIF[1]) * (1 + 0.4 * smooth_noise(cx, cy, 4_000, rng))
     reserve, kind = coarse.polygons(np.select([massif < 6_500, massif < 9_500], [1, 2], 0), rounds=2)
+    reserve, of = parts_within(reserve)
+    kind = kind[of]
     return {
         "eco_redline": frame(
             "eco_redline",
@@ -154,7 +157,7 @@ def _water_protection(terrain: Terrain) -> gpd.GeoDataFrame:
     first = reach(1_000, 100, 90)
     second = reach(3_000, 300, 620).difference(first)
     quasi = reach(4_200, 300, 1_000).difference(shapely.union_all([first, second]))
-    shapes = np.array([shapely.intersection(g, WINDOW) for g in (first, second, quasi)], dtype=object)
+    shapes = clipped(np.array([first, second, quasi], dtype=object))
     names = [f"县城饮用水水源{grade}(合成)" for grade in ("一级保护区", "二级保护区", "准保护区")]
     return frame(
         "water_protection",
@@ -182,6 +185,8 @@ def _environment_units(seed: int, terrain: Terrain, ground: Park) -> gpd.GeoData
         key |= np.hypot(x - place.at[0], y - place.at[1]) < place.radius_m
     labels: Ints = np.select([key, priority], [2, 1], 3)
     polygons, kind = lattice.polygons(labels, rounds=2)
+    polygons, of = parts_within(polygons)
+    kind = kind[of]
     kinds = {1: "priority", 2: "key", 3: "general"}
     words = {1: "优先保护单元", 2: "重点管控单元", 3: "一般管控单元"}
     return frame(

@@ -13,6 +13,7 @@ from scripts.county.burn import is_near, number_at
 from scripts.county.frames import frame
 from scripts.county.lattice import window_lattice
 from scripts.county.noise import smooth_noise
+from scripts.county.outline import is_inside, outline
 from scripts.county.park import Park, on_pads
 from scripts.county.places import SOUTH, TOWNS, WEST, draws
 from scripts.county.ribbons import Ribbons
@@ -84,15 +85,15 @@ FLAT = {
 }
 GENTLE = {
     "0101": 0.10,
-    "0103": 0.40,
-    "0202": 0.09,
-    "0201": 0.06,
-    "0305": 0.10,
-    "0301": 0.17,
+    "0103": 0.27,
+    "0202": 0.06,
+    "0201": 0.05,
+    "0305": 0.12,
+    "0301": 0.34,
     "0404": 0.04,
     "0302": 0.02,
 }
-HILLY = {"0103": 0.27, "0202": 0.04, "0301": 0.42, "0305": 0.17, "0307": 0.04, "0404": 0.04, "1206": 0.02}
+HILLY = {"0103": 0.15, "0202": 0.03, "0301": 0.56, "0305": 0.16, "0307": 0.04, "0404": 0.04, "1206": 0.02}
 STEEP = {"0103": 0.03, "0301": 0.69, "0305": 0.17, "0307": 0.05, "1207": 0.03, "0404": 0.03}
 HIGH = {"0301": 0.55, "0305": 0.33, "0404": 0.09, "1207": 0.03}
 TERRACE = {"0103": 0.62, "0404": 0.14, "0201": 0.06, "0202": 0.05, "0305": 0.08, "0101": 0.05}
@@ -109,14 +110,15 @@ class Cover:
 
 
 def cover(seed: int, terrain: Terrain, ground: Park, settled: Villages, strips: Ribbons, plants: Geoms) -> Cover:
-    """About 60,000 patches; borders are shared exactly, nothing is left over. `plants` stand on industrial land."""
+    """About 170,000 patches; borders are shared exactly, nothing is left over. `plants` stand on industrial land."""
     rng = draws(seed, "cover")
     lattice = window_lattice(CELL_M, rng)
     x, y = lattice.centres()
     levelled, zone_here = _on_park(ground, plants, x, y, rng)
     seeds_x, seeds_y, label = _patches(terrain, x, y, zone_here, levelled, rng)
     code_of_seed, place_of_seed = _classified(terrain, ground, settled, seeds_x, seeds_y, rng)
-    cells = np.repeat(np.repeat(label * 4 + levelled, 2, axis=0), 2, axis=1)
+    here = np.where(is_inside(x, y, depth_m=-2 * CELL_M), label * 4 + levelled, 0)
+    cells = np.repeat(np.repeat(here, 2, axis=0), 2, axis=1)
     polygons, number = lattice.halved(rng, 4.0).polygons(cells, rounds=3)
     owner, built = number // 4, number % 4
     codes = code_of_seed[owner].copy()
@@ -155,8 +157,8 @@ def _patches(
 ) -> tuple[Floats, Floats, Ints]:
     """Seeds, dense in the fields and sparse in the forest, and for each cell the nearest of them (from 1)."""
     slope = terrain.slope_at(x, y)
-    size_ha = np.select([slope < 8, slope < 15, slope < 25], [0.75, 1.3, 2.4], 5.0)
-    size_ha = np.where(terrain.height_at(x, y) > 1_500, 10.0, size_ha)
+    size_ha = np.select([slope < 8, slope < 15, slope < 25], [0.6, 0.85, 1.2], 1.9)
+    size_ha = np.where(terrain.height_at(x, y) > 1_500, 5.0, size_ha)
     size_ha = np.where(levelled > 0, 4.0, np.where(zone > 0, 0.8, size_ha))
     row, column = np.nonzero(rng.random(x.shape) < CELL_M**2 / 10_000 / size_ha)
     seeds_x, seeds_y = x[row, column], y[row, column]
@@ -221,10 +223,16 @@ def _near(points: Floats, x: Floats, y: Floats, radius_m: Floats) -> Ints:
 
 
 def _cut_in(polygons: Geoms, codes: np.ndarray, place: Ints, strips: Ribbons) -> tuple[Geoms, np.ndarray, Ints]:
-    """Ribbons drawn into the coverage: all lines are noded together once, so both sides get the same vertices."""
+    """Ribbons and the county's line drawn into the coverage: all lines are noded together once, so both sides get
+    the same vertices."""
+    county = outline()
+    shapely.prepare(county)
+    met = shapely.intersects(county, polygons)
+    polygons, codes, place = polygons[met], codes[met], place[met]
+    on_line = ~shapely.covers(county, polygons)
     row, _ = shapely.STRtree(strips.polygons).query(polygons, predicate="intersects")
-    touched = np.unique(row)
-    lines = np.concatenate([shapely.boundary(polygons[touched]), shapely.boundary(strips.polygons)])
+    touched = np.union1d(row, np.flatnonzero(on_line))
+    lines = np.concatenate([shapely.boundary(polygons[touched]), shapely.boundary(strips.polygons), [county.exterior]])
     faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(shapely.union_all(lines))))
     spots = shapely.point_on_surface(faces)
     owner = np.full(len(faces), -1)
@@ -233,30 +241,41 @@ def _cut_in(polygons: Geoms, codes: np.ndarray, place: Ints, strips: Ribbons) ->
     ribbon = np.full(len(faces), len(strips.polygons))
     face, which = shapely.STRtree(strips.polygons).query(spots, predicate="within")
     np.minimum.at(ribbon, face, which)  # earlier ribbons win where they cross
-    ours = owner >= 0  # outside them is ground that no ribbon touches
+    ours = (owner >= 0) & shapely.contains(county, spots)  # outside them is ground that nothing cuts
     faces, owner, ribbon = faces[ours], owner[ours], ribbon[ours]
-    ribbon = _swallow_slivers(faces, ribbon, len(strips.polygons))
-    on_ribbon = ribbon < len(strips.polygons)
-    merged, ribbon_codes = _merged(faces[on_ribbon], strips.codes[ribbon[on_ribbon]])
+    ribbons = len(strips.polygons)
+    key = _without_scraps(faces, np.where(ribbon < ribbons, ribbon, ribbons + np.arange(len(faces))))
+    on_ribbon = key < ribbons
+    merged, ribbon_codes = _merged(faces[on_ribbon], strips.codes[key[on_ribbon]])
     whole = np.ones(len(polygons), dtype=bool)
     whole[touched] = False
-    kept = owner[~on_ribbon]
+    left = union_by(faces[~on_ribbon], key[~on_ribbon])
+    kept = owner[np.unique(key[~on_ribbon]) - ribbons]
     return (
-        np.concatenate([polygons[whole], faces[~on_ribbon], merged]),
+        np.concatenate([polygons[whole], left, merged]),
         np.concatenate([codes[whole], codes[kept], ribbon_codes]),
         np.concatenate([place[whole], place[kept], np.zeros(len(merged), dtype=np.int64)]),
     )
 
 
-def _swallow_slivers(faces: Geoms, ribbon: Ints, none: int) -> Ints:
-    """A scrap too small to map goes to the ribbon that cut it off."""
-    small = np.flatnonzero((ribbon == none) & (shapely.area(faces) < SLIVER_M2))
-    on_ribbon = np.flatnonzero(ribbon < none)
-    scrap, neighbour = shapely.STRtree(faces[on_ribbon]).query(faces[small], predicate="touches")
-    shared = shapely.length(shapely.intersection(faces[small[scrap]], faces[on_ribbon[neighbour]])) > 0.01
-    taken = ribbon.copy()
-    taken[small[scrap[shared]]] = ribbon[on_ribbon[neighbour[shared]]]
-    return taken
+def _without_scraps(faces: Geoms, key: Ints) -> Ints:
+    """Keys of faces; what is too small to map takes that of the neighbour, patch or ribbon, that it borders most."""
+    key, area_m2, tree = key.copy(), shapely.area(faces), shapely.STRtree(faces)
+    for _ in range(3):  # a scrap between scraps waits for them
+        total_m2 = np.bincount(key, area_m2)
+        small = np.flatnonzero(total_m2[key] < SLIVER_M2)
+        scrap, other = tree.query(faces[small], predicate="touches")
+        scrap = small[scrap]
+        shared_m = shapely.length(shapely.intersection(faces[scrap], faces[other]))
+        larger = (shared_m > 0) & (total_m2[key[other]] > total_m2[key[scrap]])
+        pair, which = np.unique(np.stack([key[scrap[larger]], key[other[larger]]]), axis=1, return_inverse=True)
+        border_m = np.bincount(which, shared_m[larger], minlength=pair.shape[1])
+        order = np.lexsort((-border_m, pair[0]))
+        _, first = np.unique(pair[0][order], return_index=True)
+        into = np.arange(len(total_m2))
+        into[pair[0][order[first]]] = pair[1][order[first]]
+        key = into[key]
+    return key
 
 
 def _merged(faces: Geoms, codes: np.ndarray) -> tuple[Geoms, np.ndarray]:

@@ -10,8 +10,8 @@ from layers.records import Geoms
 from scripts.county.frames import frame
 from scripts.county.lattice import window_lattice
 from scripts.county.noise import ramp, smooth_noise
+from scripts.county.outline import is_inside, outline, parts_within
 from scripts.county.places import NORTH, SOUTH, TOWNS, WEST, draws
-from scripts.county.ribbons import WINDOW
 from scripts.county.terrain import Terrain
 
 Frames = dict[str, gpd.GeoDataFrame]
@@ -29,7 +29,7 @@ def hazards(seed: int, terrain: Terrain) -> Frames:
 
 def karst_extent() -> shapely.Geometry:
     """The karst survey stopped east of 合水: beyond it nothing is known, which is not the same as nothing there."""
-    return shapely.box(WEST, SOUTH, KARST_EAST, NORTH)
+    return shapely.intersection(shapely.box(WEST, SOUTH, KARST_EAST, NORTH), outline())
 
 
 def blob(x: float, y: float, radius_m: float, rng: np.random.Generator) -> shapely.Polygon:
@@ -47,8 +47,10 @@ def _prone_areas(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     slope = terrain.mean_slope_at(x, y, 30)
     lean = 26 * smooth_noise(x, y, 2_200, rng) + 8 * smooth_noise(x, y, 600, rng)
     prone = slope + ramp(5, 13, slope) * lean
-    labels = np.select([prone > 38, prone > 29, prone > 22], [3, 2, 1], 0)
+    labels = np.select([prone > 38, prone > 29, prone > 22], [3, 2, 1], 0) * is_inside(x, y, depth_m=-150.0)
     polygons, grade = lattice.polygons(labels, rounds=2)
+    polygons, owner = parts_within(polygons)
+    grade = grade[owner]
     worth = shapely.area(polygons) > 12_000
     polygons, grade = polygons[worth], grade[worth]
     words = {1: ("low", "低易发区"), 2: ("medium", "中易发区"), 3: ("high", "高易发区")}
@@ -64,7 +66,8 @@ def _prone_areas(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
 def _karst(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     """Sinkholes and caves as points, dolines as small areas; none on the valley floors."""
     rng = draws(seed, "karst")
-    spots = rng.random((420, 2)) * [KARST_EAST - WEST - 400, NORTH - SOUTH - 400] + [WEST + 200, SOUTH + 200]
+    spots = rng.random((1_800, 2)) * [KARST_EAST - WEST - 400, NORTH - SOUTH] + [WEST + 200, SOUTH]
+    spots = spots[is_inside(*spots.T, depth_m=200.0)]
     spots = np.round(spots[(terrain.beyond_floor_at(*spots.T) > 250) & (terrain.slope_at(*spots.T) < 24)], 3)
     kinds = rng.choice(
         ["sinkhole", "doline", "cave", "spring", "underground_river"],
@@ -122,8 +125,8 @@ def _heritage(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
         )
         names.append(f"示例{word}")
         kinds.append("county_unit" if rng.random() < 0.6 else "provincial_unit")
-    core = shapely.intersection(blob(571_000, 3_094_500, 5_200, rng), WINDOW)
-    buffer = shapely.intersection(blob(570_600, 3_095_000, 8_800, rng), WINDOW).difference(core)
+    core = shapely.intersection(blob(571_000, 3_094_500, 5_200, rng), outline())
+    buffer = shapely.intersection(blob(570_600, 3_095_000, 8_800, rng), outline()).difference(core)
     shapes += [core, buffer]
     names += ["示例世界自然遗产地", "示例世界自然遗产地缓冲区"]
     kinds += ["world_heritage", "world_heritage_buffer"]

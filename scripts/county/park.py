@@ -13,6 +13,7 @@ from scripts.county.burn import number_at
 from scripts.county.frames import frame
 from scripts.county.lattice import Lattice
 from scripts.county.noise import smooth_noise
+from scripts.county.outline import is_inside
 from scripts.county.places import COUNTY, EAST, MARGIN_M, NORTH, SOUTH, TOWNS, WEST, draws, town
 from scripts.county.terrain import Terrain
 
@@ -76,7 +77,7 @@ def park(seed: int, terrain: Terrain) -> Park:
     rng = draws(seed, "park")
     lattice = _lattice(rng)
     x, y = lattice.centres()
-    inside = (np.minimum(x - WEST, EAST - x) > MARGIN_M + 60) & (np.minimum(y - SOUTH, NORTH - y) > MARGIN_M + 60)
+    inside = is_inside(x, y, depth_m=MARGIN_M + 60)
     gentle = _mean_slope(terrain, x, y)
     along, away = _along_river(terrain, x, y, inside)
     zone = _zone_of(terrain, x, y, along, away, gentle, inside, rng)
@@ -408,10 +409,10 @@ def _zone_names(ground: Park, centre: Geoms) -> np.ndarray:
 
 
 def _parcel_codes(at: Floats, zone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """宗地代码: county, town, square of two kilometres, ownership, running number."""
+    """宗地代码: county, town, square of two and a half kilometres, ownership, running number."""
     towns = np.array([t.at for t in TOWNS])
     nearest = np.argmin(np.hypot(at[:, :1] - towns[:, 0], at[:, 1:] - towns[:, 1]), axis=1)
-    square = ((at[:, 0] - WEST) // 2_000 + 20 * ((at[:, 1] - SOUTH) // 2_000)).astype(int) + 1
+    square = ((at[:, 0] - WEST) // 2_500 + 21 * ((at[:, 1] - SOUTH) // 2_500)).astype(int) + 1
     district = np.array([TOWNS[k].division for k in nearest])
     feature = np.where(zone != "", "GB", "JB")
     stem = np.array([f"{COUNTY}{d}{s:03d}{f}" for d, s, f in zip(district, square, feature, strict=True)])

@@ -15,9 +15,10 @@ CRS = "EPSG:4545"
 COUNTY = "520625"
 NAME = "印江示例县(合成数据)"
 
-# metres in EPSG:4545; every layer is surveyed over this ground unless its extent says otherwise
-WEST, SOUTH, EAST, NORTH = 535_000.0, 3_093_000.0, 572_000.0, 3_120_000.0
-MARGIN_M = 3_100.0  # no parcel lies closer to the window's edge
+# metres in EPSG:4545: the box of 108.303-108.808 E, 27.592-28.337 N. The terrain fills it; surveys end at the outline
+WEST, SOUTH, EAST, NORTH = 529_600.0, 3_053_200.0, 579_800.0, 3_136_200.0
+MARGIN_M = 3_100.0  # no parcel lies closer to the county's line
+LOWEST_M, HIGHEST_M = 377.7, 2_493.8  # 龙门口, where the river leaves the county; 梵净山
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ TOWNS = (
     Town("紫薇镇", 108.600, 27.972, 420.0, "007"),
     Town("新业社区", 108.690, 28.050, 420.0, "008"),
     Town("中兴街道", 108.363, 28.010, 520.0, "009"),
+    Town("刀坝镇", 108.560, 28.230, 400.0, "010"),
+    Town("沙子坡镇", 108.420, 28.200, 440.0, "011"),
+    Town("杉树镇", 108.370, 28.120, 360.0, "012"),
+    Town("缠溪镇", 108.510, 27.860, 400.0, "013"),
+    Town("洋溪镇", 108.500, 27.770, 400.0, "014"),
+    Town("新寨镇", 108.430, 27.880, 380.0, "015"),
+    Town("杨柳镇", 108.480, 27.720, 360.0, "016"),
+    Town("罗场乡", 108.370, 27.870, 340.0, "017"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import geopandas as gpd
 import numpy as np
@@ -11,10 +12,10 @@ import shapely
 from layers.records import Geoms
 from scripts.county.frames import frame
 from scripts.county.noise import smooth_noise
-from scripts.county.places import EAST, NORTH, SOUTH, WEST, draws
+from scripts.county.outline import clipped, outline
+from scripts.county.places import draws
 from scripts.county.terrain import River, Terrain
 
-WINDOW = shapely.box(WEST, SOUTH, EAST, NORTH)
 WIDE_ROADS = ("expressway", "national", "provincial", "county")
 
 
@@ -38,20 +39,20 @@ def ribbons(seed: int, terrain: Terrain, roads: gpd.GeoDataFrame) -> Ribbons:
     water = np.array([w for _, w, _ in named], dtype=object)
     names = [river.name for river in terrain.rivers]
     rail = _railway(rng)
+    brooks = clipped(terrain.brooks)
+    brooks = brooks[shapely.length(brooks) > 100]
     wide = roads[roads["road_class"].isin(WIDE_ROADS) & roads["open_year"].isna()]
     lines = wide.geometry.to_numpy()
-    on_road = shapely.intersection(
-        shapely.buffer(lines, wide["land_width_m"].to_numpy() / 2, cap_style="round", quad_segs=2), WINDOW
-    )
-    on_rail = shapely.intersection(np.array([rail.buffer(14.0, cap_style="flat")], dtype=object), WINDOW)
+    on_road = clipped(shapely.buffer(lines, wide["land_width_m"].to_numpy() / 2, cap_style="round", quad_segs=2))
+    on_rail = np.array([rail.buffer(14.0, cap_style="flat")], dtype=object)
     return Ribbons(
         np.concatenate([on_rail, on_road, water]),
         np.array(["1001"] * len(on_rail) + ["1003"] * len(on_road) + ["1101"] * len(water)),
         frame(
             "rivers",
-            np.array([shapely.intersection(river.line, WINDOW) for river in terrain.rivers], dtype=object),
-            id=[f"RV-{n:02d}" for n in range(1, len(names) + 1)],
-            name=names,
+            np.concatenate([clipped(np.array([river.line for river in terrain.rivers])), brooks]),
+            id=[f"RV-{n:03d}" for n in range(1, len(names) + len(brooks) + 1)],
+            name=names + ["无名溪沟(合成)"] * len(brooks),
         ),
         frame(
             "river_management",
@@ -74,13 +75,15 @@ def _swelling(river: River, least: float, most: float, beside_m: float, rng: np.
     for start in range(0, len(along) - 1, 5):
         stop = min(start + 6, len(along))
         runs.append(shapely.LineString(river.points[start:stop]).buffer(float(half[start]), quad_segs=4))
-    return shapely.intersection(shapely.set_precision(shapely.union_all(runs), 0.001), WINDOW)
+    return shapely.intersection(shapely.set_precision(shapely.union_all(runs), 0.001), outline())
 
 
 def _railway(rng: np.random.Generator) -> shapely.LineString:
-    """One line from the south-west to the north, mostly in tunnel under the hills."""
-    y = np.linspace(SOUTH + 0.5, NORTH - 0.5, 360)
-    x = np.interp(y, [SOUTH, 3_098_000, 3_106_000, NORTH], [536_200, 538_300, 538_900, 537_500])
+    """One line from the south-west to the north-west, mostly in tunnel under the hills."""
+    y = np.linspace(3_078_000.0, 3_127_000.0, 650)
+    x = np.interp(
+        y, [3_078_000, 3_086_000, 3_098_000, 3_106_000, 3_127_000], [533_800, 536_600, 538_300, 538_900, 537_200]
+    )
     kernel = np.hanning(81) / np.hanning(81).sum()
     x = np.convolve(np.pad(x, 40, mode="edge"), kernel, mode="valid") + 40 * np.sin(y / 2_100 + rng.random())
-    return shapely.LineString(np.round(np.column_stack([x, y]), 3))
+    return cast("shapely.LineString", clipped(np.array([shapely.LineString(np.round(np.column_stack([x, y]), 3))]))[0])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import geopandas as gpd
 import numpy as np
@@ -14,8 +16,9 @@ import shapely
 from layers.records import Floats, Geoms, Ints
 from scripts.county.burn import is_near
 from scripts.county.frames import frame
+from scripts.county.outline import clipped, is_inside
 from scripts.county.park import on_pads
-from scripts.county.places import EAST, NORTH, SOUTH, WEST, draws, town
+from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws, town
 from scripts.county.terrain import Terrain
 
 STEP_M = 150.0
@@ -45,6 +48,7 @@ BRIDGE_T = {
     "village": 13.0,
 }
 PLANNED_YEAR = 2028
+NAMES = [re.sub("街道|社区|镇|乡", "", place.name) for place in TOWNS]
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Effort:
         wet = is_near([river.line for river in terrain.rivers], grid_x, grid_y, 65.0).ravel()
         cost = 1 + (np.mean(spread, axis=0).ravel() / 6.5) ** 2
         cost[wet] += 14
+        cost[~is_inside(grid_x, grid_y, depth_m=100.0).ravel()] += 1_000  # no road leaves the county by the hills
         cost[on_pads(pads, grid_x.ravel(), grid_y.ravel())] += 6
         self.cost: list[float] = cost.tolist()
         shake = (rng.random((2, *grid_x.shape)) - 0.5) * 70
@@ -137,29 +142,39 @@ def roads(seed: int, terrain: Terrain, villages: Floats, access: Floats, pads: F
 
 
 def _trunks(terrain: Terrain) -> list[tuple[Way, list[tuple[float, float]]]]:
-    at = {name: town(name).at for name in ("峨岭", "朗溪", "合水", "木黄", "板溪", "天堂", "紫薇", "新业", "中兴")}
+    at = {name: town(name).at for name in NAMES}
     bench = {name: (b.x, b.y) for name, b in terrain.benches.items()}
     main = terrain.rivers[0].points
-    west_y, east_y = float(main[-1][1]) + 260, float(main[0][1]) - 260
+    west_y = float(main[-1][1]) + 260
     county = [
-        ("合紫公路", [at["合水"], at["紫薇"], (562_000, SOUTH)]),
-        ("木新公路", [at["木黄"], at["新业"], (EAST, 3_100_900)]),
-        ("朗天公路", [at["朗溪"], at["天堂"], (549_900, NORTH)]),
-        ("峨板公路", [at["峨岭"], at["板溪"], (541_300, NORTH)]),
+        ("合紫公路", [at["合水"], at["紫薇"]]),
+        ("木新公路", [at["木黄"], at["新业"]]),
+        ("朗天公路", [at["朗溪"], at["天堂"]]),
+        ("天刀公路", [at["天堂"], at["刀坝"], (552_600, 3_130_600)]),
+        ("峨板公路", [at["峨岭"], at["板溪"], at["沙子坡"]]),
         ("板朗公路", [at["板溪"], bench["板溪坪"], at["朗溪"]]),
+        ("中杉公路", [at["中兴"], at["杉树"]]),
+        ("缠新公路", [at["缠溪"], at["新寨"], at["罗场"], (532_400, 3_085_900)]),
     ]
     return [
-        (Way("示例国道G999", "national"), [(541_500, SOUTH), at["峨岭"]]),
+        (
+            Way("示例国道G999", "national"),
+            [(549_600, 3_059_600), at["杨柳"], at["洋溪"], at["缠溪"], at["新寨"], at["峨岭"]],
+        ),
         (
             Way("示例省道S999", "provincial"),
-            [(WEST, west_y), at["中兴"], at["峨岭"], at["朗溪"], at["合水"], at["木黄"], (EAST, east_y)],
+            [(WEST + 1_300, west_y), at["中兴"], at["峨岭"], at["朗溪"], at["合水"], at["木黄"], (573_000, 3_113_600)],
         ),
         *[(Way(f"{name}(示例)", "county"), stops) for name, stops in county],
         (
             Way("天堂至金竹坳公路(规划)", "county", PLANNED_YEAR),
             [at["天堂"], (553_900, 3_113_900), bench["合水坪"]],
         ),
-        (Way("天堂至沙子坡公路(规划)", "county", PLANNED_YEAR), [at["天堂"], (545_300, NORTH)]),
+        (Way("天堂至沙子坡公路(规划)", "county", PLANNED_YEAR), [at["天堂"], at["沙子坡"]]),
+        (
+            Way("县域环线公路(规划)", "county", PLANNED_YEAR),
+            [at["沙子坡"], at["杉树"], at["中兴"], at["罗场"], at["缠溪"], at["紫薇"], at["新业"]],
+        ),
     ]
 
 
@@ -239,15 +254,15 @@ def _eased(points: Floats) -> shapely.LineString:
 
 def _expressway(rng: np.random.Generator) -> shapely.LineString:
     """Straight through the mountains by tunnel and viaduct; it meets no other road here."""
-    y = np.linspace(NORTH - 1, SOUTH + 1, 400)
+    y = np.linspace(3_128_500.0, 3_060_000.0, 1_000)
     x = np.interp(
         y,
-        [SOUTH, 3_098_500, 3_104_000, 3_110_000, 3_115_000, NORTH],
-        [538_500, 542_700, 542_300, 545_500, 547_200, 546_000],
+        [3_060_000, 3_075_000, 3_090_000, 3_098_500, 3_104_000, 3_110_000, 3_115_000, 3_128_500],
+        [548_900, 545_500, 541_500, 542_700, 542_300, 545_500, 547_200, 546_400],
     )
     kernel = np.hanning(61) / np.hanning(61).sum()
     x = np.convolve(np.pad(x, 30, mode="edge"), kernel, mode="valid") + 30 * np.sin(y / 900 + rng.random())
-    return shapely.LineString(np.round(np.column_stack([x, y]), 3))
+    return cast("shapely.LineString", clipped(np.array([shapely.LineString(np.round(np.column_stack([x, y]), 3))]))[0])
 
 
 def _dressed(lines: Geoms, ways: list[Way], terrain: Terrain, rng: np.random.Generator) -> gpd.GeoDataFrame:

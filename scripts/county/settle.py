@@ -8,6 +8,7 @@ import numpy as np
 
 from layers.records import Floats, Geoms
 from scripts.county.burn import is_near
+from scripts.county.outline import is_inside
 from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws
 from scripts.county.terrain import Terrain
 
@@ -43,10 +44,11 @@ class Villages:
     names: tuple[str, ...]
 
 
-def villages(seed: int, terrain: Terrain, taken: Geoms, *, most: int = 330) -> Villages:
+def villages(seed: int, terrain: Terrain, taken: Geoms, *, most: int = 640) -> Villages:
     """Spots on gentle ground that keep their distance from each other, from the water and from `taken` ground."""
     rng = draws(seed, "villages")
-    tried = rng.random((14_000, 2)) * [EAST - WEST - 1_200, NORTH - SOUTH - 1_200] + [WEST + 600, SOUTH + 600]
+    tried = rng.random((60_000, 2)) * [EAST - WEST, NORTH - SOUTH] + [WEST, SOUTH]
+    tried = tried[is_inside(*tried.T, depth_m=600.0)]
     x, y = tried.T
     steep = np.max([terrain.slope_at(x + dx, y + dy) for dx in (-60, 0, 60) for dy in (-60, 0, 60)], axis=0)
     likely = (steep < 16) & (terrain.height_at(x, y) < 1_500)

@@ -1,9 +1,10 @@
-"""The ground: rivers drawn from town to town, valleys around them, mountains behind, higher to the east."""
+"""The ground: valleys around the rivers, karst hills behind, a massif in the east; every cell drains to the edge."""
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import rasterio.features
@@ -11,42 +12,21 @@ import rasterio.transform
 import shapely
 from numpy.typing import NDArray
 
-from layers.records import Floats, Geoms
+from layers.records import Floats, Geoms, Ints
+from scripts.county import erosion
 from scripts.county.noise import fractal, ramp, smooth_noise
-from scripts.county.places import EAST, NORTH, SOUTH, WEST, draws, town
+from scripts.county.outline import outline
+from scripts.county.places import EAST, HIGHEST_M, LOWEST_M, NORTH, SOUTH, WEST, draws, town
+from scripts.county.rivers import CHANNEL_M, River, rivers
 
-CELL_M = 25.0
+CELL_M = 12.5
 COARSE_M = 100.0
+STRIP = 160  # rows of cells made at a time
 
+MASSIF = (571_500.0, 3_094_500.0)  # 梵净山
+BROOK_KM2 = 3.0  # a stream that drains so much is drawn
 
-@dataclass(frozen=True, eq=False)
-class River:
-    """A stream from source to mouth. `points` (n, 2), `z` (n,) metres above sea level."""
-
-    name: str
-    points: Floats
-    z: Floats
-    floor_m: Floats  # (n,) half the width of its valley's floor
-    width_m: float  # of the water
-
-    @property
-    def line(self) -> shapely.LineString:
-        return shapely.LineString(self.points)
-
-    def beside(self, point: tuple[float, float], step_m: float, offset_m: float) -> tuple[float, float]:
-        """A place `step_m` downstream of the point and `offset_m` left of the water."""
-        line = self.line
-        at = float(line.project(shapely.Point(point))) + step_m
-        a, b = (np.array(line.interpolate(at + d).coords[0]) for d in (-400.0, 400.0))
-        across = np.array([-(b - a)[1], (b - a)[0]]) / np.hypot(*(b - a))
-        x, y = np.array(line.interpolate(at).coords[0]) + across * offset_m
-        return float(round(x, 1)), float(round(y, 1))
-
-    @property
-    def chainage_m(self) -> Floats:
-        steps = np.hypot(*np.diff(self.points, axis=0).T)
-        along: Floats = np.concatenate([[0.0], np.cumsum(steps)])
-        return along
+Grid = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +53,11 @@ class Bench:
 class Terrain:
     """The elevation model with what follows from it, and the rivers that carved it; row 0 is north."""
 
-    dem: NDArray[np.float32]
-    slope_deg: NDArray[np.float32]
-    floor_m: NDArray[np.float32]  # distance beyond the nearest valley floor, COARSE_M cells
+    dem: Grid
+    slope_deg: Grid
+    floor_m: Grid  # distance beyond the nearest valley floor, COARSE_M cells
     rivers: tuple[River, ...]
+    brooks: Geoms  # (B,) LineString down the flow, the unnamed streams
     benches: dict[str, Bench]
 
     def slope_at(self, x: Floats, y: Floats) -> Floats:
@@ -95,7 +76,7 @@ class Terrain:
         return _bilinear(self.floor_m, x, y)
 
 
-def mean_slope_deg(slope_deg: NDArray[np.float32], polygons: Geoms) -> Floats:
+def mean_slope_deg(slope_deg: Grid, polygons: Geoms) -> Floats:
     """Mean over the cells whose middle lies in each polygon; the polygons do not overlap.
 
     Returns
@@ -105,52 +86,40 @@ def mean_slope_deg(slope_deg: NDArray[np.float32], polygons: Geoms) -> Floats:
     grid = rasterio.features.rasterize(
         zip(polygons, range(1, len(polygons) + 1), strict=True),
         out_shape=slope_deg.shape,
-        transform=rasterio.transform.from_origin(WEST, NORTH, CELL_M, CELL_M),
+        transform=_transform(),
         dtype=np.int32,
     )
-    count = np.bincount(grid.ravel(), minlength=len(polygons) + 1)[1:]
-    total = np.bincount(grid.ravel(), weights=slope_deg.ravel(), minlength=len(polygons) + 1)[1:]
+    inside = grid > 0
+    number = grid[inside]
+    count = np.bincount(number, minlength=len(polygons) + 1)[1:]
+    total = np.bincount(number, weights=slope_deg[inside], minlength=len(polygons) + 1)[1:]
     mean: Floats = np.divide(total, count, out=np.full(len(polygons), np.nan), where=count > 0)
     return mean
 
 
 def terrain(seed: int) -> Terrain:
-    """Rivers, then the ground they carve: flat floors, steep sides, karst hills, a massif in the south-east."""
-    rivers = _rivers(seed)
-    rng = draws(seed, "terrain")
-    coarse_x, coarse_y = _cells(COARSE_M)
-    level, beyond = _valleys(rivers, coarse_x, coarse_y, rng)
-    x, y = _cells(CELL_M)
-    beyond_m = _bilinear(beyond, x, y)
-    level_m = _bilinear(level, x, y)
-    east = ramp(556_000, 573_000, x + 0.25 * (3_106_000 - y))
-    massif = ramp(15_000, 1_500, np.hypot(x - 571_500, y - 3_094_500))
-    relief = 330 + 170 * east + 60 * smooth_noise(x, y, 9_000, rng)
-    bend_x, bend_y = (700 * smooth_noise(x, y, 3_000, rng) for _ in "xy")
-    hills = fractal(x + bend_x, y + bend_y, 4_200, 6, rng, ridged=True) - 0.35
-    cones = fractal(x, y, 900, 3, rng, ridged=True) - 0.4
-    away = ramp(0, 1_100, beyond_m)
-    z = level_m + relief * (1 - np.exp(-beyond_m / 480))
-    z += away * (hills * (400 + 300 * east + 160 * massif) + cones * (95 - 55 * east))
-    z += (360 * east + 480 * massif) * (1 - np.exp(-beyond_m / 2_600))
-    z += ramp(0, 150, beyond_m) * 16 * fractal(x, y, 260, 3, rng)
-    z += 1.1 * smooth_noise(x, y, 340, rng)
-    benches = _benches(rivers[0])
+    """Rivers, then the ground they carve; closed hollows are filled, so that water leaves from everywhere."""
+    courses = rivers(seed)
+    level, beyond = _valleys(courses, seed)
+    x, y = _cells(erosion.CELL_M)
+    massif = ramp(12_000, 1_000, np.hypot(x - MASSIF[0], y - MASSIF[1]))
+    mountains = erosion.eroded(
+        seed, courses, x, y, _spread(level, COARSE_M, x, y), _spread(beyond, COARSE_M, x, y), massif
+    )
+    benches = _benches(courses[0])
+    tops = [NORTH - row * CELL_M for row in range(0, round((NORTH - SOUTH) / CELL_M), STRIP)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        raw = np.concatenate(list(pool.map(lambda top: _strip(seed, top, mountains, beyond), tops)))
     for bench in benches.values():
-        reach = bench.reach(x, y) + 0.3 * smooth_noise(x, y, 900, rng) + 0.1 * smooth_noise(x, y, 300, rng)
-        height = float(np.percentile(z[(reach > 1.0) & (reach < 1.6)], 15))
-        flat = height + 0.02 * (x - bench.x) + 1.5 * smooth_noise(x, y, 420, rng)
-        if bench.knoll is not None:  # even slopes of about ten degrees: fit for terraces, not for one platform
-            away = np.hypot(x - bench.knoll[0], y - bench.knoll[1])
-            flat = flat + 0.19 * np.maximum(480 - np.hypot(away, 60.0), 0.0)
-        blend = ramp(1.6, 0.95, reach)
-        z = z * (1 - blend) + flat * blend
-    z = np.where(z > 2_000, 2_000 + (z - 2_000) * 0.55, z)  # summits end near 2,400 m
-    dem = z.astype(np.float32)
-    return Terrain(dem, horn_slope_deg(dem, CELL_M), beyond.astype(np.float32), rivers, benches)
+        _level_bench(raw, bench, seed)
+    _dig_channels(raw, courses)
+    dem, brooks = _drained(_between_known_heights(raw))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        slope = np.concatenate(list(pool.map(lambda row: _slope_strip(dem, row), range(0, len(dem), STRIP))))
+    return Terrain(dem, slope, beyond.astype(np.float32), courses, brooks, benches)
 
 
-def horn_slope_deg(dem: NDArray[np.float32], cell_m: float) -> NDArray[np.float32]:
+def horn_slope_deg(dem: Grid, cell_m: float) -> Grid:
     """Slope in degrees by Horn's method; the rim repeats its neighbours.
 
     >>> plane = np.tile(np.arange(0, 50, 10, dtype=np.float32), (5, 1))
@@ -160,112 +129,52 @@ def horn_slope_deg(dem: NDArray[np.float32], cell_m: float) -> NDArray[np.float3
     z = np.pad(dem, 1, mode="edge")
     east = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:] - z[:-2, :-2] - 2 * z[1:-1, :-2] - z[2:, :-2]
     south = z[2:, :-2] + 2 * z[2:, 1:-1] + z[2:, 2:] - z[:-2, :-2] - 2 * z[:-2, 1:-1] - z[:-2, 2:]
-    slope: NDArray[np.float32] = np.degrees(np.arctan(np.hypot(east, south) / (8 * cell_m))).astype(np.float32)
+    slope: Grid = np.degrees(np.arctan(np.hypot(east, south) / (8 * cell_m))).astype(np.float32)
     return slope
 
 
-# --- rivers ---------------------------------------------------------------------------------------
+# --- the ground before water has run over it ------------------------------------------------------
 
 
-def _rivers(seed: int) -> tuple[River, ...]:
-    rng = draws(seed, "rivers")
-    at = {name: np.array(town(name).at) for name in ("木黄", "合水", "朗溪", "峨岭", "紫薇", "新业", "天堂", "板溪")}
-    main = _bent(
-        [
-            (EAST + 300, 3_114_900),
-            at["木黄"] + (1_900, 1_300),
-            at["木黄"] + (250, -420),
-            (561_300, 3_108_350),
-            at["合水"] + (120, -430),
-            (552_500, 3_102_500),
-            at["朗溪"] + (-150, -420),
-            (544_900, 3_099_700),
-            at["峨岭"] + (150, -500),
-            (537_600, 3_098_900),
-            (WEST - 300, 3_100_400),
-        ],
-        110.0,  # it has to pass its towns
-        rng,
-    )
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(main, axis=0).T))])
-    z = np.interp(
-        along, [0, along[-1] * 0.16, along[-1] * 0.45, along[-1] * 0.75, along[-1]], [735, 642, 556, 498, 452]
-    )
-    basin = float(shapely.LineString(main).project(shapely.Point(at["朗溪"]))) + 2_500
-    floor = 330 + 300 * ramp(3_400, 1_200, np.abs(along - basin))  # 朗溪坝子: the one broad basin
-    rivers = [River("印江河", main, z, floor, 44.0)]
-    for name, controls, gradient, floor_m, width_m in (
-        (
-            "永义河",
-            [(562_500, SOUTH - 300), at["紫薇"] + (200, 200), (557_900, 3_100_800)],
-            0.020,
-            95.0,
-            16.0,
-        ),
-        (
-            "新业河",
-            [(EAST + 300, 3_100_600), at["新业"] + (150, 250), (566_900, 3_108_200)],
-            0.024,
-            95.0,
-            14.0,
-        ),
-        ("新民河", [(567_600, NORTH + 300), (566_300, 3_116_200)], 0.026, 60.0, 10.0),
-        (
-            "车家河",
-            [(550_300, NORTH + 300), at["天堂"] + (250, -100), (549_600, 3_108_800)],
-            0.020,
-            80.0,
-            14.0,
-        ),
-        (
-            "板溪河",
-            [(540_900, NORTH + 300), at["板溪"] + (-350, 0), (541_000, 3_102_000)],
-            0.018,
-            110.0,
-            12.0,
-        ),
-        ("南门沟", [(545_600, SOUTH - 300), (544_700, 3_096_300)], 0.030, 40.0, 6.0),
-        ("西门沟", [(537_000, SOUTH - 300), (537_500, 3_096_000)], 0.026, 40.0, 6.0),
-        ("金厂沟", [(555_600, NORTH + 300), (555_300, 3_112_500)], 0.030, 40.0, 6.0),
-    ):
-        last = np.asarray(controls[-1], dtype=float)
-        ahead = np.hypot(*(main - last).T)
-        mouth = int(np.argmin(np.where(main[:, 0] < last[0] + 400, ahead, np.inf)))
-        points = _bent([*controls, main[mouth]], 150.0, rng)
-        points[-1] = main[mouth]
-        length = np.hypot(*np.diff(points, axis=0).T)
-        up = np.concatenate([np.cumsum(length[::-1])[::-1], [0.0]])
-        rivers.append(
-            River(
-                name,
-                points,
-                z[mouth] + gradient * up * (0.55 + up / 22_000),
-                np.full(len(points), floor_m),
-                width_m,
-            )
+def _strip(seed: int, top: float, mountains: Grid, beyond: Floats) -> Grid:
+    """STRIP rows of heights below `top`, with karst cones and the small unevenness that water leaves alone.
+
+    Every strip draws the same fields anew, so seams cannot show.
+    """
+    rng = draws(seed, "terrain")
+    x, y = _cells(CELL_M)
+    y = y[(y < top) & (y > top - STRIP * CELL_M)][:, None]
+    z = _spread(mountains, erosion.CELL_M, x, y)
+    beyond_m = _spread(beyond, COARSE_M, x, y)
+    karst = ramp(566_000, 556_000, x + 600 * smooth_noise(x, y, 4_000, rng))  # 梵净山 is not of limestone
+    cones = fractal(x, y, 640, 3, rng, ridged=True) - 0.4
+    z += ramp(150, 900, beyond_m) * cones * (8 + 34 * karst)
+    z += ramp(0, 150, beyond_m) * 9 * fractal(x, y, 230, 3, rng)
+    z += 1.1 * smooth_noise(x, y, 340, rng)
+    return z.astype(np.float32)
+
+
+def _level_bench(z: Grid, bench: Bench, seed: int) -> None:
+    """Flatten a terrace into the ground, at the height that its lower rim has."""
+    rng = draws(seed, f"bench {bench.x:.0f}")
+    wide = 2.2 * bench.long_m
+    row, column = (
+        slice(max(int(low / CELL_M), 0), int(high / CELL_M))
+        for low, high in (
+            (NORTH - bench.y - wide, NORTH - bench.y + wide),
+            (bench.x - wide - WEST, bench.x + wide - WEST),
         )
-    return tuple(rivers)
-
-
-def _bent(controls: list[object], swing_m: float, rng: np.random.Generator) -> Floats:
-    """A smooth line through the controls that swings like a river; a point every 60 m or so, to the millimetre."""
-    knots = _wandering(np.array([np.asarray(c, dtype=float) for c in controls]), rng)
-    padded = np.vstack([2 * knots[0] - knots[1], knots, 2 * knots[-1] - knots[-2]])
-    t = np.linspace(0, 1, 60, endpoint=False)[:, None]
-    pieces = []
-    for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
-        pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
-    curve = shapely.LineString(np.vstack([*pieces, knots[-1:]]))
-    points: Floats = shapely.get_coordinates(shapely.line_interpolate_point(curve, np.arange(0, curve.length, 60.0)))
-    steps = np.asarray(np.gradient(points, axis=0), dtype=float)
-    normal = np.column_stack([-steps[:, 1], steps[:, 0]]) / np.hypot(*steps.T)[:, None]
-    along = np.arange(len(points), dtype=float) * 60.0
-    swing = np.zeros(len(points), dtype=float)
-    for wave, times in ((6_500.0, 5.0), (2_400.0, 2.0), (900.0, 0.6)):
-        swing += times * smooth_noise(along, np.full(1, 0.37 * wave), wave, rng)
-    calm = np.minimum(ramp(0, 1_500, along), ramp(0, 1_500, along[::-1]))
-    bent: Floats = np.round(points + normal * (swing * swing_m * calm)[:, None], 3)
-    return bent
+    )
+    x, y = (axis[part] for axis, part in zip(_cells(CELL_M), ((slice(None), column), (row, slice(None))), strict=True))
+    here = z[row, column]
+    reach = bench.reach(x, y) + 0.3 * smooth_noise(x, y, 900, rng) + 0.1 * smooth_noise(x, y, 300, rng)
+    height = float(np.percentile(here[(reach > 1.0) & (reach < 1.6)], 45))
+    flat = height + 0.02 * (x - bench.x) + 1.5 * smooth_noise(x, y, 420, rng)
+    if bench.knoll is not None:  # even slopes of about ten degrees: fit for terraces, not for one platform
+        away = np.hypot(x - bench.knoll[0], y - bench.knoll[1])
+        flat = flat + 0.19 * np.maximum(480 - np.hypot(away, 60.0), 0.0)
+    blend = ramp(1.6, 0.95, reach)
+    z[row, column] = here * (1 - blend) + flat * blend
 
 
 def _benches(main: River) -> dict[str, Bench]:
@@ -278,40 +187,56 @@ def _benches(main: River) -> dict[str, Bench]:
     }
 
 
-def _wandering(knots: Floats, rng: np.random.Generator) -> Floats:
-    """Long straight reaches broken in the middle, twice, and pushed aside."""
-    for _ in range(2):
-        bent = [knots[0]]
-        for a, b in pairwise(knots):
-            length = float(np.hypot(*(b - a)))
-            if length > 3_000:
-                across = np.array([-(b - a)[1], (b - a)[0]])
-                bent.append((a + b) / 2 + across * (rng.random() - 0.5) * 0.34)
-            bent.append(b)
-        knots = np.array(bent)
-    return knots
+def _between_known_heights(z: Grid) -> Grid:
+    """The county's lowest and highest place as they are known; order is kept, so water runs as before."""
+    county = rasterio.features.geometry_mask([outline()], z.shape, _transform(), invert=True)
+    top = float(z.max(where=county, initial=0.0))
+    z = np.where(z > 1_600, 1_600 + (z - 1_600) * np.float32((HIGHEST_M - 1_600) / (top - 1_600)), z)
+    return np.clip(z, np.float32(LOWEST_M), np.float32(HIGHEST_M))
 
 
-# --- valleys --------------------------------------------------------------------------------------
+# --- water ----------------------------------------------------------------------------------------
 
 
-def _cells(cell_m: float) -> tuple[Floats, Floats]:
-    """Cell centres, x (1, C) and y (R, 1), row 0 north."""
-    x = np.arange(WEST + cell_m / 2, EAST, cell_m)[None, :]
-    y = np.arange(NORTH - cell_m / 2, SOUTH, -cell_m)[:, None]
-    return x, y
+def _dig_channels(z: Grid, courses: tuple[River, ...]) -> None:
+    """The beds of the named rivers, each reach at its own level; where two meet the lower stays."""
+    beds = []
+    for river in courses:
+        ends = np.stack([river.points[:-1], river.points[1:]], axis=1)
+        reaches = shapely.buffer(shapely.linestrings(ends), max(river.width_m / 2, 0.75 * CELL_M), quad_segs=2)
+        beds.extend(zip(reaches, river.z[1:] - CHANNEL_M, strict=True))
+    beds.sort(key=lambda bed: -bed[1])
+    dug = rasterio.features.rasterize(
+        beds, out_shape=z.shape, transform=_transform(), fill=1e6, dtype=np.float32, all_touched=True
+    )
+    np.minimum(z, dug, out=z)
 
 
-def _valleys(rivers: tuple[River, ...], x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _drained(z: Grid) -> tuple[Grid, Geoms]:
+    """Heights with every hollow filled to its rim, to the centimetre, and the brooks that the flow gathers into."""
+    import pyflwdir  # compiles its kernels as it is imported: only who builds a county waits for that
+
+    filled, direction = pyflwdir.dem.fill_depressions(z, outlets="edge")
+    flow = pyflwdir.from_array(direction, ftype="d8", transform=_transform(), latlon=False, check_ftype=False)
+    gathers = flow.upstream_area() > BROOK_KM2 * 1e6 / CELL_M**2
+    streams = flow.streams(mask=gathers)
+    lines: Geoms = np.array([shapely.LineString(one["geometry"]["coordinates"]) for one in streams], dtype=object)
+    dem: Grid = np.round(filled, 2)
+    return dem, shapely.simplify(lines[shapely.length(lines) > 4 * CELL_M], 0.6 * CELL_M)
+
+
+def _valleys(courses: tuple[River, ...], seed: int) -> tuple[Floats, Floats]:
     """On a coarse grid: the level of the water it drains to, distance beyond the nearest valley floor."""
+    rng = draws(seed, "valleys")
+    x, y = _cells(COARSE_M)
     shape = np.broadcast_shapes(x.shape, y.shape)
     spots = shapely.points(np.broadcast_to(x, shape).ravel(), np.broadcast_to(y, shape).ravel())
     wobble = 1 + 0.75 * smooth_noise(x, y, 1_500, rng) + 0.35 * smooth_noise(x, y, 500, rng)
     beyond = np.full(shape, np.inf)
     weights, levels = np.zeros(shape), np.zeros(shape)
-    for river in rivers:
-        tree = shapely.STRtree(shapely.points(river.points))
-        (_, at), away = tree.query_nearest(spots, return_distance=True, all_matches=False)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda river: _nearest(river.points, spots), courses))
+    for river, (at, away) in zip(courses, found, strict=True):
         distance = away.reshape(shape)
         weight = (distance + 60.0) ** -4.0
         weights += weight
@@ -321,11 +246,55 @@ def _valleys(rivers: tuple[River, ...], x: Floats, y: Floats, rng: np.random.Gen
     return levels / weights, beyond
 
 
-def _nearest_cell(grid: NDArray[np.float32], x: Floats, y: Floats) -> Floats:
+def _nearest(points: Floats, spots: Geoms) -> tuple[Ints, Floats]:
+    """For each spot the nearest of the points, and how far it is."""
+    (_, at), away = shapely.STRtree(shapely.points(points)).query_nearest(
+        spots, return_distance=True, all_matches=False
+    )
+    return at, away
+
+
+# --- grids ----------------------------------------------------------------------------------------
+
+
+def _transform() -> rasterio.Affine:
+    return rasterio.transform.from_origin(WEST, NORTH, CELL_M, CELL_M)
+
+
+def _cells(cell_m: float) -> tuple[Floats, Floats]:
+    """Cell centres, x (1, C) and y (R, 1), row 0 north."""
+    x = np.arange(WEST + cell_m / 2, EAST, cell_m)[None, :]
+    y = np.arange(NORTH - cell_m / 2, SOUTH, -cell_m)[:, None]
+    return x, y
+
+
+def _slope_strip(dem: Grid, row: int) -> Grid:
+    above, below = max(row - 1, 0), min(row + STRIP + 1, len(dem))
+    slope = horn_slope_deg(dem[above:below], CELL_M)
+    return slope[row - above : row - above + STRIP]
+
+
+def _nearest_cell(grid: Grid, x: Floats, y: Floats) -> Floats:
     column = np.clip(((np.asarray(x) - WEST) / CELL_M).astype(int), 0, grid.shape[1] - 1)
     row = np.clip(((NORTH - np.asarray(y)) / CELL_M).astype(int), 0, grid.shape[0] - 1)
     values: Floats = grid[row, column].astype(float)
     return values
+
+
+def _spread(grid: NDArray[np.floating], cell_m: float, x: Floats, y: Floats) -> Floats:
+    """A coarser grid on finer cells x (1, C), y (R, 1), without creases: quadratic B-splines along rows and columns."""
+    rows, columns = _weights((NORTH - y[:, 0]) / cell_m, len(grid)), _weights((x[0] - WEST) / cell_m, grid.shape[1])
+    tall = sum(grid[at] * weight[:, None] for at, weight in rows)
+    wide: Floats = np.asarray(sum(np.take(tall, at, axis=1) * weight for at, weight in columns))
+    return wide
+
+
+def _weights(at: Floats, count: int) -> list[tuple[Ints, Floats]]:
+    """The three cells around each place, given in cells from the edge, and what each contributes."""
+    nearest = np.clip(np.floor(at), 0, count - 1).astype(np.int64)
+    t = at - 0.5 - nearest
+    shares = (0.5 * (0.5 - t) ** 2, 0.75 - t**2, 0.5 * (0.5 + t) ** 2)
+    return [(np.clip(nearest + k, 0, count - 1), share) for k, share in zip((-1, 0, 1), shares, strict=True)]
 
 
 def _bilinear(grid: NDArray[np.floating], x: Floats, y: Floats) -> Floats:
