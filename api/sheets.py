@@ -27,10 +27,10 @@ FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
 OVERVIEW = (
     "zones", "parcels", "basic_farmland", "eco_redline", "urban_boundary", "nature_reserve", "water_protection",
     "river_management", "rivers", "roads", "railways", "power_lines", "substations", "power_plants", "water_sources",
-    "wastewater_plants", "enterprises", "villages",
+    "wastewater_plants", "enterprises", "mining_rights", "villages",
 )  # fmt: skip
 AROUND = (*OVERVIEW, "farmland_reserve", "approved_land", "hazards", "karst", "residential", "water_mains", "heritage")
-HIDDEN = frozenset({"nature_reserve", "villages", "power_lines", "hazards", "heritage", "water_mains"})
+HIDDEN = frozenset({"nature_reserve", "villages", "power_lines", "mining_rights", "hazards", "heritage", "water_mains"})
 
 
 def sheets(store: Store, wanted: Iterable[str], bounds: Bounds | None = None, as_of: date | None = None) -> list[Sheet]:

@@ -363,7 +363,7 @@ class Aspect:
         if dem is None or found is None:
             return Interval.unknown(ground.count)
         elevation, at = found
-        faces = terrain.circular_mean_deg(terrain.read(terrain.aspect_of(dem), at), at, ground.count)
+        faces = terrain.circular_mean_deg(terrain.aspect_at(dem, at), at, ground.count)
         whole = ~np.isnan(terrain.zonal(elevation, at, ground.count)["mean"])
         return Interval.exact(np.where(whole, faces, np.nan))
 

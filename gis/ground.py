@@ -169,7 +169,8 @@ class Ground:
             return None
         if role not in self._cells:
             self._cells[role] = terrain.cells(self.sites, grid)
-        return self._read(role, grid.values, self._cells[role]), self._cells[role]
+        at = self._cells[role]
+        return self._once_read(role, lambda: terrain.read(grid.values, at)), at
 
     def slope(self) -> tuple[Floats, terrain.Cells] | None:
         """Slope in degrees: of the elevation model, or of a slope grid where only that is loaded."""
@@ -177,11 +178,13 @@ class Ground:
         if elevation is None:
             return self.raster("slope")
         found = self.raster("dem")
-        return None if found is None else (self._read("slope", terrain.slope_of(elevation), found[1]), found[1])
+        if found is None:
+            return None
+        return self._once_read("slope", lambda: terrain.slope_at(elevation, found[1])), found[1]
 
-    def _read(self, key: str, values: terrain.Grid, at: terrain.Cells) -> Floats:
+    def _once_read(self, key: str, read: Callable[[], Floats]) -> Floats:
         if key not in self._cell_values:
-            self._cell_values[key] = terrain.read(values, at)
+            self._cell_values[key] = read()
         return self._cell_values[key]
 
 

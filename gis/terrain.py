@@ -6,7 +6,7 @@ A site that covers no centre is given the one cell that holds its representative
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from collections.abc import Callable
 
 import numpy as np
 import shapely
@@ -27,59 +27,46 @@ def slope_deg(elevation_m: Grid, cell_m: float) -> Grid:
     >>> float(slope_deg(plane, 10.0)[2, 2])
     45.0
     """
+    rows, columns = elevation_m.shape
     out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
-    if min(elevation_m.shape) < 3:
+    if min(rows, columns) < 3:
         return out
-    east, south = _horn(elevation_m)
+    east, south = _rise(lambda down, right: elevation_m[1 + down : rows - 1 + down, 1 + right : columns - 1 + right])
     out[1:-1, 1:-1] = np.degrees(np.arctan(np.hypot(east, south) / (8 * cell_m)))
     return out
 
 
-def aspect_deg(elevation_m: Grid) -> Grid:
-    """Where each cell faces, clockwise from north in degrees, by Horn's gradient; NaN on flat ground and at the edge.
-
-    >>> falls_east = np.tile(np.arange(5, 0, -1, dtype=np.float32), (5, 1))
-    >>> float(aspect_deg(falls_east)[2, 2])
-    90.0
-    """
-    out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
-    if min(elevation_m.shape) < 3:
-        return out
-    east, south = _horn(elevation_m)
-    faces = np.degrees(np.arctan2(-east, south)) % 360
-    out[1:-1, 1:-1] = np.where((east == 0) & (south == 0), np.nan, faces)
-    return out
+def slope_at(elevation: Raster, at: Cells) -> Floats:
+    """(C,) slope of each cell in degrees by Horn's method, read from the nine heights around it: no county's worth of
+    slopes is worked out for one site. NaN at the grid's rim, beside missing heights and for sites outside."""
+    east, south = _rise_at(elevation, at)
+    slope: Floats = np.degrees(np.arctan(np.hypot(east, south) / np.float32(8 * elevation.cell_m))).astype(float)
+    return slope
 
 
-def _horn(z: Grid) -> tuple[Grid, Grid]:
-    """Rise towards the east and towards the south, eight cells wide."""
-    east = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:]
-    west = z[:-2, :-2] + 2 * z[1:-1, :-2] + z[2:, :-2]
-    south = z[2:, :-2] + 2 * z[2:, 1:-1] + z[2:, 2:]
-    north = z[:-2, :-2] + 2 * z[:-2, 1:-1] + z[:-2, 2:]
-    return east - west, south - north
+def aspect_at(elevation: Raster, at: Cells) -> Floats:
+    """(C,) where each cell faces, clockwise from north in degrees, by Horn's gradient; NaN where it is flat, too."""
+    east, south = _rise_at(elevation, at)
+    faces: Floats = np.degrees(np.arctan2(-east, south)).astype(float) % 360
+    return np.where((east == 0) & (south == 0), np.nan, faces)
 
 
-_slopes: WeakKeyDictionary[Raster, Grid] = WeakKeyDictionary()
+def _rise(z: Callable[[int, int], Grid]) -> tuple[Grid, Grid]:
+    """Rise towards the east and the south, eight cells wide; `z(down, right)` is the height so many cells off."""
+    east = z(-1, 1) + 2 * z(0, 1) + z(1, 1) - (z(-1, -1) + 2 * z(0, -1) + z(1, -1))
+    south = z(1, -1) + 2 * z(1, 0) + z(1, 1) - (z(-1, -1) + 2 * z(-1, 0) + z(-1, 1))
+    return east, south
 
 
-def slope_of(elevation: Raster) -> Grid:
-    """The slope of an elevation model in degrees, computed once for as long as the model is held."""
-    known = _slopes.get(elevation)
-    if known is None:
-        known = _slopes[elevation] = slope_deg(elevation.values, elevation.cell_m)
-    return known
-
-
-_aspects: WeakKeyDictionary[Raster, Grid] = WeakKeyDictionary()
-
-
-def aspect_of(elevation: Raster) -> Grid:
-    """The aspect of an elevation model in degrees, computed once for as long as the model is held."""
-    known = _aspects.get(elevation)
-    if known is None:
-        known = _aspects[elevation] = aspect_deg(elevation.values)
-    return known
+def _rise_at(elevation: Raster, at: Cells) -> tuple[Grid, Grid]:
+    rows, columns = elevation.values.shape
+    _, row, column = at
+    inner = (row > 0) & (row < rows - 1) & (column > 0) & (column < columns - 1)
+    first = (row * columns + column)[inner]
+    heights = elevation.values.reshape(-1)
+    east, south = (np.full(len(row), np.nan, dtype=np.float32) for _ in "es")
+    east[inner], south[inner] = _rise(lambda down, right: heights[first + down * columns + right])
+    return east, south
 
 
 def cells(sites: Geoms, grid: Raster) -> Cells:

@@ -72,7 +72,7 @@ find_uv() {
             "Is a package index reachable? Behind a mirror: set PIP_INDEX_URL and UV_DEFAULT_INDEX."
 }
 
-# install_python core|dev: the locked packages into .venv. Dev holds the core, so the demo takes either.
+# install_python demo|dev: the locked packages into .venv. Dev holds all the demo needs, so the demo takes either.
 install_python() {
     inputs=$(fingerprint pyproject.toml uv.lock)
     if is_done .venv/.parkplan "dev $inputs" || is_done .venv/.parkplan "$1 $inputs"; then return; fi
@@ -83,8 +83,8 @@ install_python() {
     grep -qsF "$PWD/.venv" .venv/bin/activate || rm -rf .venv
     # --frozen, not --locked: with --locked a mirror's address makes the lock look stale
     case $1 in
-    dev) "$uv" sync --frozen ;;
-    core) "$uv" sync --frozen --no-dev --inexact ;; # inexact: leaves a developer's tools where they are
+    dev) "$uv" sync --frozen --all-extras ;;
+    demo) "$uv" sync --frozen --no-dev --extra demo --inexact ;; # inexact: leaves a developer's tools where they are
     esac || stop "the Python packages could not be installed." \
         "The reason stands above. Python 3.11 or newer is needed, and a reachable package index."
     # rasterio's wheel expects the system's libexpat, which slim images leave out

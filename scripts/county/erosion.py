@@ -7,13 +7,16 @@ path from the rivers that are given. Paths change with the heights, so it is don
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import rasterio.features
 import rasterio.transform
 import shapely
 from numpy.typing import NDArray
 
-from layers.records import Floats
+from layers.errors import Refused
+from layers.records import Bools, Floats
 from scripts.county.noise import fractal, ramp, smooth_noise
 from scripts.county.places import NORTH, WEST, draws
 from scripts.county.rivers import River
@@ -40,8 +43,6 @@ def eroded(
     beyond_m : (R, C) distance beyond the nearest valley floor, on which nothing rises
     massif : (R, C) 0 to 1, how much a cell belongs to the highest mountain
     """
-    import pyflwdir  # compiles its kernels as it is imported: only who builds a county waits for that
-
     rng = draws(seed, "erosion")
     shape = np.broadcast_shapes(x.shape, y.shape)
     east = ramp(553_000, 573_000, x + 0.25 * (3_106_000 - y)) * ramp(580_500, 572_500, x)
@@ -54,20 +55,35 @@ def eroded(
     wild = rng.standard_normal(shape).astype(np.float32)
     bed = _beds(rivers, shape)
     wet = bed > 0
-    transform = rasterio.transform.from_origin(WEST, NORTH, CELL_M, CELL_M)
     for turn in range(ROUNDS):
         shaken = z + (12 * (1 - turn / ROUNDS) + 1) * np.roll(wild, (turn * 37, turn * 91), (0, 1))
-        filled, direction = pyflwdir.dem.fill_depressions(np.where(wet, bed - DIG_M, shaken), outlets="edge")
-        direction[wet] = 0  # every river cell is an end, at its own level
-        flow = pyflwdir.from_array(direction, ftype="d8", transform=transform, latlon=False, check_ftype=False)
+        # every river cell is an end, at its own level
+        filled, direction, flow = drained(np.where(wet, bed - DIG_M, shaken).astype(np.float32), CELL_M, ends=wet)
         area_m2 = flow.upstream_area().astype(float) * CELL_M**2
         slope = np.minimum(STEEPNESS * uplift * area_m2**-CONCAVITY, steepest) * flat
         rise = slope * CELL_M * np.where(np.isin(direction, DIAGONAL), np.sqrt(2), 1.0)
         ends = direction == 0
         rise[ends] = np.where(wet, bed, filled if turn == 0 else z)[ends]
         risen = _no_steeper(flow.accuflux(rise.astype(np.float32), direction="down"), 1.35 * steepest)
-        z = (z + risen) / 2 if 0 < turn < ROUNDS - 3 else risen
+        z = np.float32(0.5) * (z + risen) if 0 < turn < ROUNDS - 3 else risen
     return z
+
+
+def drained(z: Grid, cell_m: float, ends: Bools | None = None) -> tuple[Grid, NDArray[np.uint8], Any]:
+    """Hollows filled to their rim (priority flood), the D8 direction of each cell, and the flow as pyflwdir keeps it.
+
+    Water leaves over the edge of the grid, and into the cells that are `ends`. Refused where pyflwdir is missing.
+    """
+    try:  # its kernels are compiled as it is imported: only who builds a county waits for that
+        import pyflwdir
+    except ImportError as error:
+        raise Refused("building the demo county takes pyflwdir; install it with: uv sync --extra demo") from error
+    filled, direction = pyflwdir.dem.fill_depressions(z, outlets="edge")
+    if ends is not None:
+        direction[ends] = 0
+    transform = rasterio.transform.from_origin(WEST, NORTH, cell_m, cell_m)
+    flow = pyflwdir.from_array(direction, ftype="d8", transform=transform, latlon=False, check_ftype=False)
+    return filled, direction, flow
 
 
 def _beds(rivers: tuple[River, ...], shape: tuple[int, ...]) -> Grid:

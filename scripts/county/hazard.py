@@ -67,7 +67,7 @@ def _karst(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
     """Sinkholes and caves as points, dolines as small areas; none on the valley floors."""
     rng = draws(seed, "karst")
     spots = rng.random((1_800, 2)) * [KARST_EAST - WEST - 400, NORTH - SOUTH] + [WEST + 200, SOUTH]
-    spots = spots[is_inside(*spots.T, depth_m=200.0)]
+    spots = spots[is_inside(spots[:, 0], spots[:, 1], depth_m=200.0)]
     spots = np.round(spots[(terrain.beyond_floor_at(*spots.T) > 250) & (terrain.slope_at(*spots.T) < 24)], 3)
     kinds = rng.choice(
         ["sinkhole", "doline", "cave", "spring", "underground_river"],

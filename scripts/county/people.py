@@ -64,7 +64,7 @@ def _sensitive(seed: int, settled: Villages) -> gpd.GeoDataFrame:
 
 
 def enterprises(terrain: Terrain, ground: Park) -> gpd.GeoDataFrame:
-    """A dozen plants at work. The cement mill stands off the food zone's upstream edge: that corner suits no food."""
+    """The plants at work. The cement mill stands off the food zone's upstream edge: that corner suits no food."""
     bench = terrain.benches
 
     def by_river(name: str, step_m: float, beside_m: float) -> tuple[float, float]:
@@ -82,6 +82,8 @@ def enterprises(terrain: Terrain, ground: Park) -> gpd.GeoDataFrame:
         ("示例粮油公司", by_river("朗溪", 3_600, 300), "1311", False, True, 60),
         ("示例米粉厂", by_river("朗溪", 4_200, -260), "1431", False, True, 50),
         ("示例页岩砖厂", (543_300, 3_101_700), "3031", True, False, 90),
+        ("示例煤炭洗选厂", by_river("木黄", 6_200, 260), "061", True, False, 100),
+        ("示例大理石加工厂", by_river("合水", -3_300, 300), "3032", True, False, 90),
         ("示例酒厂", by_river("峨岭", -1_400, 420), "1512", False, True, 60),
     )
     shapes = [shapely.Point(xy).buffer(radius, quad_segs=3) for _, xy, _, _, _, radius in plants]

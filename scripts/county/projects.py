@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+from layers.errors import BadInput
+from layers.library import read
+
 Json = dict[str, Any]
+LIBRARY = Path(__file__).with_name("library.csv")
 POWER_FACTOR = 0.92
 DAYS = 330.0
 
@@ -75,7 +80,26 @@ def schedule(year: int, month: int, done: int = 0) -> list[Json]:
 
 
 def projects() -> list[Json]:
-    """The example projects; figures are typical values, not anyone's plan."""
+    """The example projects; figures are typical values, not anyone's plan.
+
+    The plain ones are rows of `library.csv`, in the form that `parkplan projects import` reads; several say their
+    yearly output only, from which land and demands are estimated.
+    """
+    plain, faults = read(LIBRARY)
+    if faults:
+        raise BadInput("library.csv of the demo county does not read", faults)
+    return [
+        *_written_out(),
+        *(
+            one.model_dump(mode="json", exclude_unset=True)
+            | {"industry": one.model_dump(include={"industry"})["industry"]}
+            for one in plain
+        ),
+    ]
+
+
+def _written_out() -> list[Json]:
+    """Projects of several parts, phases or procedures."""
     return [
         _project(
             "PRJ-V2O5",

@@ -14,7 +14,8 @@ from scripts.county.frames import frame
 from scripts.county.noise import smooth_noise
 from scripts.county.outline import clipped, outline
 from scripts.county.places import draws
-from scripts.county.terrain import River, Terrain
+from scripts.county.rivers import River
+from scripts.county.terrain import Terrain
 
 WIDE_ROADS = ("expressway", "national", "provincial", "county")
 

@@ -48,7 +48,7 @@ def villages(seed: int, terrain: Terrain, taken: Geoms, *, most: int = 640) -> V
     """Spots on gentle ground that keep their distance from each other, from the water and from `taken` ground."""
     rng = draws(seed, "villages")
     tried = rng.random((60_000, 2)) * [EAST - WEST, NORTH - SOUTH] + [WEST, SOUTH]
-    tried = tried[is_inside(*tried.T, depth_m=600.0)]
+    tried = tried[is_inside(tried[:, 0], tried[:, 1], depth_m=600.0)]
     x, y = tried.T
     steep = np.max([terrain.slope_at(x + dx, y + dy) for dx in (-60, 0, 60) for dy in (-60, 0, 60)], axis=0)
     likely = (steep < 16) & (terrain.height_at(x, y) < 1_500)

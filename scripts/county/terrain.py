@@ -12,6 +12,7 @@ import rasterio.transform
 import shapely
 from numpy.typing import NDArray
 
+from gis.terrain import slope_deg
 from layers.records import Floats, Geoms, Ints
 from scripts.county import erosion
 from scripts.county.noise import fractal, ramp, smooth_noise
@@ -119,20 +120,6 @@ def terrain(seed: int) -> Terrain:
     return Terrain(dem, slope, beyond.astype(np.float32), courses, brooks, benches)
 
 
-def horn_slope_deg(dem: Grid, cell_m: float) -> Grid:
-    """Slope in degrees by Horn's method; the rim repeats its neighbours.
-
-    >>> plane = np.tile(np.arange(0, 50, 10, dtype=np.float32), (5, 1))
-    >>> horn_slope_deg(plane, 10.0)[2, 2].item()
-    45.0
-    """
-    z = np.pad(dem, 1, mode="edge")
-    east = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:] - z[:-2, :-2] - 2 * z[1:-1, :-2] - z[2:, :-2]
-    south = z[2:, :-2] + 2 * z[2:, 1:-1] + z[2:, 2:] - z[:-2, :-2] - 2 * z[:-2, 1:-1] - z[:-2, 2:]
-    slope: Grid = np.degrees(np.arctan(np.hypot(east, south) / (8 * cell_m))).astype(np.float32)
-    return slope
-
-
 # --- the ground before water has run over it ------------------------------------------------------
 
 
@@ -200,7 +187,7 @@ def _between_known_heights(z: Grid) -> Grid:
 
 def _dig_channels(z: Grid, courses: tuple[River, ...]) -> None:
     """The beds of the named rivers, each reach at its own level; where two meet the lower stays."""
-    beds = []
+    beds: list[tuple[shapely.Geometry, float]] = []
     for river in courses:
         ends = np.stack([river.points[:-1], river.points[1:]], axis=1)
         reaches = shapely.buffer(shapely.linestrings(ends), max(river.width_m / 2, 0.75 * CELL_M), quad_segs=2)
@@ -214,10 +201,7 @@ def _dig_channels(z: Grid, courses: tuple[River, ...]) -> None:
 
 def _drained(z: Grid) -> tuple[Grid, Geoms]:
     """Heights with every hollow filled to its rim, to the centimetre, and the brooks that the flow gathers into."""
-    import pyflwdir  # compiles its kernels as it is imported: only who builds a county waits for that
-
-    filled, direction = pyflwdir.dem.fill_depressions(z, outlets="edge")
-    flow = pyflwdir.from_array(direction, ftype="d8", transform=_transform(), latlon=False, check_ftype=False)
+    filled, _, flow = erosion.drained(z, CELL_M)
     gathers = flow.upstream_area() > BROOK_KM2 * 1e6 / CELL_M**2
     streams = flow.streams(mask=gathers)
     lines: Geoms = np.array([shapely.LineString(one["geometry"]["coordinates"]) for one in streams], dtype=object)
@@ -269,9 +253,9 @@ def _cells(cell_m: float) -> tuple[Floats, Floats]:
 
 
 def _slope_strip(dem: Grid, row: int) -> Grid:
-    above, below = max(row - 1, 0), min(row + STRIP + 1, len(dem))
-    slope = horn_slope_deg(dem[above:below], CELL_M)
-    return slope[row - above : row - above + STRIP]
+    """STRIP rows of slope from `row` on; the window's rim repeats its neighbours."""
+    rows = np.clip(np.arange(row - 1, min(row + STRIP, len(dem)) + 1), 0, len(dem) - 1)
+    return slope_deg(np.pad(dem[rows], ((0, 0), (1, 1)), mode="edge"), CELL_M)[1:-1, 1:-1]
 
 
 def _nearest_cell(grid: Grid, x: Floats, y: Floats) -> Floats:

@@ -18,6 +18,7 @@ from scripts.county.terrain import Terrain
 
 Frames = dict[str, gpd.GeoDataFrame]
 XY = tuple[float, float]
+ASSUMED = "假设 assumption"  # nobody published a figure for any of them
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def utilities(seed: int, terrain: Terrain) -> Frames:
             voltage_kv=[s.voltage_kv for s in stations],
             capacity_kva=[s.capacity_kva for s in stations],
             load_kva=[s.load_kva for s in stations],
+            capacity_source=ASSUMED,
             open_year=[s.open_year for s in stations],
         ),
         "power_lines": _power_lines(seed, places, plants),
@@ -92,6 +94,7 @@ def _power_plants(terrain: Terrain) -> gpd.GeoDataFrame:
         id=["PP-YANGBA", "PP-FENGYAN", "PP-TUOZHAI"],
         name=["阳坝电站", "丰岩电站", "坨寨电站"],
         capacity_kva=[6_250.0, 4_000.0, 8_000.0],
+        capacity_source=ASSUMED,
         open_year=[None, None, None],
     )
 
@@ -176,7 +179,8 @@ def _water(terrain: Terrain) -> gpd.GeoDataFrame:
             15_000,
             2027,
         ),
-        ("WS-TIANTANG", "天堂示例水库", "reservoir", _shifted(town("天堂").at, 1_900, 1_300), 12_000, None),
+        ("WS-TIANTANG", "天堂示例水库(除险加固)", "reservoir", _shifted(town("天堂").at, 1_900, 1_300), 12_000, None),
+        ("WS-LANGXI-R", "朗溪示例水库(除险加固)", "reservoir", _shifted(town("朗溪").at, -1_500, 2_300), 9_000, None),
     ]
     return frame(
         "water_sources",
@@ -185,6 +189,7 @@ def _water(terrain: Terrain) -> gpd.GeoDataFrame:
         name=[r[1] for r in rows],
         kind=[r[2] for r in rows],
         capacity_m3d=[float(r[4]) for r in rows],
+        capacity_source=ASSUMED,
         open_year=[r[5] for r in rows],
     )
 
@@ -249,5 +254,6 @@ def _wastewater(terrain: Terrain) -> gpd.GeoDataFrame:
         id=[r[0] for r in rows],
         name=[r[1] for r in rows],
         capacity_m3d=[float(r[3]) for r in rows],
+        capacity_source=ASSUMED,
         open_year=[r[4] for r in rows],
     )
