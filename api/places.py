@@ -19,7 +19,7 @@ MOST = 500
 def places(
     text: str, world: World, layers: Iterable[Layer], projects: Iterable[Mapping[str, Any]], most: int = 50
 ) -> list[dict[str, Any]]:
-    """Named things whose name or id holds `text`, whatever the case; layers in the order of the catalogue, then projects.
+    """Named things whose name or id holds `text`, whatever the case; layers as the catalogue has them, then projects.
 
     Returns
     -------
@@ -34,9 +34,7 @@ def places(
         if snapshot is None or "name" not in snapshot.features:
             continue
         name, key = (snapshot.features[column].fillna("").astype(str) for column in ("name", "id"))
-        holds = (
-            name.str.contains(text, case=False, regex=False) | key.str.contains(text, case=False, regex=False)
-        ).to_numpy()
+        said = [one.str.contains(text, case=False, regex=False).to_numpy() for one in (name, key)]
         rows = np.flatnonzero(said[0] | said[1])[: most - len(found)]
         piece = np.searchsorted(snapshot.owner, rows)
         spots = _lonlat(shapely.point_on_surface(snapshot.pieces[piece]), world.crs)

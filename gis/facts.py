@@ -63,6 +63,7 @@ FACTS: dict[str, Measurement] = {
     "water_protection_first_m2": Overlap("water_protection", IsIn("grade", ("first",))),
     "water_protection_second_m2": Overlap("water_protection", IsIn("grade", ("second",))),
     "water_protection_quasi_m2": Overlap("water_protection", IsIn("grade", ("quasi",))),
+    "intake_catchment_m2": Overlap("intake_catchments"),
     "river_management_m2": Overlap("river_management"),
     "shoreline_m": Distance("river_management"),
     # hazard, mining, heritage

@@ -244,6 +244,7 @@ NEEDS: dict[str, Need] = {
     "is_steelmaking": _class("311", "312"),
     "is_flat_glass": _class("3041"),
     "is_silicon": _class("3218"),
+    "is_waste_yard": _class("7723"),
     "is_plastic_film": _class("2921", "2923"),
     "is_electrolytic_manganese": _makes("电解金属锰|电解锰", "3140"),
     "is_vanadium": _makes("五氧化二钒|钒", "2613", "3239"),

@@ -15,7 +15,8 @@ from scripts.county.lattice import window_lattice
 from scripts.county.noise import fractal, smooth_noise
 from scripts.county.outline import clipped, is_inside, parts_within
 from scripts.county.park import Park
-from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws, town
+from scripts.county.places import EAST, NORTH, SOUTH, TOWNS, WEST, draws
+from scripts.county.rivers import intake_chainage_m
 from scripts.county.terrain import MASSIF, Terrain
 
 Frames = dict[str, gpd.GeoDataFrame]
@@ -29,6 +30,13 @@ def controls(seed: int, terrain: Terrain, ground: Park, survey: Cover) -> Frames
         **_forest(seed, terrain, survey),
         **_heights(seed, terrain, ground),
         "water_protection": _water_protection(terrain),
+        "intake_catchments": frame(
+            "intake_catchments",
+            clipped(np.array([terrain.catchment], dtype=object)),
+            id=["HS-01"],
+            name=["县城取水口上游汇水区(合成)"],
+            document="按演示地形推算 derived from the made-up terrain",
+        ),
         "environment_units": _environment_units(seed, terrain, ground),
         "wetlands": _wetlands(seed, terrain),
     }
@@ -148,7 +156,7 @@ def _water_protection(terrain: Terrain) -> gpd.GeoDataFrame:
     """Around the town's intake, upstream of the seat: HJ 338-like sizes, approved polygons in reality."""
     river = terrain.rivers[0]
     line = river.line
-    intake = intake_chainage_m(terrain)
+    intake = intake_chainage_m(river)
 
     def reach(up_m: float, down_m: float, beside_m: float) -> shapely.Geometry:
         run = substring(line, intake - up_m, intake + down_m)
@@ -166,12 +174,6 @@ def _water_protection(terrain: Terrain) -> gpd.GeoDataFrame:
         name=names,
         grade=["first", "second", "quasi"],
     )
-
-
-def intake_chainage_m(terrain: Terrain) -> float:
-    """Where the town draws its water: a good three kilometres above the seat."""
-    seat = shapely.Point(town("峨岭").at)
-    return float(terrain.rivers[0].line.project(seat)) - 3_200.0
 
 
 def _environment_units(seed: int, terrain: Terrain, ground: Park) -> gpd.GeoDataFrame:

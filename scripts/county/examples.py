@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -37,10 +38,15 @@ SIDE_ROADS = ("county", "township")
 
 
 class Example(NamedTuple):
-    """A project on a site (parcel ids, or a polygon in EPSG:4545) and why it shows its verdict."""
+    """A project on a site (parcel ids) and why it shows its verdict.
+
+    `rule` is the one that decides: failing or unknown there. None where every rule passes.
+    """
 
     project: str
-    site: list[str] | shapely.Geometry
+    site: list[str]
+    verdict: str
+    rule: str | None
     zh: str
     en: str
 
@@ -92,6 +98,7 @@ class Sorted:
         self.surveyed: Bools = shapely.covered_by(shapely.buffer(m.polygons, 600.0), karst)
         self.unsurveyed: Bools = ~shapely.intersects(m.polygons, karst)
         self.flat: Bools = m.slope_deg < 7
+        self.steep: Bools = m.slope_deg > 15.2
         self.tilted: Bools = (m.slope_deg > 9) & (m.slope_deg < 13)
         self.served: Bools = m.distance_m("roads", lambda f: f["open_year"].isna()) < 450
         for classes, away_m in ((TRUNKS, 80.0), (SIDE_ROADS, 40.0), (("village",), 12.0)):
@@ -121,62 +128,85 @@ def examples(
     """A site for each verdict, and further ones for single rules where the county has them."""
     of = {p["id"]: p for p in projects}
     s = Sorted(layers, slope_deg, karst)
-    bags, concrete, tea, v2o5, mg = (of[f"PRJ-{k}"] for k in ("BAGS", "CONCRETE", "TEA", "V2O5", "MG"))
+    bags, concrete, tea, v2o5, mg, slag, cement, craft = (
+        of[f"PRJ-{k}"] for k in ("BAGS", "CONCRETE", "TEA", "V2O5", "MG", "SLAG", "CEMENT", "CRAFT")
+    )
     good = (s.clean, s.stable, s.served, s.surveyed)
     ready = s.m.ready
+    outside = partial(_outside, layers, slope_deg)
     verdicts = {
         "clear": (
-            bags, s.site(bags, TIMBER, *good, s.flat, s.built, ready),
+            bags, s.site(bags, TIMBER, *good, s.flat, s.built, ready), "clear", None,
             "平整净地,全部为存量建设用地,位于集中建设区内,未压占任何控制线,近路近电近水。",
             "Level construction land inside the concentrated boundary, on no control line, near road, power and water.",
         ),
         "warned": (
-            bags, s.site(bags, TIMBER, *good, s.tilted, s.built),
+            bags, s.site(bags, TIMBER, *good, s.tilted, s.built), "warned", "slope.platform",
             "存量建设用地,各控制线均未压占,但平均坡度大于8度,须作台地平整,予以提示。",
             "Construction land on no control line, but its mean slope is over 8 degrees and asks for terraces: a hint.",
         ),
         "conditional": (
-            bags, s.site(bags, TIMBER, *good, s.flat, s.field),
+            bags, s.site(bags, TIMBER, *good, s.flat, s.field), "conditional", "farmland.cultivated",
             "占用耕地,须办理农用地转用、落实占补平衡后方可用地。",
             "Takes cultivated land: conversion and its compensation come first.",
         ),
         "undetermined": (
             concrete, s.site(concrete, BELT, s.clean, s.stable, s.served, s.unsurveyed, s.flat, s.built),
+            "undetermined", "karst.distance",
             "岩溶调查未覆盖该地块,落水洞和溶洞情况不明,数据不足无法判定。",
             "The karst survey does not reach this ground, so sinkholes are unknown: no verdict.",
         ),
         "blocked": (
-            tea, _outside(layers, slope_deg, tea, "basic_farmland"),
+            tea, outside(tea, "basic_farmland"), "blocked", "farmland.basic",
             "压占永久基本农田,县级无权批准占用。",
             "On permanent basic farmland, which nobody at county level can waive.",
         ),
     }  # fmt: skip
-    missing = [word for word, (_, site, _, _) in verdicts.items() if site is None]
+    missing = [word for word, (_, site, *_) in verdicts.items() if site is None]
     if missing:
         raise LookupError(f"this county has no site that would be {', '.join(missing)}; try another seed")
     further = {
-        "food_beside_dust": (
-            tea, s.site(tea, FOOD, *good, s.flat, s.built, s.dusty),
-            "距已有水泥粉磨站不足500米,不宜建食品厂。", "Less than 500 m from a cement mill: no place for food.",
-        ),
         "chemical_by_the_river": (
-            v2o5, s.site(v2o5, BELT, s.clean, s.flat, s.shore_m < 900),
+            v2o5, s.site(v2o5, BELT, s.clean, s.flat, s.shore_m < 900), "blocked", "river.chemical",
             "化工项目距河道管理范围线不足1公里。", "A chemical project within one kilometre of the managed shoreline.",
         ),
         "chemical_on_the_terrace": (
-            v2o5, s.site(v2o5, BELT, *good, s.flat, s.shore_m > 1_020),
-            "位于台地,距岸线1公里以外。", "On the terrace, more than a kilometre from the shoreline.",
+            v2o5, s.site(v2o5, BELT, *good, s.flat, s.built, s.shore_m > 1_020), "clear", None,
+            "位于台地存量建设用地,距岸线1公里以外。",
+            "On construction land of the terrace, more than a kilometre from the shoreline.",
+        ),
+        "slag_in_the_second_zone": (
+            slag, outside(slag, "water_protection", lambda f: f["grade"] == "second"), "blocked", "water.second_waste",
+            "渣场位于县城取水口二级保护区内。", "A slag yard inside the second protection zone of the town's intake.",
+        ),
+        "slag_upstream": (
+            slag, s.site(slag, BELT, *good, s.flat, s.built), "conditional", "water.catchment_waste",
+            "位于取水口上游汇水区,环评须论证对水源的影响。",
+            "Upstream of the intake: its environmental assessment has to show that the water stays safe.",
+        ),
+        "cement_without_replacement": (
+            cement, s.site(cement, TIMBER, s.flat | s.tilted), "blocked", "gate.capacity_cement",
+            "水泥熟料项目无产能置换方案。", "A clinker line that brings no capacity replacement.",
+        ),
+        "food_beside_dust": (
+            tea, s.site(tea, FOOD, s.clean, s.flat, s.dusty), "blocked", "food.from_dust",
+            "距已有水泥粉磨站不足500米,不宜建食品厂。", "Less than 500 m from a cement mill: no place for food.",
+        ),
+        "too_steep": (
+            craft, s.site(craft, TIMBER, s.clean, s.steep) or outside(craft, "urban_boundary", slope=(15.2, 40.0)),
+            "conditional", "slope.mean", "平均坡度大于15度。", "Its mean slope is over 15 degrees.",
         ),
         "quota_too_small": (
-            mg, s.site(mg, BELT, s.flat, s.shore_m > 900, ~s.built),
+            mg, s.site(mg, BELT, s.flat, s.shore_m > 900, ~s.built), "blocked", "quota.new_construction",
             "新增建设用地指标余额不足。", "The county has too little new-construction quota left.",
         ),
         "first_grade_water": (
-            tea, _outside(layers, slope_deg, tea, "water_protection", lambda f: f["grade"] == "first"),
+            tea, outside(tea, "water_protection", lambda f: f["grade"] == "first", slope=(0.0, 25.0)),
+            "blocked", "water.first",
             "位于饮用水水源一级保护区。", "In the first-grade zone of the drinking-water intake.",
         ),
         "red_line": (
-            tea, _outside(layers, slope_deg, tea, "eco_redline", steepest=60.0),
+            tea, outside(tea, "eco_redline", slope=(0.0, 60.0)), "blocked", "redline.ecological",
             "压占生态保护红线。", "On the ecological red line.",
         ),
     }  # fmt: skip
@@ -187,11 +217,9 @@ def _of_class(classes: tuple[str, ...]) -> Keep:
     return lambda roads: roads["road_class"].isin(classes)
 
 
-def _named(found: dict[str, tuple[dict[str, Any], list[str] | None, str, str]]) -> dict[str, Example]:
+def _named(found: dict[str, tuple[Any, ...]]) -> dict[str, Example]:
     return {
-        word: Example(project["id"], site, zh, en)
-        for word, (project, site, zh, en) in found.items()
-        if site is not None
+        word: Example(project["id"], site, *said) for word, (project, site, *said) in found.items() if site is not None
     }
 
 
@@ -202,13 +230,16 @@ def _outside(
     role: str,
     keep: Keep = None,
     *,
-    steepest: float = 8.0,
+    slope: tuple[float, float] = (0.0, 8.0),
 ) -> list[str] | None:
-    """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project.
+    """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project, their mean
+    slope between two bounds.
 
     Where there is no such group, the parcel that the layer covers most.
     """
-    rows = np.flatnonzero(layers["parcels"]["zone"].isna().to_numpy() & (slope_deg < steepest))
+    rows = np.flatnonzero(
+        layers["parcels"]["zone"].isna().to_numpy() & (slope_deg >= slope[0]) & (slope_deg < slope[1])
+    )
     m = Measured(layers, rows, slope_deg)
     apart = m.distance_m("roads", lambda f: f["road_class"] != "village") > 40
     share = m.share(role, keep)

@@ -15,6 +15,7 @@ from scripts.county.lattice import Lattice
 from scripts.county.noise import smooth_noise
 from scripts.county.outline import is_inside
 from scripts.county.places import COUNTY, EAST, MARGIN_M, NORTH, SOUTH, TOWNS, WEST, draws, town
+from scripts.county.rivers import intake_chainage_m
 from scripts.county.terrain import Terrain
 
 CELL_M = 60.0
@@ -67,6 +68,7 @@ class Park:
     inside: Bools  # far enough from the window's edge for a parcel
     pads: Floats  # (K, 2) middles of ground that has been levelled
     mill: tuple[float, float]  # a cement mill at the upstream end of the food zone
+    intake: tuple[float, float]  # where the town draws its water
     zones: gpd.GeoDataFrame
     plan_zoning: gpd.GeoDataFrame
     urban_boundary: gpd.GeoDataFrame
@@ -108,10 +110,16 @@ def park(seed: int, terrain: Terrain) -> Park:
         inside,
         pads,
         terrain.rivers[0].beside((float(pads[0, 0]), float(pads[0, 1])), -330, 230),
+        _intake(terrain),
         zones,
         _plan_zoning(lattice, planned, uses),
         _urban_boundary(lattice, boundary),
     )
+
+
+def _intake(terrain: Terrain) -> tuple[float, float]:
+    spot = terrain.rivers[0].line.interpolate(intake_chainage_m(terrain.rivers[0]))
+    return spot.x, spot.y
 
 
 def parcels(ground: Park, ribbons: Geoms, count: int) -> gpd.GeoDataFrame:
@@ -383,7 +391,8 @@ def _urban_boundary(lattice: Lattice, boundary: Ints) -> gpd.GeoDataFrame:
 def _nearest_blocks(ground: Park, block: Ints, count: int) -> Ints:
     """Blocks in order of their distance to a zone and its levelled ground, half as many again as wanted.
 
-    Roads will eat some; and where few are wanted, four in ten still lie outside the zones.
+    Roads will eat some; where few are wanted, four in ten still lie outside the zones; and the banks at the town's
+    intake are among them, since somebody will ask.
     """
     first = np.unique(block, return_index=True)[1]
     first = first[block.ravel()[first] > 0]
@@ -394,6 +403,7 @@ def _nearest_blocks(ground: Park, block: Ints, count: int) -> Ints:
     effort = np.zeros(len(first))
     for tree, weight in ((zones, 1.0), (pads, 0.15)):
         effort += weight * tree.query_nearest(spots, return_distance=True, all_matches=False)[1]
+    effort[np.hypot(*(shapely.get_coordinates(spots) - ground.intake).T) < 700] = 0.0
     order = np.argsort(effort, kind="stable")
     within, around = order[inside[order]], order[~inside[order]]
     share = min(len(within), int(0.6 * count))

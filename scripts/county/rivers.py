@@ -136,6 +136,14 @@ def _courses() -> tuple[Course, ...]:
     )
 
 
+INTAKE_UP_M = 3_200.0  # how far above the seat the town draws its water
+
+
+def intake_chainage_m(main: River) -> float:
+    """Where the town draws its water: along the main river, a good three kilometres above the seat."""
+    return float(main.line.project(shapely.Point(town("峨岭").at))) - INTAKE_UP_M
+
+
 def rivers(seed: int) -> tuple[River, ...]:
     """The main river first; every other joins one that stands before it, or leaves the window."""
     rng = draws(seed, "rivers")

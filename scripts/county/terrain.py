@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import rasterio.features
@@ -18,7 +19,7 @@ from scripts.county import erosion
 from scripts.county.noise import fractal, ramp, smooth_noise
 from scripts.county.outline import outline
 from scripts.county.places import EAST, HIGHEST_M, LOWEST_M, NORTH, SOUTH, WEST, draws, town
-from scripts.county.rivers import CHANNEL_M, River, rivers
+from scripts.county.rivers import CHANNEL_M, River, intake_chainage_m, rivers
 
 CELL_M = 12.5
 COARSE_M = 100.0
@@ -59,6 +60,7 @@ class Terrain:
     floor_m: Grid  # distance beyond the nearest valley floor, COARSE_M cells
     rivers: tuple[River, ...]
     brooks: Geoms  # (B,) LineString down the flow, the unnamed streams
+    catchment: shapely.Polygon  # what drains to the town's intake
     benches: dict[str, Bench]
 
     def slope_at(self, x: Floats, y: Floats) -> Floats:
@@ -114,10 +116,10 @@ def terrain(seed: int) -> Terrain:
     for bench in benches.values():
         _level_bench(raw, bench, seed)
     _dig_channels(raw, courses)
-    dem, brooks = _drained(_between_known_heights(raw))
+    dem, brooks, catchment = _drained(_between_known_heights(raw), courses[0])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         slope = np.concatenate(list(pool.map(lambda row: _slope_strip(dem, row), range(0, len(dem), STRIP))))
-    return Terrain(dem, slope, beyond.astype(np.float32), courses, brooks, benches)
+    return Terrain(dem, slope, beyond.astype(np.float32), courses, brooks, catchment, benches)
 
 
 # --- the ground before water has run over it ------------------------------------------------------
@@ -199,14 +201,32 @@ def _dig_channels(z: Grid, courses: tuple[River, ...]) -> None:
     np.minimum(z, dug, out=z)
 
 
-def _drained(z: Grid) -> tuple[Grid, Geoms]:
-    """Heights with every hollow filled to its rim, to the centimetre, and the brooks that the flow gathers into."""
+def _drained(z: Grid, main: River) -> tuple[Grid, Geoms, shapely.Polygon]:
+    """Heights with every hollow filled to its rim, to the centimetre; the brooks that the flow gathers into; and the
+    ground that drains to the town's intake."""
     filled, _, flow = erosion.drained(z, CELL_M)
-    gathers = flow.upstream_area() > BROOK_KM2 * 1e6 / CELL_M**2
+    area = flow.upstream_area()
+    gathers = area > BROOK_KM2 * 1e6 / CELL_M**2
     streams = flow.streams(mask=gathers)
     lines: Geoms = np.array([shapely.LineString(one["geometry"]["coordinates"]) for one in streams], dtype=object)
     dem: Grid = np.round(filled, 2)
-    return dem, shapely.simplify(lines[shapely.length(lines) > 4 * CELL_M], 0.6 * CELL_M)
+    brooks = shapely.simplify(lines[shapely.length(lines) > 4 * CELL_M], 0.6 * CELL_M)
+    return dem, brooks, _catchment(flow, area, main)
+
+
+def _catchment(flow: Any, area: NDArray[np.int32], main: River) -> shapely.Polygon:
+    """What drains to the river where the town draws its water, its border eased to about two cells."""
+    at = main.line.interpolate(intake_chainage_m(main))
+    row, column = int((NORTH - at.y) / CELL_M), int((at.x - WEST) / CELL_M)
+    around = area[row - 3 : row + 4, column - 3 : column + 4]  # the bed is a few cells wide, the flow one
+    down, right = np.unravel_index(int(np.argmax(around)), around.shape)
+    outlet = np.array([(row - 3 + down) * area.shape[1] + column - 3 + right])
+    basin = flow.basins(idxs=outlet) > 0
+    shapes = [
+        shapely.geometry.shape(shape)
+        for shape, _ in rasterio.features.shapes(basin.astype(np.uint8), mask=basin, transform=_transform())
+    ]
+    return cast("shapely.Polygon", max(shapes, key=lambda one: one.area).simplify(2 * CELL_M))
 
 
 def _valleys(courses: tuple[River, ...], seed: int) -> tuple[Floats, Floats]:

@@ -10,10 +10,10 @@ import shapely
 from shapely.ops import substring
 
 from layers.records import Geoms
-from scripts.county.control import intake_chainage_m
 from scripts.county.frames import frame
 from scripts.county.noise import smooth_noise
 from scripts.county.places import draws, town
+from scripts.county.rivers import intake_chainage_m
 from scripts.county.terrain import Terrain
 
 Frames = dict[str, gpd.GeoDataFrame]
@@ -135,7 +135,7 @@ def _power_lines(seed: int, places: dict[str, XY], plants: gpd.GeoDataFrame) -> 
 
 def _water(terrain: Terrain) -> gpd.GeoDataFrame:
     river = terrain.rivers[0].line
-    intake = river.interpolate(intake_chainage_m(terrain))
+    intake = river.interpolate(intake_chainage_m(terrain.rivers[0]))
     bench = {name: (b.x, b.y) for name, b in terrain.benches.items()}
     rows: list[tuple[str, str, str, XY, float, int | None]] = [
         ("WS-INTAKE", "县城取水口", "intake", (intake.x, intake.y), 40_000, None),
