@@ -14,6 +14,7 @@ from layers.records import Layer, World
 from layers.schema import roles
 
 MOST = 500
+EVER = 9999  # for_year: what is planned has a name, too
 
 
 def places(

@@ -39,6 +39,8 @@ def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> Co
     store.put_pools(made.pools)
     for project in made.projects:
         store.save("project", project["id"], project)
+    for word, example in {**made.examples, **made.further}.items():
+        store.save("example", word, {"case": word, **example._asdict()})
     (confirmation,) = made.confirmations
     for rule in rulebook().rules:
         entry = {"rule": rule.id, "document": confirmation.document, "date": confirmation.on.isoformat()}

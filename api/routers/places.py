@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api.auth import READ, allow
 from api.county import County, county_of
-from api.places import MOST, places
+from api.places import EVER, MOST, places
 from layers.access import User
 
 router = APIRouter(prefix="/places", tags=["layers"])
@@ -23,4 +23,4 @@ def find(
 ) -> dict[str, Any]:
     """Every named feature whose name or id holds the text, with a point to look at, and the projects."""
     store = county.store
-    return {"places": places(name, store.at(), store.layers(), store.list("project"), limit)}
+    return {"places": places(name, store.at(for_year=EVER), store.layers(), store.list("project"), limit)}

@@ -17,11 +17,11 @@ def find(
     as_json: AsJson = False,
 ) -> None:
     """Find features and projects by their name (按名称查找), with a point in degrees to look at."""
-    from api.places import places
+    from api.places import EVER, places
     from layers.store import open_store
 
     store = open_store(county)
-    found = places(name, store.at(), store.layers(), store.list("project"), limit)
+    found = places(name, store.at(for_year=EVER), store.layers(), store.list("project"), limit)
     store.close()
     if as_json:
         print_json({"places": found})
