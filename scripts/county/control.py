@@ -102,7 +102,7 @@ def _forest(seed: int, terrain: Terrain, survey: Cover) -> Frames:
 def _heights(seed: int, terrain: Terrain, ground: Park) -> Frames:
     """Red line and nature reserve: the high east, and the steepest sides of the valleys."""
     rng = draws(seed, "heights")
-    whole = window_lattice(25.0, rng, jitter=0.28)
+    whole = window_lattice(25.0, rng, warp_m=45.0, jitter=0.2)
     x, y = whole.centres()
     height = terrain.height_at(x, y)
     slope = terrain.slope_at(x, y)
@@ -112,7 +112,7 @@ def _heights(seed: int, terrain: Terrain, ground: Park) -> Frames:
     line = (line | steep) & ~is_near(ground.urban_boundary.geometry.to_numpy(), x, y, 60.0)
     line &= is_inside(x, y, depth_m=-80.0)
     cells = np.repeat(np.repeat(line, 2, axis=0), 2, axis=1).astype(np.int64)
-    polygons, _ = whole.halved(rng, 4.0).polygons(cells)
+    polygons, _ = whole.halved(rng, 2.0).polygons(cells)
     polygons = _without_specks(parts_within(polygons)[0], 25_000.0, 3_500.0)
     coarse = window_lattice(100.0, rng)
     cx, cy = coarse.centres()
@@ -215,4 +215,4 @@ def _wetlands(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
         radius = 160 * (1 + 0.5 * smooth_noise(np.cos(angle) * 2, np.sin(angle) * 2, 1.0, rng))
         shapes.append(shapely.Polygon(np.column_stack([x + radius * np.cos(angle), y + radius * np.sin(angle)])))
     names = [f"示例河滩湿地{n}" for n in range(1, 8)] + ["示例山地沼泽1", "示例山地沼泽2"]
-    return frame("wetlands", np.array(shapes, dtype=object), name=names)
+    return frame("wetlands", clipped(np.array(shapes, dtype=object)), name=names)

@@ -163,7 +163,7 @@ def _trunks(terrain: Terrain) -> list[tuple[Way, list[tuple[float, float]]]]:
         ),
         (
             Way("示例省道S999", "provincial"),
-            [(WEST + 1_300, west_y), at["中兴"], at["峨岭"], at["朗溪"], at["合水"], at["木黄"], (573_000, 3_113_600)],
+            [(WEST + 2_200, west_y), at["中兴"], at["峨岭"], at["朗溪"], at["合水"], at["木黄"], (571_400, 3_114_000)],
         ),
         *[(Way(f"{name}(示例)", "county"), stops) for name, stops in county],
         (

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
+import pyflwdir
 import pytest
 import shapely
 
@@ -16,8 +17,9 @@ from layers.codes import land_use
 from layers.records import Project
 from layers.schema import role
 from scripts.county import County, build
+from scripts.county.places import TOWNS
+from scripts.county.rivers import rivers
 from scripts.county.supply import overlap_m2
-from scripts.county.terrain import terrain
 
 pytestmark = pytest.mark.slow
 PARCELS = 1_500
@@ -61,19 +63,33 @@ def test_the_same_seed_gives_the_same_bytes(county: County, twin: Future[str]) -
 
 
 def test_another_seed_gives_another_county(county: County) -> None:
-    other = terrain(2)
-    assert not np.array_equal(other.dem, county.dem.values)
-    assert other.rivers[0].line.distance(shapes(county, "rivers")[0]) < 1_000  # the same valley, another course
-    assert other.rivers[0].line.hausdorff_distance(shapes(county, "rivers")[0]) > 100
+    other = shapely.intersection(rivers(2)[0].line, county.extent)
+    assert other.distance(shapes(county, "rivers")[0]) < 1_000  # the same valley, another course
+    assert other.hausdorff_distance(shapes(county, "rivers")[0]) > 100
 
 
-def test_land_use_covers_the_window_without_gap_or_overlap(county: County) -> None:
+def test_the_county_measures_what_it_states(county: County) -> None:
+    assert county.extent.area == pytest.approx(1_969e6, rel=1e-6)
+    west, south, east, north = county.extent.bounds
+    box = (529_710, 3_053_265, 579_775, 3_136_054)  # 108.303-108.808 E, 27.592-28.337 N
+    assert np.abs(np.array([west, south, east, north]) - box).max() < 1_600
+    assert all(county.extent.contains(shapely.Point(town.at)) for town in TOWNS)
+
+
+def test_land_use_covers_the_county_without_gap_or_overlap(county: County) -> None:
     patches = shapes(county, "land_use")
-    assert len(patches) >= 30_000
+    assert len(patches) >= 150_000
     assert shapely.coverage_is_valid(patches)
     assert shapely.area(patches).sum() == pytest.approx(county.extent.area, rel=1e-12)
-    assert shapely.coverage_union_all(patches).equals(county.extent)
+    assert shapely.symmetric_difference(shapely.coverage_union_all(patches), county.extent).area < 0.01
     assert (county.layers["land_use"]["patch_area_m2"] > 100).all()
+
+
+def test_fields_and_forest_have_about_their_real_shares(county: County) -> None:
+    frame = county.layers["land_use"]
+    area = frame["patch_area_m2"].groupby(frame["code"]).sum() / county.extent.area
+    assert 0.55 < area[area.index.str.startswith("03")].sum() < 0.75  # 70.4 % of the real one
+    assert 0.18 < area[["0101", "0102", "0103"]].sum() < 0.30  # 513.9 of 1,969 km2
 
 
 def test_environment_units_tessellate_too(county: County) -> None:
@@ -115,6 +131,8 @@ def test_a_zone_parcel_lies_wholly_in_its_zone(county: County) -> None:
 
 def test_every_frame_conforms_to_its_role(county: County) -> None:
     dimension = {"polygon": {2}, "line": {1}, "any": {0, 1, 2}}
+    ground = county.extent.buffer(0.01)
+    shapely.prepare(ground)
     for name, frame in county.layers.items():
         wanted = role(name)
         known = {column.name: column for column in wanted.columns}
@@ -129,7 +147,7 @@ def test_every_frame_conforms_to_its_role(county: County) -> None:
         assert shapely.is_valid(geometries).all(), name
         assert not shapely.is_empty(geometries).any(), name
         assert set(shapely.get_dimensions(geometries)) <= dimension[wanted.geometry], name
-        assert county.extent.buffer(0.01).covers(shapely.box(*frame.total_bounds)), name
+        assert shapely.covers(ground, geometries).all(), name
         for column in known.values():
             if column.name in frame and column.codes:
                 assert set(frame[column.name].dropna()) <= set(column.codes), (name, column.name)
@@ -147,18 +165,48 @@ def test_the_ground_has_peaks_valleys_and_flats(county: County) -> None:
     z = county.dem.values
     assert z.dtype == np.float32
     assert np.isfinite(z).all()
-    assert 350 < z.min() < 600
-    assert 1_900 < z.max() < 2_700
+    assert county.dem.cell_m == 12.5
+    assert z.min() == pytest.approx(377.7, abs=0.01)
+    assert z.max() == pytest.approx(2_493.8, abs=0.01)
     west, south, east, north = county.extent.bounds
-    assert (county.dem.west, county.dem.north) == (west, north)
-    assert z.shape == ((north - south) / county.dem.cell_m, (east - west) / county.dem.cell_m)
+    assert county.dem.west < west < east < county.dem.west + z.shape[1] * 12.5
+    assert county.dem.north - z.shape[0] * 12.5 < south < north < county.dem.north
+    x = np.broadcast_to(county.dem.west + 12.5 * np.arange(z.shape[1]), z.shape)
+    assert z[x > 565_000].mean() > z[x < 545_000].mean() + 300  # the east is high
     rise = np.hypot(*np.gradient(z, county.dem.cell_m))
     assert (rise < np.tan(np.radians(8))).mean() > 0.08
     assert (rise > np.tan(np.radians(25))).mean() > 0.08
 
 
+def test_every_cell_drains_to_the_edge_and_the_river_passes_its_towns_in_order(county: County) -> None:
+    z, cell_m = county.dem.values, county.dem.cell_m
+    filled, direction = pyflwdir.dem.fill_depressions(z, outlets="edge")
+    assert np.abs(filled - z).max() < 0.011  # heights are kept to the centimetre; nothing else had to be filled
+    flow = pyflwdir.from_array(direction, ftype="d8", check_ftype=False)
+    head = next(town for town in TOWNS if town.name == "木黄镇").at
+    area = flow.upstream_area()
+    row, column = int((county.dem.north - head[1]) / cell_m), int((head[0] - county.dem.west) / cell_m)
+    around = area[row - 60 : row + 61, column - 60 : column + 61]
+    down, right = np.unravel_index(np.argmax(around), around.shape)
+    start = (row - 60 + down) * z.shape[1] + column - 60 + right
+    (path,), _ = flow.path(idxs=np.array([start]))
+    x = county.dem.west + (path % z.shape[1] + 0.5) * cell_m
+    y = county.dem.north - (path // z.shape[1] + 0.5) * cell_m
+    passed = []
+    for name in ("合水镇", "朗溪镇", "峨岭街道", "中兴街道"):
+        town = next(town for town in TOWNS if town.name == name)
+        away = np.hypot(x - town.at[0], y - town.at[1])
+        assert away.min() < 1_300, name
+        passed.append(int(np.argmin(away)))
+    assert passed == sorted(passed)
+    assert x[-1] < county.extent.bounds[0]  # and out in the west
+    named = shapes(county, "rivers")[0]
+    inside = shapely.contains_xy(county.extent, x, y)
+    assert np.percentile(shapely.distance(shapely.points(x[inside], y[inside]), named), 95) < 60
+
+
 def test_protected_ground_is_as_intricate_as_real_ground(county: County) -> None:
-    assert shapely.get_num_coordinates(shapes(county, "eco_redline")).max() > 20_000
+    assert shapely.get_num_coordinates(shapes(county, "eco_redline")).max() >= 50_000
     farmland = shapes(county, "basic_farmland")
     assert shapely.get_num_coordinates(farmland).max() > 5_000
     assert shapely.get_num_interior_rings(farmland).max() > 10
@@ -166,7 +214,7 @@ def test_protected_ground_is_as_intricate_as_real_ground(county: County) -> None
 
 def test_projects_are_projects(county: County) -> None:
     keys = [Project.model_validate(project).key for project in county.projects]
-    assert len(set(keys)) == len(keys) >= 12
+    assert len(set(keys)) == len(keys) >= 26
 
 
 def test_every_facility_has_an_account_and_quotas_nest(county: County) -> None:

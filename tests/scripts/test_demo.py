@@ -8,9 +8,11 @@ import shapely
 
 from gis.check import check, rulebook
 from gis.explain import findings, verdict
+from layers.errors import UnknownName
 from layers.gpkg import GeoPackage
 from layers.records import Project
 from scripts.county import County
+from scripts.county.tour import page, scenario, tour
 from scripts.founding import found
 
 pytestmark = pytest.mark.slow
@@ -35,10 +37,16 @@ def demo(founded: tuple[GeoPackage, County]) -> GeoPackage:
 VERDICTS = ("clear", "warned", "conditional", "undetermined", "blocked")
 
 
-@pytest.mark.parametrize("expected", VERDICTS)
-def test_every_verdict_has_its_example(founded, expected):
+CASES = (
+    "chemical_by_the_river", "chemical_on_the_terrace", "slag_in_the_second_zone", "slag_upstream",
+    "cement_without_replacement", "food_beside_dust", "too_steep", "quota_too_small", "first_grade_water", "red_line",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [*VERDICTS, *CASES])
+def test_every_case_has_its_site_its_verdict_and_its_reason(founded, case):
     demo, made = founded
-    example = made.examples[expected]
+    example = {**made.examples, **made.further}[case]
     world = demo.at()
     book = rulebook().confirmed(demo.list("confirmation"))
     parcels = demo.ground("parcels", example.site)
@@ -46,7 +54,29 @@ def test_every_verdict_has_its_example(founded, expected):
     project = Project.model_validate(demo.load("project", example.project))
     checked = check([site], project, book, world)
     reasons = [(one.rule, one.status) for one in findings(checked, 0, 0) if one.status in ("fail", "unknown")]
-    assert verdict(checked, 0, 0).name.lower() == expected, reasons
+    assert verdict(checked, 0, 0).name.lower() == example.verdict, reasons
+    assert example.rule is None or example.rule in dict(reasons)
+    assert demo.load("example", case)["rule"] == example.rule
+
+
+def test_every_named_thing_is_found_by_its_name_and_gets_an_answer(demo):
+    stops = list(tour(demo))
+    assert [stop.row["name"] for stop in stops] == [row["name"] for row in scenario()]
+    assert all(stop.row["name"] in stop.feature["name"] for stop in stops)
+    assert len({stop.verdict for stop in stops}) >= 4
+    printed = page(stops, demo.list("example"))
+    assert all(stop.feature["name"] in printed for stop in stops)
+    assert len(printed.splitlines()) > len(stops) + len(CASES)
+
+
+def test_a_thing_that_is_not_there_is_not_toured(demo):
+    row = scenario()[0] | {"name": "没有的企业"}
+    with pytest.raises(UnknownName, match="没有的企业"):
+        next(tour(demo, [row]))
+
+
+def test_the_file_is_no_larger_than_promised(founded):
+    assert founded[0].path.stat().st_size < 300e6
 
 
 def test_the_county_is_big_enough_and_says_that_it_is_made_up(demo):
