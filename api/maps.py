@@ -36,6 +36,8 @@ Image = tuple[bytes, Bounds]
 MOST_FEATURES = 2_000  # of one sheet: 20,000 make a page of 35 MB, so beyond it use the vector tiles
 MOST_LABELS = 40  # names that stay on the map; with more of them they show under the mouse only
 DISPLAY_DEG = 2e-5  # simplified by about 2 m for display, and only for display
+ACROSS = 3_000  # a map of the whole county is simplified to as many steps across: finer nobody could see
+DEG_M = 111_000  # a degree of latitude
 CHINA = (73.0, 18.0, 135.0, 54.0)  # shown where nothing is loaded
 
 STATIC = Path(__file__).parent / "static"
@@ -129,6 +131,7 @@ class Chart(folium.Map):
     default_css: list[tuple[str, str]] = []  # noqa: RUF012
     title: str
     notice: str
+    detail_m: int
     sheets: Sequence[Sheet]
     check: Mapping[str, Any] | None
 
@@ -148,11 +151,11 @@ def _drawable(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return pd.concat([frame[~mixed], frame[mixed].explode()]) if mixed.any() else frame
 
 
-def _collection(sheet: Sheet, frame: gpd.GeoDataFrame) -> dict[str, Any]:
+def _collection(sheet: Sheet, frame: gpd.GeoDataFrame, detail_deg: float) -> dict[str, Any]:
     """GeoJSON with keys of ours (f0, f1, ...) and escaped values: the browser makes HTML of both."""
     shapes = shapely.force_2d(frame.geometry.values)
     if sheet.style.group != "check":  # the ground that was judged is drawn as it was judged
-        shapes = shapely.simplify(shapes, DISPLAY_DEG)
+        shapes = shapely.simplify(shapes, detail_deg)
     shapes = shapely.transform(shapes, lambda xy: np.round(xy, 6))  # 0.1 m
     columns = [[safe(text(value)) for value in frame[column]] for column, _ in sheet.fields]
     layer = safe(f"{sheet.zh} {sheet.en}")
@@ -168,7 +171,7 @@ def _collection(sheet: Sheet, frame: gpd.GeoDataFrame) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": features}
 
 
-def _layer(sheet: Sheet, frame: gpd.GeoDataFrame) -> folium.GeoJson:
+def _layer(sheet: Sheet, frame: gpd.GeoDataFrame, detail_deg: float) -> folium.GeoJson:
     paint = sheet.style.paint(sheet.role)
     bare = {**paint, "fill": False}  # Leaflet would fill the hull of a line
     named = sheet.style.label and bool(sheet.fields)
@@ -178,7 +181,7 @@ def _layer(sheet: Sheet, frame: gpd.GeoDataFrame) -> folium.GeoJson:
         "className": f"name name-{sheet.role}",
     }
     layer = folium.GeoJson(
-        _collection(sheet, frame),
+        _collection(sheet, frame, detail_deg),
         name=safe(sheet.zh),
         style_function=lambda feature: bare if "LineString" in feature["geometry"]["type"] else paint,
         marker=folium.CircleMarker(radius=6),
@@ -215,6 +218,8 @@ def overview(
     chart = Chart((centre.y, centre.x), tiles=None, zoom_control=False, zoom_snap=0.1)
     chart.title, chart.sheets, chart.check = title, sheets, check
     chart.notice = notice or "内部使用 Internal use"
+    detail_deg = max(DISPLAY_DEG, max(east - west, north - south) / ACROSS)
+    chart.detail_m = round(detail_deg * DEG_M)
     if image is not None:
         png, (left, bottom, right, top) = image
         url = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
@@ -231,7 +236,7 @@ def overview(
         name = f'<span>{safe(sheet.zh)} <span class="en">{safe(sheet.en)}</span></span>{count}'
         row: dict[str, Any] = {"label": sheet.style.swatch(sheet.role) + name}
         if len(frame):
-            layer = _layer(sheet, frame)
+            layer = _layer(sheet, frame, detail_deg)
             chart.add_child(layer)
             layers.append(layer)
             row["layer"] = layer

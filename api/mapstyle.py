@@ -85,7 +85,7 @@ STYLES: dict[str, Style] = {
     "river_management": _area("nature", "#4895ef", "#b5dcf7", 0.6, weight=1),
     "farmland_reserve": _area("control", "#c9a200", "#fff6c2", 0.6, dash="4 3", weight=1.2),
     "basic_farmland": _area("control", "#b8860b", "#ffe45c", 0.6, weight=1.2),
-    "eco_redline": _area("control", "#d00000", hatch=True, weight=2.2),
+    "eco_redline": _area("control", "#d00000", hatch=True, weight=1.2),
     "zones": _area("park", "#00695c", "#4db6ac", 0.10, weight=3, label=True),
     "approved_land": _area("park", "#5e548e", "#cdb4db", 0.5, weight=1),
     "idle_land": _area("park", "#bc6c25", "#ffd6a5", 0.6, weight=1),
