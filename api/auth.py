@@ -48,8 +48,9 @@ async def _bearer(request: Request, key: str, demo: bool) -> User | None:
     state = request.app.state
     if demo and key in DEMO:
         return DEMO[key]
-    if (user := state.access.remembered(key, demo=demo)) is not None:
-        return user  # type: ignore[no-any-return]
+    user: User | None = state.access.remembered(key, demo=demo)
+    if user is not None:
+        return user
     source = request.client.host if request.client is not None else ""
     prefix = "token" if is_token(key) else key[:8]
     if wait_s := state.tries.wait_s(source, prefix):

@@ -4,6 +4,7 @@ rest answers as if it were not there (decision 0006)."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import geopandas as gpd
@@ -119,21 +120,28 @@ class Scope:
         """UnknownName where a site as it was sent names a parcel, a plot or an upload that is not the user's."""
         if self.is_all:
             return
-        plots: set[str] = set()
+        wanted: dict[str, set[str]] = {"parcels": set(), "plots": set()}
         for one in sites:
             if one.upload is not None:
                 self._upload_ground(one.upload)
                 continue
-            for part in one.as_parts():
-                if part.parcel is not None:
-                    self.parcel(part.parcel)
-                if part.plot is not None:
-                    plots.add(part.plot)
-        if plots:
-            found = self._store.ground("plots", plots)
-            for name in sorted(plots):
-                if name not in found or not self.sees(np.array([found[name]]))[0]:
-                    raise UnknownName(f"no plot {name}", plot_id=name)
+            wanted["parcels"] |= {part.parcel for part in one.as_parts() if part.parcel is not None}
+            wanted["plots"] |= {part.plot for part in one.as_parts() if part.plot is not None}
+        for role, names in wanted.items():
+            if hidden := sorted(names - self._seen(role, names)):
+                noun = role.removesuffix("s")
+                raise UnknownName(f"no {noun} {', '.join(hidden[:20])}", **{f"{noun}_id": hidden[0]})
+
+    def _seen(self, role: str, names: set[str]) -> set[str]:
+        """Those of some parcels or plots, standing or gone, that are the user's."""
+        ground = self._store.ground(role, names)
+        if role == "parcels":
+            for name in names - ground.keys():
+                with suppress(UnknownName):
+                    ground[name] = self._store.fabric.history(name).states[-1].geometry
+        some = [name for name in names if name in ground]
+        mine = self.sees(np.array([ground[name] for name in some], dtype=object))
+        return {name for name, is_mine in zip(some, mine, strict=True) if is_mine}
 
     def _upload_ground(self, key: str) -> None:
         try:

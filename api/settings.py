@@ -33,7 +33,9 @@ class Settings(BaseSettings):
     jwt_algorithms: tuple[str, ...] = ("RS256", "ES256")
     jwt_role_claim: str = "role"
     jwt_zones_claim: str = "zones"
-    jwt_roles: dict[str, str] = Field(default_factory=dict)  # the issuer's word: our role; empty where they are the same
+    jwt_roles: dict[str, str] = Field(
+        default_factory=dict
+    )  # the issuer's word: our role; empty where they are the same
     jwt_leeway_s: Annotated[int, Field(ge=0, le=300)] = 30
 
     @property

@@ -1,6 +1,6 @@
 """JSON web tokens of the office's own sign-on (OIDC): verified against keys that lie here, nothing is fetched.
 
-The library is the optional extra `auth`. Only asymmetric algorithms are ever accepted, whatever the token says of itself.
+The library is the optional extra `auth`. Only asymmetric algorithms are accepted, whatever the token says of itself.
 """
 
 from __future__ import annotations

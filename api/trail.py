@@ -112,7 +112,9 @@ class Refusals:
             seen, self._seen = self._seen, {}
         for (_, _, status), (origin, count) in seen.items():
             if count > 1:
-                self._write(Origin("", origin.source, origin.actor, origin.role), "refused", "", f"{count - 1} more {status}")
+                self._write(
+                    Origin("", origin.source, origin.actor, origin.role), "refused", "", f"{count - 1} more {status}"
+                )
 
     def _write(self, origin: Origin, action: str, subject: str, outcome: str) -> None:
         token = ORIGIN.set(origin)
@@ -123,5 +125,3 @@ class Refusals:
 
     def _now(self) -> int:
         return int(self._clock() // 60)
-
-

@@ -74,7 +74,7 @@ def read(
     key: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
 ) -> dict[str, Any]:
     """A boundary that was sent, as it was read."""
-    return county.store.load("upload", key)
+    return county.scope(user).upload(key)
 
 
 def _shown(prepared: Prepared, county: County) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from layers.access.people import ADMINISTRATORS, ALL_ZONES, FOREIGN, OPERATOR, R
 from layers.access.trail import ORIGIN, Origin, Trail, scrub
 
 __all__ = [
-    "ADMINISTRATORS", "ALL_ZONES", "FOREIGN", "OPERATOR", "ORIGIN", "ROLES", "SCOPED", "Access", "Chain", "Key", "Origin", "User",
-    "scrub",
+    "ADMINISTRATORS", "ALL_ZONES", "FOREIGN", "OPERATOR", "ORIGIN", "ROLES", "SCOPED", "Access", "Chain", "Key",
+    "Origin", "User", "scrub",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ connections (readers never wait for a writer)."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,14 +91,14 @@ class File:
         except apsw.Error as error:
             raise StoreBroken(f"{self.path.name} cannot be {verb} ({error})") from error
 
-    def rows(self, sql: str, bindings: Sequence[Any] = ()) -> list[Any]:
+    def rows(self, sql: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         with self.told("read"), self._reading:
             return self._reader.execute(sql, bindings).fetchall()
 
 
 def _bring_forward(db: apsw.Connection) -> None:
     """An empty file gets the tables; one of the shape before gets them with everything that was in it."""
-    ((version,),) = db.execute("PRAGMA user_version").fetchall()
+    version = int(db.execute("PRAGMA user_version").get)
     if version > VERSION:
         raise apsw.NotADBError(f"a newer program made it: version {version}")
     if version == VERSION:

@@ -231,7 +231,7 @@ class People:
         live = (
             "SELECT count(*) FROM keys WHERE user = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)"
         )
-        ((count,),) = db.execute(live, (name, _now())).fetchall()
+        count = int(db.execute(live, (name, _now())).get)
         if count and by not in (name, OPERATOR):
             raise Refused(f"{name!r} has a key and makes the next one with it; revoke it first where it is lost")
         if count >= MOST_KEYS:
