@@ -128,7 +128,7 @@ class Scope:
             wanted["parcels"] |= {part.parcel for part in one.as_parts() if part.parcel is not None}
             wanted["plots"] |= {part.plot for part in one.as_parts() if part.plot is not None}
         for role, names in wanted.items():
-            if hidden := sorted(names - self._seen(role, names)):
+            if names and (hidden := sorted(names - self._seen(role, names))):
                 noun = role.removesuffix("s")
                 raise UnknownName(f"no {noun} {', '.join(hidden[:20])}", **{f"{noun}_id": hidden[0]})
 
