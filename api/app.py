@@ -33,7 +33,7 @@ from api.routers import (
 )
 from api.settings import Settings
 from api.tokens import Tokens
-from api.trail import Trail
+from api.trail import Refusals, Trail
 from api.tries import Tries
 from api.watch import Watch
 from layers.access import Access
@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
 
     county = County(store, access, chosen)
+    refusals = Refusals(access.record)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         warming.start()
         yield
         warming.join()
+        refusals.flush()
         store.close()
         access.close()
 
@@ -80,6 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.access = access
     app.state.tokens = tokens
     app.state.tries = Tries()
+    app.state.refusals = refusals
     app.state.county = county
     app.state.registry = CollectorRegistry()
     problems.install(app)
@@ -89,7 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
-    app.add_middleware(Trail, access=access)
+    app.add_middleware(Trail, access=access, refusals=refusals)
     app.add_middleware(Watch, registry=app.state.registry)
     app.add_middleware(BodyLimit, most=chosen.max_body_bytes, most_file=chosen.max_upload_bytes)
     app.add_middleware(Crowd, most=chosen.max_requests_at_once)

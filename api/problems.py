@@ -87,15 +87,25 @@ def problem(
 ) -> JSONResponse:
     """An answer that says what is wrong and what to do; `facts` never hide the standard's own members."""
     status, zh, en, fix = PROBLEMS[slug]
-    body = {
+    body: dict[str, Any] = {
         "type": f"/problems/{slug}",
         "title": en,
         "title_zh": zh,
         "status": status,
-        "detail": scrub(detail),
+        "detail": detail,
         "fix": fix,
     }
-    return JSONResponse({**(facts or {}), **body}, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    told = _scrubbed({**(facts or {}), **body})
+    return JSONResponse(told, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _scrubbed(value: Any) -> Any:
+    """What is told, without the keys that somebody put where an id belongs."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {name: _scrubbed(one) for name, one in value.items()}
+    return [_scrubbed(one) for one in value] if isinstance(value, list) else value
 
 
 def install(app: FastAPI) -> None:

@@ -26,16 +26,12 @@ MOST_KINDS = 20  # refusals of one minute that get a row of their own; the other
 class Trail:
     """Between the routes and `Watch`. An answer that cannot be put on record is not given."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, refusals: Refusals) -> None:
         self.app = app
         self.access = access
-        self.refusals = Refusals(access.record)
+        self.refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            self.refusals.flush()
-            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -69,9 +65,10 @@ class Trail:
         route = getattr(scope.get("route"), "path", None)
         action = f"{scope['method']} {route or 'unmatched'}"
         subject = " ".join(str(one) for one in scope.get("path_params", {}).values())
-        if status in (401, 403, 429):
+        is_kept = route is not None and (scope["method"] not in SAFE or route.startswith(DECISIONS))
+        if status in (401, 403, 429) or (status == 404 and is_kept):  # another zone's ids are asked for by number, too
             await run_in_threadpool(self.refusals.add, origin, action, subject, status)
-        elif route is not None and (scope["method"] not in SAFE or route.startswith(DECISIONS)) and not origin.written:
+        elif is_kept and not 400 <= status < 500 and not origin.written:
             await run_in_threadpool(self.access.record, origin.actor, action, subject, str(status))
 
 
@@ -100,7 +97,7 @@ class Refusals:
             key: tuple[str, str, int] = (origin.source, origin.actor, status)
             if key not in self._seen and len(self._seen) >= MOST_KINDS:
                 key = ("", "", status)
-                origin = Origin("", "many", "-", "")
+                origin = Origin("", "", "many", "")
             first, count = self._seen.get(key, (origin, 0))
             self._seen[key] = (first, count + 1)
         if count == 0:

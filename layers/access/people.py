@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 
 from layers.access.file import File
-from layers.access.trail import Trail
+from layers.access.trail import Trail, scrub
 from layers.errors import BadInput, Exists, Fault, Refused, UnknownName
 
 ADMINISTRATORS = (
@@ -286,7 +286,14 @@ def _zones(role: str, zones: Collection[str] | None) -> str | None:
 def _usable(name: str) -> None:
     """The names of the log's other actors are no names for users, nor is what cannot stand in an address."""
     taken = name in (OPERATOR, "-", ".", "..") or name.startswith(("demo-", FOREIGN))
-    if taken or not 0 < len(name) <= 100 or "/" in name or not name.isprintable() or name.strip() != name:
+    if (
+        taken
+        or scrub(name) != name
+        or not 0 < len(name) <= 100
+        or "/" in name
+        or not name.isprintable()
+        or name.strip() != name
+    ):
         fix = "At most 100 letters without / and without spaces around; not operator, demo-..., oidc:..."
         raise BadInput("no name for a user", [Fault(f"{name[:100]!r} cannot be one", fix, field="name")])
 

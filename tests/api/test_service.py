@@ -409,7 +409,7 @@ def test_a_page_whose_name_was_bent_to_this_machine_is_turned_away(client):
 
 
 def test_no_key_on_loopback_is_the_demo_planner(client):
-    assert client.get("/whoami").json() == {"name": "demo-planner", "role": "planner"}
+    assert client.get("/whoami").json() == {"name": "demo-planner", "role": "planner", "zones": None}
 
 
 def test_beyond_loopback_there_must_be_users_and_demo_keys_are_dead(tmp_path):
