@@ -238,7 +238,8 @@ class People:
             raise BadInput("too many keys", [Fault(f"{name!r} has {count} live keys", "Revoke one first")])
         while True:
             key, salt = secrets.token_urlsafe(32), os.urandom(16)
-            if not db.execute("SELECT 1 FROM keys WHERE prefix = ?", (key[:PREFIX],)).fetchone():
+            is_taken = db.execute("SELECT 1 FROM keys WHERE prefix = ?", (key[:PREFIX],)).fetchone()
+            if not is_taken and not key.startswith("-"):  # a command line would take it for an option
                 break
         now = datetime.now(UTC)
         made = Key(key, key[:PREFIX], (now + timedelta(days=days)).isoformat(timespec="microseconds"))

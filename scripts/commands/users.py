@@ -17,7 +17,9 @@ Action = Literal["list", "add", "role", "key", "revoke", "disable"]
 
 def users(
     county: County,
-    action: Annotated[str, typer.Argument(help="list, add NAME, role NAME, key NAME, revoke PREFIX, disable NAME")],
+    action: Annotated[
+        str, typer.Argument(help="list, add NAME, role NAME, key NAME, revoke PREFIX, disable NAME")
+    ] = "list",
     name: Annotated[str | None, typer.Argument(help="The user as the audit log calls them, or a key's prefix")] = None,
     role: Annotated[str | None, typer.Option(help=f"add, role: {', '.join(ROLES)}")] = None,
     zone: Annotated[
