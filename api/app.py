@@ -86,7 +86,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.county = county
     app.state.registry = CollectorRegistry()
     problems.install(app)
-    registry = (pages, health, checks, opinions, projects, parcels, layers, places, imports, uploads, maps, users, audit)
+    registry = (
+        pages,
+        health,
+        checks,
+        opinions,
+        projects,
+        parcels,
+        layers,
+        places,
+        imports,
+        uploads,
+        maps,
+        users,
+        audit,
+    )
     for router in registry:
         app.include_router(router.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -66,6 +66,7 @@ TABLE = (
     Row("POST", "/parcels/{parcel_id}/adjust", "reviewer", {}, well=(422,)),
     Row("POST", "/parcels/{parcel_id}/retire", "reviewer", {}, well=(422,)),
     Row("GET", "/layers", READ),
+    Row("GET", "/places?name=茶", READ),
     Row("POST", "/layers/{role}", "reviewer", FORM, well=(422,)),
     Row("GET", "/layers/{role}/versions", READ),
     Row("GET", "/layers/{role}/diff", READ, well=(404, 422)),  # there is one version only

@@ -259,6 +259,17 @@ def test_a_planner_writes_projects_of_their_zone_alone(client: TestClient, key: 
     assert client.get("/projects/TEA-E", headers=key("planner")).json()["name"] == "精制茶"
 
 
+def test_places_are_found_in_ones_zone_alone(client: TestClient, key: Any) -> None:
+    def found(name: str, text: str) -> set[str]:
+        answer = client.get("/places", params={"name": text}, headers=key(name))
+        return {one["id"] for one in answer.json()["places"]}
+
+    assert found("planner", "GB0000") == {WEST_PARCEL, "520625001001GB00002", EAST_PARCEL}
+    assert found("west", "GB0000") == {WEST_PARCEL, "520625001001GB00002"}
+    assert found("east", "GB0000") == {EAST_PARCEL}
+    assert "TEA-W" not in found("east", "TEA-")
+
+
 def test_maps_show_no_parcel_of_another_zone(client: TestClient, key: Any) -> None:
     for page in ("/maps/overview", "/maps/zones/W", f"/maps/parcels/{WEST_PARCEL}"):
         assert EAST_PARCEL not in client.get(page, headers=key("west")).text
