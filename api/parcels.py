@@ -23,6 +23,7 @@ from layers.store import Store
 from layers.units import m2, mu
 
 MOST_PARCELS = 500  # of one operation
+MOST_READ = 2_000  # at once, where many are others'
 SEQ_MAX = 2**63 - 1  # the largest number that SQLite keeps
 Seq = Annotated[int, Field(ge=1, le=SEQ_MAX)]
 ParcelId = Annotated[str, Field(min_length=1, max_length=100)]
@@ -357,11 +358,12 @@ def page(
             fix = "Send west,south,east,north in degrees"
             raise BadInput("no such window", [Fault("bbox is not where the county's CRS is used", fix, field="bbox")])
     found: list[State] = []
+    step = limit + 1 if scope.is_all else max(limit + 1, MOST_READ)
     while len(found) <= limit:  # others' parcels are passed over, so that not even `next` names them
-        some = store.fabric.at(as_of, known, bounds=bounds, after=after, limit=limit + 1)
+        some = store.fabric.at(as_of, known, bounds=bounds, after=after, limit=step)
         mine = scope.sees(np.array([one.geometry for one in some], dtype=object))
         found += [one for one, is_mine in zip(some, mine, strict=True) if is_mine]
-        if len(some) <= limit:
+        if len(some) < step:
             break
         after = some[-1].parcel
     features = []
