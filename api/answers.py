@@ -18,6 +18,7 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
+from api.opinions import remains
 from gis import occupation
 from gis.check import Checked
 from gis.estimate import Estimate, estimate
@@ -57,6 +58,7 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
     geometries = [site.geometry, *(part.geometry for part in site.parts), *(one.evidence for one in found)]
     drawn = geojson(geometries, checked.world.crs)
     count = 1 + len(site.parts)
+    told = [_finding(one, shape) for one, shape in zip(found, drawn[count:], strict=True)]
     return {
         "id": key or check_id(),
         "purpose": checked.purpose,
@@ -65,12 +67,13 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
         "site": _site(site, ground, checked.world.crs, drawn[:count], ellipsoid_m2),
         "project": checked.projects[j].model_dump(mode="json", exclude_none=True),
         "estimated": [_estimated(one) for one in estimate(checked.projects[j], checked.rulebook).estimates],
-        "findings": [_finding(one, shape) for one, shape in zip(found, drawn[count:], strict=True)],
+        "findings": told,
         "land_use": [row for row in tables["land_classes"] if row["code"] is not None],
         "occupation": tables,
         "quota_need": {f"{kind}_m2": facts.get(f"quota_{kind}_m2") for kind in QUOTA},
         "facts": facts,
         "opinions": [],
+        "remains": remains(told, []),
         "rulebook_digest": checked.rulebook.digest,
         "facts_digest": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
         "layer_versions": {role: layer.label for role in roles() if (layer := ground.known(role)) is not None},

@@ -16,8 +16,25 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from api import problems
 from api.county import County
 from api.limits import BodyLimit, Crowd
-from api.routers import checks, health, imports, layers, maps, pages, parcels, places, projects, uploads
+from api.routers import (
+    audit,
+    checks,
+    health,
+    imports,
+    layers,
+    maps,
+    opinions,
+    pages,
+    parcels,
+    places,
+    projects,
+    uploads,
+    users,
+)
 from api.settings import Settings
+from api.tokens import Tokens
+from api.trail import Refusals, Trail
+from api.tries import Tries
 from api.watch import Watch
 from layers.access import Access
 from layers.errors import Refused
@@ -29,9 +46,10 @@ STATIC = Path(__file__).parent / "static"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application over one county. Refused where it would be open to a network without users."""
     chosen = settings if settings is not None else Settings()  # type: ignore[call-arg]
+    tokens = Tokens.of(chosen)
     store = open_store(chosen.county)
     access = Access(chosen.county)
-    if not chosen.on_loopback and not access.has_users():
+    if not chosen.on_loopback and tokens is None and not access.has_users():
         store.close()
         access.close()
         raise Refused(
@@ -40,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
 
     county = County(store, access, chosen)
+    refusals = Refusals(access.record)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -47,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         warming.start()
         yield
         warming.join()
+        refusals.flush()
         store.close()
         access.close()
 
@@ -60,14 +80,33 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = chosen
     app.state.access = access
+    app.state.tokens = tokens
+    app.state.tries = Tries()
+    app.state.refusals = refusals
     app.state.county = county
     app.state.registry = CollectorRegistry()
     problems.install(app)
-    for router in (pages, health, checks, projects, parcels, layers, places, imports, uploads, maps):
+    registry = (
+        pages,
+        health,
+        checks,
+        opinions,
+        projects,
+        parcels,
+        layers,
+        places,
+        imports,
+        uploads,
+        maps,
+        users,
+        audit,
+    )
+    for router in registry:
         app.include_router(router.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    app.add_middleware(Trail, access=access, refusals=refusals)
     app.add_middleware(Watch, registry=app.state.registry)
     app.add_middleware(BodyLimit, most=chosen.max_body_bytes, most_file=chosen.max_upload_bytes)
     app.add_middleware(Crowd, most=chosen.max_requests_at_once)

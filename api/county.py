@@ -10,13 +10,14 @@ from typing import Any
 
 from fastapi import Request
 
-from api import recheck
+from api import opinions, recheck
 from api.answers import QUOTA_FACTS, answer
+from api.scope import Scope, Zones
 from api.settings import Settings
 from gis.check import check, rulebook
 from gis.indicators import with_indicators
 from gis.rules import Rulebook
-from layers.access import Access
+from layers.access import Access, User
 from layers.errors import BadInput, Busy, Fault
 from layers.inbox import Inbox
 from layers.records import Project, Purpose, Site
@@ -35,6 +36,8 @@ class County:
         self._confirmed: tuple[str, Rulebook] | None = None
         self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
         self.inbox = Inbox(settings.county)
+        self.zones = Zones(store)
+        self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
         self._readers = BoundedSemaphore(settings.max_readers)
@@ -61,6 +64,10 @@ class County:
             book = with_indicators(self._book, self.store.list("indicators"))
             self._confirmed = (stamp, book.confirmed(self.store.list("confirmation")))
         return self._confirmed[1]
+
+    def scope(self, user: User) -> Scope:
+        """The county as this user sees it: what is not theirs is not there."""
+        return Scope(self.store, self.zones, user)
 
     def warm(self) -> None:
         """Map every layer into this process, so that the first check is as fast as the next."""
@@ -101,7 +108,7 @@ class County:
         book = self.rulebook()
         checked = check([site.geometry], project, book, world, purpose=purpose, extra=QUOTA_FACTS)
         found = answer(checked, 0, 0, site)
-        kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book))]
+        kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
         if book.digest != self._book_kept:
             kept.append(("rulebook", book.digest, recheck.book_document(book)))
         text = self.store.save_all(kept)[0]
@@ -109,12 +116,15 @@ class County:
         self.access.record(by, "check", found["id"], found["verdict"])
         return found, text
 
-    def project(self, given: Project | None, project_id: str | None) -> Project:
-        """The project that was sent, or the one of that id in the library."""
+    def project(self, given: Project | None, project_id: str | None, scope: Scope | None = None) -> Project:
+        """The project that was sent, or the one of that id in the library, as far as it is the user's."""
         if (given is None) == (project_id is None):
             fix = "Send one of them"
             raise BadInput("which project?", [Fault("give exactly one of project and project_id", fix)])
-        return given if given is not None else Project.model_validate(self.store.load("project", str(project_id)))
+        if given is not None:
+            return given
+        key = str(project_id)
+        return Project.model_validate(self.store.load("project", key) if scope is None else scope.project(key))
 
 
 async def county_of(request: Request) -> County:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import shapely
 from pyproj import CRS
 
 from layers.crs import LONLAT, parse_cached, transform
-from layers.records import Layer, World
+from layers.records import Bools, Geoms, Layer, World
 from layers.schema import roles
 
 MOST = 500
@@ -18,9 +18,15 @@ EVER = 9999  # for_year: what is planned has a name, too
 
 
 def places(
-    text: str, world: World, layers: Iterable[Layer], projects: Iterable[Mapping[str, Any]], most: int = 50
+    text: str,
+    world: World,
+    layers: Iterable[Layer],
+    projects: Iterable[Mapping[str, Any]],
+    most: int = 50,
+    sees: Callable[[Geoms], Bools] | None = None,
 ) -> list[dict[str, Any]]:
     """Named things whose name or id holds `text`, whatever the case; layers as the catalogue has them, then projects.
+    `sees` says which parcels and plots are the asker's (default: all).
 
     Returns
     -------
@@ -36,7 +42,11 @@ def places(
             continue
         name, key = (snapshot.features[column].fillna("").astype(str) for column in ("name", "id"))
         said = [one.str.contains(text, case=False, regex=False).to_numpy() for one in (name, key)]
-        rows = np.flatnonzero(said[0] | said[1])[: most - len(found)]
+        rows = np.flatnonzero(said[0] | said[1])
+        if sees is not None and layer.role in ("parcels", "plots"):
+            near = np.isin(snapshot.owner, rows)
+            rows = np.unique(snapshot.owner[near][sees(snapshot.pieces[near])])
+        rows = rows[: most - len(found)]
         piece = np.searchsorted(snapshot.owner, rows)
         spots = _lonlat(shapely.point_on_surface(snapshot.pieces[piece]), world.crs)
         found.extend(

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from layers.access import scrub
 from layers.errors import BadInput, Busy, Exists, NeedCrs, ParkError, Refused, Stale, StoreBroken, TooLarge, UnknownName
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,12 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
     "not-found": (404, "没有这个对象", "There is no such thing", "Check the id; another zone's ids answer the same."),
     "unauthorized": (401, "需要有效的密钥", "A valid key is needed", "Send `Authorization: Bearer <key>`."),
     "forbidden": (403, "没有权限", "Your role may not do this", "Ask somebody with the role named in `detail`."),
+    "too-many-tries": (
+        429,
+        "尝试次数过多",
+        "Too many wrong keys",
+        "Try again after `Retry-After` seconds, with the right key.",
+    ),
     "stale": (409, "内容已被他人更改", "Somebody was faster", "Read it again and decide on what it is now."),
     "exists": (409, "已经存在", "It exists already", "Change the one that exists, or choose another id."),
     "too-large": (413, "请求过大", "The request is too large", "Send fewer sites or a simpler boundary."),
@@ -80,8 +87,25 @@ def problem(
 ) -> JSONResponse:
     """An answer that says what is wrong and what to do; `facts` never hide the standard's own members."""
     status, zh, en, fix = PROBLEMS[slug]
-    body = {"type": f"/problems/{slug}", "title": en, "title_zh": zh, "status": status, "detail": detail, "fix": fix}
-    return JSONResponse({**(facts or {}), **body}, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    body: dict[str, Any] = {
+        "type": f"/problems/{slug}",
+        "title": en,
+        "title_zh": zh,
+        "status": status,
+        "detail": detail,
+        "fix": fix,
+    }
+    told = _scrubbed({**(facts or {}), **body})
+    return JSONResponse(told, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _scrubbed(value: Any) -> Any:
+    """What is told, without the keys that somebody put where an id belongs."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {name: _scrubbed(one) for name, one in value.items()}
+    return [_scrubbed(one) for one in value] if isinstance(value, list) else value
 
 
 def install(app: FastAPI) -> None:
@@ -91,7 +115,7 @@ def install(app: FastAPI) -> None:
     async def park_error(request: Request, error: ParkError) -> Response:
         slug = next((name for kind, name in SLUGS if isinstance(error, kind)), "internal")
         if slug in ("internal", "store-broken"):
-            log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
+            log.error("%s %s: %s", request.method, scrub(request.url.path), error, exc_info=error)
         facts: dict[str, Any] = {k: v for k, v in error.facts.items() if isinstance(v, (str, int, float, bool))}
         if isinstance(error, BadInput):
             faults = [{k: v for k, v in asdict(fault).items() if v is not None} for fault in error.faults]
@@ -115,13 +139,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         slug = {401: "unauthorized", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+        slug[429] = "too-many-tries"
         chosen = slug.get(error.status_code, "malformed" if error.status_code < 500 else "internal")
         return problem(chosen, str(error.detail), headers=error.headers)
 
     @app.exception_handler(Exception)
     async def internal(request: Request, error: Exception) -> Response:
         instance = secrets.token_hex(6)
-        log.error("%s %s (%s)", request.method, request.url.path, instance, exc_info=error)
+        log.error("%s %s (%s)", request.method, scrub(request.url.path), instance, exc_info=error)
         return problem("internal", "the fault was written to the service's log", {"instance": instance})
 
 

@@ -78,14 +78,15 @@ def take(
     name: str | None = None,
     dry_run: bool = False,
     skip_faulty: bool = False,
+    may: Callable[[Project, Mapping[str, Any]], list[Fault]] = lambda project, there: [],
 ) -> dict[str, Any]:
     """Bring a library file in: a project with a known id replaces the one that is there, no project goes.
 
     Nothing is stored unless every row is good; with `skip_faulty` the good ones are. A dry run stores nothing and
-    tells what would be.
+    tells what would be. `may` says what keeps the caller from writing a row, given the library as it is.
     """
-    projects, faults = read(path, name=name, judge=lambda project: faults_of(project, book))
     there = {str(one["id"]): one for one in store.list("project")}
+    projects, faults = read(path, name=name, judge=lambda one: faults_of(one, book) + may(one, there))
     bodies = {one.key: {**record_of(one), "id": one.key} for one in projects}
     told: dict[str, Any] = {
         "file": name or path.name,

@@ -27,7 +27,7 @@ SAME = ("verdict", "site", "findings", "land_use", "occupation", "quota_need", "
 MOST_DIFFERENCES = 200
 
 
-def seen(site: Site, pools: Mapping[str, float], rulebook: Rulebook) -> dict[str, Any]:
+def seen(site: Site, pools: Mapping[str, float], rulebook: Rulebook, by: str) -> dict[str, Any]:
     """What one answer does not say of what it was given."""
     return {
         "parts": [
@@ -38,6 +38,7 @@ def seen(site: Site, pools: Mapping[str, float], rulebook: Rulebook) -> dict[str
         "pools": {account: None if left != left else left for account, left in pools.items()},
         "rulebook_digest": rulebook.digest,
         "program": version("parkplan"),
+        "by": by,
     }
 
 

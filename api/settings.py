@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,6 +26,17 @@ class Settings(BaseSettings):
     max_batch_sites: int = 1_000
     max_km2: float = 100.0
     max_requests_at_once: int = 64
+    # the office's own sign-on, where there is one (`api.tokens`, docs/access.md)
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_jwks: str | None = None  # the issuer's public keys: JSON, or the path of a file with it
+    jwt_algorithms: tuple[str, ...] = ("RS256", "ES256")
+    jwt_role_claim: str = "role"
+    jwt_zones_claim: str = "zones"
+    jwt_roles: dict[str, str] = Field(
+        default_factory=dict
+    )  # the issuer's word: our role; empty where they are the same
+    jwt_leeway_s: Annotated[int, Field(ge=0, le=300)] = 30
 
     @property
     def on_loopback(self) -> bool:

@@ -9,6 +9,7 @@ import geopandas as gpd
 import shapely
 
 from api.maps import Sheet
+from api.scope import Scope
 from layers.records import Bounds
 from layers.schema import roles
 from layers.store import Store
@@ -33,13 +34,22 @@ AROUND = (*OVERVIEW, "farmland_reserve", "approved_land", "hazards", "karst", "r
 HIDDEN = frozenset({"nature_reserve", "villages", "power_lines", "mining_rights", "hazards", "heritage", "water_mains"})
 
 
-def sheets(store: Store, wanted: Iterable[str], bounds: Bounds | None = None, as_of: date | None = None) -> list[Sheet]:
-    """The loaded layers among `wanted`, those features that touch `bounds` (working CRS), as of a day."""
+def sheets(
+    store: Store,
+    wanted: Iterable[str],
+    bounds: Bounds | None = None,
+    as_of: date | None = None,
+    scope: Scope | None = None,
+) -> list[Sheet]:
+    """The loaded layers among `wanted`, those features that touch `bounds` (working CRS), as of a day; of parcels
+    those that the user sees."""
     loaded = {layer.role for layer in store.layers(as_of)}
     made = []
     for name in wanted:
         if name in loaded:
             frame = store.frame(name, bounds=bounds, as_of=as_of)
+            if name == "parcels" and scope is not None and not scope.is_all:
+                frame = frame[scope.sees(frame.geometry.to_numpy())]
             role = roles()[name]
             fields = tuple((column, label) for column, label in FIELDS.get(name, NAME) if column in frame)
             made.append(Sheet(name, role.zh, role.en, lonlat(frame), fields, name not in HIDDEN))

@@ -69,6 +69,7 @@ class Rule:
     document: str | None = None
     confidence: str = ""
     note: str = ""
+    waivable: bool = True  # False: no opinion closes it, whatever the document (api.opinions)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ class Rulebook:
 
     @cached_property
     def digest(self) -> str:
-        text = json.dumps([asdict(rule) for rule in self.rules], default=str, sort_keys=True, ensure_ascii=False)
+        text = json.dumps([_digested(rule) for rule in self.rules], default=str, sort_keys=True, ensure_ascii=False)
         running = hashlib.sha256(text.encode())
         for name in sorted(self.tables):
             running.update(self.tables[name].to_csv(index=False).encode())
@@ -126,6 +127,13 @@ class Rulebook:
             for rule in self.rules
         )
         return replace(self, rules=rules)
+
+
+def _digested(rule: Rule) -> dict[str, Any]:
+    """A row as the digest reads it. A field that came later is left out where it says what always held, so that the
+    digests of kept rulebooks stay."""
+    row = asdict(rule)
+    return {name: value for name, value in row.items() if name != "waivable" or not value}
 
 
 def reach_m(rules: Iterable[Rule]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
-from scripts.commands import diff, estimate, export, find, indicators, parcels, projects, quality
+from scripts.commands import diff, estimate, export, find, indicators, parcels, projects, quality, users
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -328,20 +328,6 @@ def map_(county: County, to: Annotated[Path, typer.Option("--out", help="The pag
     out.print(f"wrote {to}")
 
 
-@app.command()
-def users(
-    county: County,
-    name: Annotated[str, typer.Argument(help="A name for the audit log")],
-    role: Annotated[str, typer.Option(help="viewer, consumer, planner, reviewer, system_admin, ...")],
-) -> None:
-    """Add a user and print the key, once. From the first user on the demo keys are dead."""
-    from layers.access import Access
-    from layers.store import open_store
-
-    open_store(county).close()  # a county that is not there has no users
-    typer.echo(Access(county).add(name, role))
-
-
 app.command("diff")(diff.diff)
 app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
@@ -349,6 +335,8 @@ app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
+app.command("users")(users.users)
+app.command("audit")(users.audit)
 app.add_typer(parcels.app, name="parcels")
 
 

@@ -49,8 +49,11 @@ def create(
     asked: CheckIn, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
 ) -> Response:
     """Check one site. A blocked site is an answer (201 with its verdict), not an error."""
-    project = county.project(asked.project, asked.project_id)
+    scope = county.scope(user)
+    project = county.project(asked.project, asked.project_id, scope)
+    scope.named([asked.site])
     sites = resolve([asked.site], county.store, *county.site_limits, asked.as_of)
+    scope.sites(sites)
     with county.turn:
         found, text = county.check_and_keep(sites[0], project, asked.purpose, asked.as_of, asked.for_year, by=user.name)
     return Response(text, 201, {"Location": f"/checks/{found['id']}"}, "application/json")
@@ -64,8 +67,11 @@ def batch(
     most = county.settings.max_batch_sites
     if len(asked.sites) > most:
         raise TooLarge(f"{len(asked.sites):,} sites are more than {most:,}", sites=len(asked.sites), most=most)
-    project = county.project(asked.project, asked.project_id)
+    scope = county.scope(user)
+    project = county.project(asked.project, asked.project_id, scope)
+    scope.named(asked.sites)
     sites = resolve(asked.sites, county.store, *county.site_limits, asked.as_of)
+    scope.sites(sites)
     found = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
     county.access.record(user.name, "check-batch", project.key, f"{len(found)} sites")
     return JSONResponse({"checks": found})
@@ -75,8 +81,8 @@ def batch(
 def read(
     check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
 ) -> dict[str, Any]:
-    """A check as it was answered; it never changes."""
-    return county.store.load("check", check_id)
+    """A check as it was answered, which never changes, with the opinions on it and what they leave open."""
+    return county.opinions.on(county.scope(user).check(check_id))
 
 
 @router.post("/{check_id}/recheck")
@@ -84,6 +90,7 @@ def check_again(
     check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
 ) -> dict[str, Any]:
     """The same question on the layer versions, balances and rules it saw: does it still give the same answer?"""
+    county.scope(user).check(check_id)
     found = recheck(county.store, check_id)
     county.access.record(user.name, "recheck", check_id, "same" if found["same"] else "differs")
     return found
@@ -94,7 +101,7 @@ def report_geojson(
     check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
 ) -> JSONResponse:
     """The site and the evidence of every finding as one feature collection."""
-    return JSONResponse(as_features(county.store.load("check", check_id)), media_type="application/geo+json")
+    return JSONResponse(as_features(county.scope(user).check(check_id)), media_type="application/geo+json")
 
 
 @router.get("/{check_id}/report.xlsx", response_class=Response)
@@ -102,7 +109,7 @@ def report_xlsx(
     check_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*READ))]
 ) -> Response:
     """The tables of the occupation review as a workbook."""
-    content = xlsx.workbook(county.store.load("check", check_id))
+    content = xlsx.workbook(county.scope(user).check(check_id))
     named = {"Content-Disposition": f'attachment; filename="check-{check_id}.xlsx"'}
     return Response(content, media_type=xlsx.MEDIA_TYPE, headers=named)
 

@@ -42,6 +42,6 @@ def metrics(request: Request) -> Response:
 
 
 @router.get("/whoami")
-def whoami(user: Annotated[User, Depends(allow(*ROLES))]) -> dict[str, str]:
-    """Who the key says you are."""
-    return {"name": user.name, "role": user.role}
+def whoami(user: Annotated[User, Depends(allow(*ROLES))]) -> dict[str, Any]:
+    """Who the key says you are; `zones` null are all of them."""
+    return {"name": user.name, "role": user.role, "zones": None if user.zones is None else sorted(user.zones)}

@@ -17,6 +17,7 @@ from api.auth import READ, allow
 from api.county import County, county_of
 from api.parcels import lineage, standing
 from api.relief import relief
+from api.scope import Scope
 from api.sheets import AROUND, OVERVIEW, around, lonlat, sheets
 from layers.access import User
 from layers.crs import LONLAT, parse_cached, transform
@@ -33,19 +34,21 @@ Reader = Annotated[User, Depends(allow(*READ))]
 @router.get("/overview", response_class=HTMLResponse)
 def overview(county: Here, user: Reader) -> HTMLResponse:
     """The whole county."""
-    return dressed(overview_chart(county.store))
+    return dressed(overview_chart(county.store, county.scope(user)))
 
 
 @router.get("/zones/{zone_id}", response_class=HTMLResponse)
 def zone(zone_id: str, county: Here, user: Reader) -> HTMLResponse:
     """One park zone and its surroundings, by id or name."""
+    scope = county.scope(user)
+    scope.zone(zone_id)
     frame = county.store.frame("zones")
     mine = frame[(frame["id"] == zone_id) | (frame.get("name") == zone_id)]
     if mine.empty:
         raise UnknownName(f"no zone {zone_id!r}", zone_id=zone_id)
     box = around(mine.geometry.union_all(), 1_000.0)
     name = str(mine.iloc[0].get("name") or mine.iloc[0]["id"])
-    return dressed(maps.zone(name, lonlat(mine), sheets(county.store, AROUND, box)))
+    return dressed(maps.zone(name, lonlat(mine), sheets(county.store, AROUND, box, scope=scope)))
 
 
 @router.get("/parcels/{parcel_id}", response_class=HTMLResponse)
@@ -56,13 +59,16 @@ def parcel(
     as_of: Annotated[date | None, Query(description="As it stood on this day; default: as it stands")] = None,
 ) -> HTMLResponse:
     """One parcel and its surroundings, with the parcels it came of and those it became."""
-    return dressed(parcel_chart(county.store, parcel_id, as_of))
+    scope = county.scope(user)
+    scope.parcel(parcel_id)
+    return dressed(parcel_chart(county.store, parcel_id, as_of, scope))
 
 
 @router.get("/checks/{check_id}", response_class=HTMLResponse)
 def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
     """A siting check: the site, what each finding points at, and the findings in words."""
-    return dressed(check_chart(county.store, county.store.load("check", check_id)))
+    scope = county.scope(user)
+    return dressed(check_chart(county.store, scope.check(check_id), scope))
 
 
 @router.get("/layers/{role}/diff", response_class=HTMLResponse)
@@ -77,15 +83,15 @@ def diff(
     return dressed(changes.chart(county.store, *changes.versions(county.store, role, old, new)))
 
 
-def overview_chart(store: Store) -> maps.Chart:
+def overview_chart(store: Store, scope: Scope | None = None) -> maps.Chart:
     elevation = store.at().raster("dem")
     image = relief(elevation, store.crs) if elevation is not None else None
-    return maps.overview(f"{store.name} 总图 Overview", sheets(store, OVERVIEW), image=image)
+    return maps.overview(f"{store.name} 总图 Overview", sheets(store, OVERVIEW, scope=scope), image=image)
 
 
-def parcel_chart(store: Store, parcel_id: str, as_of: date | None) -> maps.Chart:
+def parcel_chart(store: Store, parcel_id: str, as_of: date | None, scope: Scope | None = None) -> maps.Chart:
     mine = standing(store.fabric, parcel_id, as_of)
-    around_it = sheets(store, AROUND, around(mine.geometry, 800.0), as_of)
+    around_it = sheets(store, AROUND, around(mine.geometry, 800.0), as_of, scope)
     kin = [
         maps.Sheet(role, zh, en, lonlat(frame), KIN, shown=False)
         for role, zh, en, frame in lineage(store, mine)
@@ -95,12 +101,12 @@ def parcel_chart(store: Store, parcel_id: str, as_of: date | None) -> maps.Chart
     return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin], focus=lonlat(frame_of([mine], store.crs)))
 
 
-def check_chart(store: Store, found: dict[str, object]) -> maps.Chart:
+def check_chart(store: Store, found: dict[str, object], scope: Scope | None = None) -> maps.Chart:
     """The map of a check that was answered, with the layers around its site as they are now."""
     drawn = gpd.GeoDataFrame.from_features([{"geometry": found["site"]["geometry"], "properties": {}}])  # type: ignore[index]
     shape = np.array([drawn.geometry.iloc[0]], dtype=object)
     site: shapely.Geometry = transform(shape, parse_cached(LONLAT), store.crs)[0]
-    return maps.check_map(found, sheets(store, AROUND, around(site, 1_500.0)))
+    return maps.check_map(found, sheets(store, AROUND, around(site, 1_500.0), scope=scope))
 
 
 def dressed(chart: maps.Chart) -> HTMLResponse:

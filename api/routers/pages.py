@@ -40,8 +40,11 @@ def front(county: Annotated[County, Depends(county_of)], user: Annotated[User, D
     zones = []
     if "zones" in have:
         frame = county.store.frame("zones")
+        scope = county.scope(user)
         zones = [
-            (str(key), str(name or key)) for key, name in zip(frame["id"], frame.get("name", frame["id"]), strict=True)
+            (str(key), str(name or key))
+            for key, name in zip(frame["id"], frame.get("name", frame["id"]), strict=True)
+            if scope.holds(str(key))
         ]
     return rendered(
         "front.html",

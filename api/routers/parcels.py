@@ -35,7 +35,7 @@ def read_all(
     limit: Annotated[int, Query(ge=1, le=2_000)] = 500,
 ) -> JSONResponse:
     """Parcels of a window, a page at a time, as GeoJSON."""
-    found = parcels.page(county.store, _bbox(bbox), as_of, known, after, limit)
+    found = parcels.page(county.store, _bbox(bbox), as_of, known, after, limit, county.scope(user))
     return JSONResponse(found, media_type="application/geo+json")
 
 
@@ -60,12 +60,14 @@ def restore(asked: parcels.RestoreIn, county: Here, user: Keeper) -> JSONRespons
 @router.get("/{parcel_id}")
 def read(parcel_id: str, county: Here, user: Reader, as_of: Day = None, known: Known = None) -> dict[str, Any]:
     """A parcel's boundary, areas, attributes, zones, land use and what it stands on."""
+    county.scope(user).parcel(parcel_id)
     return parcels.parcel(county.store, parcel_id, as_of, known)
 
 
 @router.get("/{parcel_id}/history")
 def history(parcel_id: str, county: Here, user: Reader) -> dict[str, Any]:
     """What became of a parcel and what it came of, with the documents; gone parcels, too."""
+    county.scope(user).parcel(parcel_id)
     return parcels.history(county.store, parcel_id)
 
 

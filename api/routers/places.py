@@ -22,5 +22,5 @@ def find(
     limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
 ) -> dict[str, Any]:
     """Every named feature whose name or id holds the text, with a point to look at, and the projects."""
-    store = county.store
-    return {"places": places(name, store.at(for_year=EVER), store.layers(), store.list("project"), limit)}
+    store, scope = county.store, county.scope(user)
+    return {"places": places(name, store.at(for_year=EVER), store.layers(), scope.projects(), limit, scope.sees)}

@@ -48,7 +48,7 @@ class ImportForm(Strict):
 @router.get("", response_model=None, responses={200: {"content": {"text/csv": {}}}})
 def read_all(asked: Annotated[Asked, Query()], request: Request, county: Here, user: Reader) -> Any:
     """The projects of the library; as CSV where `Accept` says so."""
-    found = wanted(county.store.list("project"), asked.stage, asked.zone, asked.q)
+    found = wanted(county.scope(user).projects(), asked.stage, asked.zone, asked.q)
     if request.headers.get("accept", "").partition(";")[0].partition(",")[0].strip() == "text/csv":
         return _file(found, "csv")
     return {"projects": found}
@@ -57,7 +57,7 @@ def read_all(asked: Annotated[Asked, Query()], request: Request, county: Here, u
 @router.get("/export.{form}", response_class=Response)
 def export(form: library.Form, asked: Annotated[Asked, Query()], county: Here, user: Reader) -> Response:
     """The library as a file that `POST /projects/import` takes back."""
-    return _file(wanted(county.store.list("project"), asked.stage, asked.zone, asked.q), form)
+    return _file(wanted(county.scope(user).projects(), asked.stage, asked.zone, asked.q), form)
 
 
 @router.get("/template.xlsx", response_class=Response)
@@ -70,6 +70,7 @@ def template(county: Here, user: Reader) -> Response:
 def create(project: Project, county: Here, user: Planner) -> Response:
     """Add a project under its id (its name where it has none); 409 where there is one already."""
     body = checked(project, county.rulebook())
+    county.scope(user).may_write(project.zone)
     with county.turn:
         if any(one["id"] == body["id"] for one in county.store.list("project")):
             raise Exists(f"there is a project {body['id']!r} already", project=body["id"])
@@ -94,6 +95,7 @@ def bring_in(
                 lambda action, subject, outcome: county.access.record(user.name, action, subject, outcome),
                 dry_run=said.dry_run,
                 skip_faulty=said.skip_faulty,
+                may=county.scope(user).faults,
             )
     finally:
         county.inbox.drop(key)
@@ -101,16 +103,21 @@ def bring_in(
 
 @router.get("/{project_id}")
 def read(project_id: str, county: Here, user: Reader) -> dict[str, Any]:
-    return county.store.load("project", project_id)
+    return county.scope(user).project(project_id)
 
 
 @router.put("/{project_id}")
 def write(project_id: str, project: Project, county: Here, user: Planner) -> dict[str, Any]:
-    """Set a project of the library; its industry code must be one we know."""
+    """Set a project of the library; its industry code must be one we know. Those who hold some zones only change
+    what is there."""
+    scope = county.scope(user)
+    if not scope.is_all:
+        scope.project(project_id)
     if project.id not in (None, project_id):
         raise BadInput("two ids", [Fault(f"the path says {project_id!r}", "Send the same id or none", field="id")])
     named = Project.model_validate({**project.model_dump(), "id": project_id})
     body = checked(named, county.rulebook())
+    scope.may_write(named.zone)
     county.store.save("project", project_id, body)
     county.access.record(user.name, "project", project_id, "written")
     return body

@@ -69,12 +69,12 @@ def create(
     return Response(text, 201, {"Location": f"/uploads/{key}"}, "application/json")
 
 
-@router.get("/{key}")
+@router.get("/{upload_id}")
 def read(
-    key: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
+    upload_id: str, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
 ) -> dict[str, Any]:
     """A boundary that was sent, as it was read."""
-    return county.store.load("upload", key)
+    return county.scope(user).upload(upload_id)
 
 
 def _shown(prepared: Prepared, county: County) -> dict[str, Any]:

@@ -152,8 +152,9 @@ def test_a_dry_run_tells_and_stores_nothing_and_the_good_rows_may_be_let_in(clie
     assert ids(client) == ["A", "TEA"]
     assert client.get("/projects/TEA").json() == {"id": "TEA", "name": "changed", "land_m2": 8_000}
     rows = audit(county)
-    assert rows[0][0] == "projects-import"
-    assert rows[1:] == [("project", "A", "created"), ("project", "TEA", "written")]
+    assert [row[0] for row in rows[:3]] == ["POST /projects/import"] * 3  # a dry run is on record as a request
+    assert rows[3][0] == "projects-import"
+    assert rows[4:] == [("project", "A", "created"), ("project", "TEA", "written")]
 
 
 def test_a_file_that_is_no_library_is_a_problem_and_nothing_stays_of_it(client, county):
