@@ -37,6 +37,10 @@ TRUNKS = ("expressway", "national", "provincial")
 SIDE_ROADS = ("county", "township")
 
 
+def concentrated(boundary: gpd.GeoDataFrame) -> Any:
+    return boundary["kind"] == "concentrated"
+
+
 class Example(NamedTuple):
     """A project on a site (parcel ids) and why it shows its verdict.
 
@@ -88,7 +92,7 @@ class Sorted:
     def __init__(self, layers: Frames, slope_deg: Floats, karst: shapely.Geometry) -> None:
         m = Measured(layers, np.flatnonzero(layers["parcels"]["zone"].notna().to_numpy()), slope_deg)
         self.m = m
-        self.clean: Bools = m.share("urban_boundary", lambda f: f["kind"] == "concentrated") > ALL
+        self.clean: Bools = m.share("urban_boundary", concentrated) > ALL
         for role in PROTECTED:
             self.clean &= m.share(role) == 0
         self.built: Bools = m.share("land_use", lambda f: f["code"].isin(CONSTRUCTION)) > ALL
@@ -98,7 +102,6 @@ class Sorted:
         self.surveyed: Bools = shapely.covered_by(shapely.buffer(m.polygons, 600.0), karst)
         self.unsurveyed: Bools = ~shapely.intersects(m.polygons, karst)
         self.flat: Bools = m.slope_deg < 7
-        self.steep: Bools = m.slope_deg > 15.2
         self.tilted: Bools = (m.slope_deg > 9) & (m.slope_deg < 13)
         self.served: Bools = m.distance_m("roads", lambda f: f["open_year"].isna()) < 450
         for classes, away_m in ((TRUNKS, 80.0), (SIDE_ROADS, 40.0), (("village",), 12.0)):
@@ -193,7 +196,7 @@ def examples(
             "距已有水泥粉磨站不足500米,不宜建食品厂。", "Less than 500 m from a cement mill: no place for food.",
         ),
         "too_steep": (
-            craft, s.site(craft, TIMBER, s.clean, s.steep) or outside(craft, "urban_boundary", slope=(15.2, 40.0)),
+            craft, outside(craft, "urban_boundary", concentrated, slope=(15.2, 40.0), least=ALL),
             "conditional", "slope.mean", "平均坡度大于15度。", "Its mean slope is over 15 degrees.",
         ),
         "quota_too_small": (
@@ -231,9 +234,10 @@ def _outside(
     keep: Keep = None,
     *,
     slope: tuple[float, float] = (0.0, 8.0),
+    least: float = 0.5,
 ) -> list[str] | None:
-    """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project, their mean
-    slope between two bounds.
+    """Neighbouring parcels outside the zones, away from roads, that lie on a layer and hold the project: at least
+    a share of each is covered, and its mean slope is between two bounds.
 
     Where there is no such group, the parcel that the layer covers most.
     """
@@ -243,8 +247,8 @@ def _outside(
     m = Measured(layers, rows, slope_deg)
     apart = m.distance_m("roads", lambda f: f["road_class"] != "village") > 40
     share = m.share(role, keep)
-    found = _room_for(m, apart & (share > 0.5), project["land_m2"])
-    if not found and share.max(initial=0.0) > 0.3:
+    found = _room_for(m, apart & (share > least), project["land_m2"])
+    if not found and least <= 0.5 and share.max(initial=0.0) > 0.3:
         found = [int(np.argmax(share))]
     return [m.ids[row] for row in found] or None
 
