@@ -9,7 +9,7 @@ import numpy as np
 
 from gis.intervals import Interval
 from gis.outlook.demand import Ask, Year, asks, by_year
-from gis.outlook.readiness import Readiness, cleared_m2, readiness
+from gis.outlook.readiness import Readiness, cleared_m2, readiness, zones_of_plots
 from gis.outlook.waterfall import EVERYWHERE, Reserve, Step, reserve, zones_of
 from gis.rules import Rulebook
 from layers.errors import UnknownName
@@ -27,6 +27,7 @@ class Outlook:
     reserve: Reserve
     asks: tuple[Ask, ...]
     plots: Readiness | None
+    plot_zones: tuple[str, ...]
     cleared: Floats | None
 
 
@@ -44,6 +45,7 @@ def outlook(world: World, projects: Sequence[Project], book: Rulebook) -> Outloo
         left,
         tuple(asks(projects, book, named, world.as_of)),
         ready,
+        () if plots is None else zones_of_plots(plots, layer),
         None if plots is None or ready is None else cleared_m2(ready, plots, zones),
     )
 

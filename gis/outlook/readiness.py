@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from gis import measure
 from layers.records import Floats, Geoms, Snapshot
 from layers.units import closed
 
@@ -68,6 +69,16 @@ def readiness(plots: Snapshot, day: date) -> Readiness:
     return Readiness(
         tuple(str(one) for one in plots.column("id")), tuple(plots.names), state, on, reached, reached + 1, area_m2
     )
+
+
+def zones_of_plots(plots: Snapshot, zones: Snapshot) -> tuple[str, ...]:
+    """(K,) id of the zone that holds the most of each plot; "" where none holds any."""
+    whole = [shapely.union_all(plots.pieces[plots.owner == row]) for row in range(len(plots.features))]
+    table = measure.overlaps(np.array([*whole, None], dtype=object)[:-1], zones)
+    found = np.full(len(whole), "", dtype=object)
+    order = np.argsort(table.area_m2, kind="stable")
+    found[table.site[order]] = zones.column("id")[table.feature[order]]
+    return tuple(str(one) for one in found)
 
 
 def cleared_m2(found: Readiness, plots: Snapshot, zones: Geoms) -> Floats:
