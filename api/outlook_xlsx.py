@@ -99,8 +99,8 @@ def _demand(sheet: Worksheet, found: dict[str, Any]) -> None:
 def _asks(sheet: Worksheet, found: dict[str, Any]) -> None:
     heads = [
         ("项目", "Project"), ("名称", "Name"), ("部分", "Part"), ("片区", "Zone"), ("年份", "Year"),
-        ("年份依据", "Year by"), ("用地（㎡）", "Land, m²"), ("下限（㎡）", "Low"), ("上限（㎡）", "High"), ("估算", "Estimated"),
-        ("已供", "Granted"),
+        ("年份依据", "Year by"), ("用地（㎡）", "Land, m²"), ("下限（㎡）", "Low"), ("上限（㎡）", "High"),
+        ("估算", "Estimated"), ("已供", "Granted"),
     ]  # fmt: skip
     rows = [
         [one["project"], one["name"], one["part"], one["zone"], one["year"], one["basis"], one["land_m2"],
