@@ -15,6 +15,7 @@ STATUS = {
     "not_yet": ("未完成", "not yet"),
     "unknown": ("未知", "not said"),
 }
+HAIR = 2.0  # so that a sliver is still seen
 Bar = dict[str, Any]
 
 
@@ -53,16 +54,21 @@ def _zone(one: Mapping[str, Any], name: str, steps: list[dict[str, Any]]) -> dic
     ]
     for kind, zh, en, basis, amount_m2 in falls:
         left_m2 -= amount_m2
-        if kind == "taken" or amount_m2:
+        if amount_m2:
             bars.append(_bar(kind, zh, en, basis, left_m2, amount_m2, gross_m2))
     bars.append(_bar("net", "净可建设用地", "net buildable", "", 0.0, one["net_m2"], gross_m2))
     cleared = one["cleared"]
     return {
         "name": name,
         "bars": bars,
+        "untouched": [step for step, row in zip(steps, one["waterfall"], strict=True) if not any(_of(row))],
         "demand": _demand(one["demand"]),
         "cleared": None if cleared is None else [(*STATUS[key], _areas(cleared[f"{key}_m2"])) for key in STATUS],
     }
+
+
+def _of(row: Mapping[str, Any]) -> tuple[float, float]:
+    return row["taken_m2"], row["unknown_m2"]
 
 
 def _bar(kind: str, zh: str, en: str, basis: str, start_m2: float, amount_m2: float, gross_m2: float) -> Bar:
@@ -73,7 +79,7 @@ def _bar(kind: str, zh: str, en: str, basis: str, start_m2: float, amount_m2: fl
         "en": en,
         "basis": basis,
         "x": f"{x:.2f}",
-        "width": f"{amount_m2 / gross_m2 * WIDE:.2f}",
+        "width": f"{max(amount_m2 / gross_m2 * WIDE, HAIR):.2f}",
         "share": f"{amount_m2 / gross_m2:.1%}",
         "minus": kind not in ("gross", "net"),
         "area": _areas(amount_m2),

@@ -166,4 +166,4 @@ def _author(store: Store, check: str) -> str | None:
 
 def _stands_against(check: Mapping[str, Any]) -> list[str]:
     failed = (one for one in check["findings"] if one["status"] == "fail" and one["severity"] == "block")
-    return [roles()[one["layer"]].zh for one in failed if one["layer"] in NEVER]
+    return sorted({roles()[one["layer"]].en for one in failed if one["layer"] in NEVER})

@@ -35,8 +35,10 @@ def outlook(asked: Annotated[Asked, Query()], request: Request, county: Here, us
     """Buildable land left in each zone, the library's demand by year, the readiness of plots; a page where `Accept`
     asks for HTML first."""
     if request.headers.get("accept", "").partition(";")[0].partition(",")[0].strip() == "text/html":
-        return outlook_page(asked, county, user)
-    return JSONResponse(county.outlooks.get(asked.as_of, asked.zone))
+        page_ = outlook_page(asked, county, user)
+        page_.headers["Vary"] = "Accept"
+        return page_
+    return JSONResponse(county.outlooks.get(asked.as_of, asked.zone), headers={"Vary": "Accept"})
 
 
 @router.get("/outlook.html", response_class=HTMLResponse)
