@@ -94,7 +94,7 @@ def asked_columns(book: Rulebook) -> tuple[str, ...]:
 
 
 def _measure(one: Measured) -> dict[str, Any]:
-    """A measure of a principle: `value` where it is exact, else what bounds it, null where nobody knows."""
+    """A measure of a principle: `value` where it is exact, else its ends; `bound` says what null ends mean."""
     row = one.of
     return {
         "principle": row.principle,
@@ -105,6 +105,7 @@ def _measure(one: Measured) -> dict[str, Any]:
         "value": _round(one.value),
         "low": _round(one.low),
         "high": _round(one.high),
+        "bound": one.bound,
         "unit": row.unit,
         "better": row.better,
         "note": None if one.note is None else dict(zip(("zh", "en"), one.note, strict=True)),

@@ -79,7 +79,7 @@ def _bar(kind: str, zh: str, en: str, basis: str, start_m2: float, amount_m2: fl
         "en": en,
         "basis": basis,
         "x": f"{x:.2f}",
-        "width": f"{max(amount_m2 / gross_m2 * WIDE, HAIR):.2f}",
+        "width": f"{max(amount_m2 / gross_m2 * WIDE, HAIR) if amount_m2 else 0.0:.2f}",
         "share": f"{amount_m2 / gross_m2:.1%}",
         "minus": kind not in ("gross", "net"),
         "area": _areas(amount_m2),

@@ -83,7 +83,7 @@ class Ratio:
         least, most = np.array(days, dtype=float).reshape(-1, 2).T
         with np.errstate(divide="ignore", invalid="ignore"):
             lo, hi = part.lo * least / whole.hi, part.hi * most / whole.lo
-        said = (whole.lo > 0) & np.isfinite(lo) & np.isfinite(hi)
+        said = np.isfinite(lo) & np.isfinite(hi)
         one = Interval.exact(lo) if (lo == hi).all() else Interval(lo, hi)
         return _across(one.where(said).reshape(1, -1), ground.count, axis=0)
 

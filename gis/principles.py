@@ -61,6 +61,15 @@ class Measured:
     def value(self) -> float | None:
         return self.high if self.low == self.high and math.isfinite(self.high) else None
 
+    @property
+    def bound(self) -> Literal["exact", "between", "at_least", "none_found", "unknown"]:
+        """What the ends say: `none_found` is an infinite distance, everything was surveyed and nothing is there."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return "unknown"
+        if math.isinf(self.low):
+            return "none_found"
+        return "exact" if self.low == self.high else "at_least" if math.isinf(self.high) else "between"
+
 
 @lru_cache(maxsize=8)
 def principles_of(book: Rulebook) -> tuple[Principle, ...]:

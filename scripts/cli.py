@@ -17,6 +17,7 @@ from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
+from scripts import measures
 from scripts.commands import diff, estimate, export, find, indicators, outlook, parcels, projects, quality, users
 from scripts.console import AsJson, County, err, out, print_json
 
@@ -310,34 +311,12 @@ def print_check(found: dict[str, Any], every: bool) -> None:
         colour = COLOUR[one["status"]]
         out.print(f"[{colour}]{one['status']:>8}[/] {one['severity']:<9} ", end="", highlight=False)
         out.print(f"{one['message']['zh']}  〔{one['basis']}〕", highlight=False, markup=False, soft_wrap=True)
-    for one in (*found["principles"], *found["nearness"]):
-        out.print(f"[dim]{one['zh']}[/] {measure_text(one)}", highlight=False)
+    for name, said in measures.lines(found, notes=every):
+        out.print(f"[dim]{name}[/] ", end="", highlight=False)
+        out.print(said, highlight=False, markup=False, soft_wrap=True)
     count = Counter(one["status"] for one in found["findings"])
     more = "" if every else "  (--all shows them)"
     out.print(f"[dim]{count['pass']} rules pass 通过, {count['exempt']} do not apply 不适用{more}[/]", highlight=False)
-
-
-UNITS = {"share": "%", "times": "倍", "m3/wan": "m³/万元", "tce/wan": "tce/万元", "plants": "家"}
-
-
-def measure_text(one: dict[str, Any]) -> str:
-    """A measure of a principle on one line: its name, what it is or lies between, and why or with whom."""
-    from rich.markup import escape
-
-    unit = UNITS.get(one["unit"], one["unit"])
-    times = 100 if one["unit"] == "share" else 1
-    ends = [None if one[end] is None else one[end] * times for end in ("low", "high")]
-    if one["unit"] == "flag":
-        said = {(1, 1): "是 yes", (0, 0): "否 no"}.get((one["low"], one["high"]), "未知 unknown")
-    elif ends == [None, None]:
-        said = "未知 unknown"
-    elif one["value"] is not None:
-        said = f"{ends[1]:,.4g} {unit}"
-    else:
-        low, high = ("?" if end is None else f"{end:,.4g}" for end in ends)
-        said = f"{low} – {high} {unit}"
-    note = f"（{escape(one['note']['zh'])}）" if one["note"] else ""
-    return f"{one['name']['zh']} {said}{note}"
 
 
 @app.command("map")

@@ -178,11 +178,13 @@ def test_a_check_carries_the_five_principles_and_nearness(client: TestClient) ->
     assert [one["measure"] for one in body["nearness"]] == ["raw_material_m"]
     by = {one["measure"]: one for one in body["principles"]}
     assert by["same_chain_plants"]["value"] == 0.0  # surveyed, none there
+    assert (by["same_chain_m"]["value"], by["same_chain_m"]["bound"]) == (None, "none_found")
+    assert by["energy_tce_per_wan"]["bound"] == "unknown"
     assert by["inside_fitting_zone_share"]["value"] == 1.0
     assert by["effluent_served"]["value"] == 1.0
     assert by["investment_intensity_ratio"]["value"] is None
     assert by["investment_intensity_ratio"]["note"]["zh"] == "项目未说明投资额或用地"
     assert set(by["water_m3_per_wan"]) == {
-        "principle", "zh", "en", "measure", "name", "value", "low", "high", "unit", "better", "note"
+        "principle", "zh", "en", "measure", "name", "value", "low", "high", "bound", "unit", "better", "note"
     }  # fmt: skip
     assert client.post(f"/checks/{body['id']}/recheck").json()["same"] is True

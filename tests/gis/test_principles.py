@@ -99,9 +99,10 @@ def test_a_class_of_several_products_belongs_to_a_chain_by_its_product():
 
 def test_no_plant_at_all_is_zero_and_infinitely_far_but_only_where_it_was_surveyed():
     assert ends(found()["same_chain_plants"]) == (0, 0)
-    assert found()["same_chain_m"].high == np.inf
+    assert found()["same_chain_m"].bound == "none_found"
     near = kind_world(enterprises=plants((500, "3140", "甲"), extent=shapely.box(-2_000, -2_000, 2_000, 2_000)))
     assert ends(found(near)["same_chain_plants"]) == (1, np.inf)  # beyond the survey there may be more
+    assert found(near)["same_chain_plants"].bound == "at_least"
     assert ends(found(near)["same_chain_m"]) == (500, 500)
     half = kind_world(enterprises=plants((500, "3140", "甲"), extent=shapely.box(50, -2_000, 2_000, 2_000)))
     assert np.isnan(ends(found(half)["same_chain_plants"])).all()
@@ -118,7 +119,7 @@ def test_no_plant_at_all_is_zero_and_infinitely_far_but_only_where_it_was_survey
 def test_agglomeration_that_cannot_be_counted_is_unknown_and_says_why(project, world, why):
     one = found(world, project)["same_chain_plants"]
     assert np.isnan(ends(one)).all()
-    assert one.value is None
+    assert (one.value, one.bound) == (None, "unknown")
     assert one.note[0] == why
 
 
@@ -222,7 +223,7 @@ def test_a_layer_that_is_not_loaded_may_hold_a_nearer_source():
 def test_tea_is_looked_for_in_tea_fields_by_code_and_system():
     fields = layer(
         "land_use",
-        shapely.box([-1e4, 600, 800], [-1e4, 0, 0], [500, 700, 900], [1e4, 100, 100]),
+        shapely.box([-1e4, 600, 300], [-1e4, 0, 0], [500, 700, 400], [1e4, 100, 100]),
         code_system=["GB/T 21010-2017", "TD/T 1055-2019", "GB/T 21010-2007"],
         code=["0601", "0202K", "0202"],
         three_class=["construction", "agricultural", "agricultural"],

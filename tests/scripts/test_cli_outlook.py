@@ -72,7 +72,10 @@ def test_a_county_without_zones_has_no_outlook(run, tmp_path):
 def test_a_check_prints_the_principles(run, county):
     code, said, _ = run("check", county, "--project", "TEA", "--parcel", GOOD)
     assert code == 0
-    assert "集中布局 适配片区内占比 100 %" in said
-    assert "集中治污 集中污水处理厂可接纳 是 yes" in said
-    assert "节约资源 万元产值用水量 未知 unknown（项目未说明年产值）" in said
+    assert "集中布局 园区片区内占比 100 %；适配片区内占比 100 %" in said
+    assert "集中治污 集中污水处理厂可接纳 是；" in said
+    assert "节约资源 万元产值用水量 未知；万元产值能耗 未知" in said
     assert "就近原料" in said
+    assert "项目未说明年产值" not in said
+    _, said, _ = run("check", county, "--project", "TEA", "--parcel", GOOD, "--all")
+    assert "万元产值用水量 未知（项目未说明年产值）" in said
