@@ -178,7 +178,7 @@ def test_a_check_carries_the_five_principles_and_nearness(client: TestClient) ->
     assert [one["measure"] for one in body["nearness"]] == ["raw_material_m"]
     by = {one["measure"]: one for one in body["principles"]}
     assert by["same_chain_plants"]["value"] == 0.0  # surveyed, none there
-    assert (by["same_chain_m"]["value"], by["same_chain_m"]["bound"]) == (None, "none_found")
+    assert (by["same_chain_m"]["high"], by["same_chain_m"]["bound"]) == (None, "at_least")  # as far as was surveyed
     assert by["energy_tce_per_wan"]["bound"] == "unknown"
     assert by["inside_fitting_zone_share"]["value"] == 1.0
     assert by["effluent_served"]["value"] == 1.0

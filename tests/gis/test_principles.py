@@ -99,7 +99,8 @@ def test_a_class_of_several_products_belongs_to_a_chain_by_its_product():
 
 def test_no_plant_at_all_is_zero_and_infinitely_far_but_only_where_it_was_surveyed():
     assert ends(found()["same_chain_plants"]) == (0, 0)
-    assert found()["same_chain_m"].bound == "none_found"
+    assert found()["same_chain_m"].bound == "at_least"  # as far as was surveyed
+    assert found()["same_chain_m"].low > 900_000
     near = kind_world(enterprises=plants((500, "3140", "甲"), extent=shapely.box(-2_000, -2_000, 2_000, 2_000)))
     assert ends(found(near)["same_chain_plants"]) == (1, np.inf)  # beyond the survey there may be more
     assert found(near)["same_chain_plants"].bound == "at_least"
@@ -217,7 +218,7 @@ def test_a_layer_that_is_not_loaded_may_hold_a_nearer_source():
     assert ends(found(world)["raw_material_m"]) == (0, 900)
     none = kind_world().without("enterprises").without("mining_rights")
     assert np.isnan(ends(found(none)["raw_material_m"])).all()
-    assert found()["raw_material_m"].high == np.inf  # both surveyed, none there
+    assert found()["raw_material_m"].bound == "none_found"  # both surveyed, none there
 
 
 def test_tea_is_looked_for_in_tea_fields_by_code_and_system():
