@@ -1,4 +1,4 @@
-"""政务公开: the only pages beside health that ask for no key."""
+"""政务公开: what a county tells of itself to whoever asks, without a key; writing takes a reviewer."""
 
 from __future__ import annotations
 
