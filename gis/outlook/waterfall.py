@@ -188,12 +188,16 @@ def _steep(world: World, over_deg: float, zone: shapely.Geometry) -> tuple[shape
     grid = world.raster("slope") if elevation is None else elevation
     if grid is None:
         return NOTHING, zone
-    slope = grid.values if elevation is None else terrain.slope_of(elevation)
-    rows, columns = slope.shape
+    rows, columns = grid.values.shape
     west, south, east, north = zone.bounds
     first_row, last_row = _window(grid.north - north, grid.north - south, grid.cell_m, rows)
     first, last = _window(west - grid.west, east - grid.west, grid.cell_m, columns)
-    window = slope[first_row:last_row, first:last]
+    if elevation is None:
+        window = grid.values[first_row:last_row, first:last]
+    else:  # with the ring of heights that the slope of its outermost cells is read from
+        top, left = max(first_row - 1, 0), max(first - 1, 0)
+        around = terrain.slope_deg(grid.values[top : last_row + 1, left : last + 1], grid.cell_m)
+        window = around[first_row - top : last_row - top, first - left : last - left]
     with np.errstate(invalid="ignore"):
         steep = window > over_deg
     whole = shapely.box(grid.west, grid.north - rows * grid.cell_m, grid.west + columns * grid.cell_m, grid.north)
