@@ -17,9 +17,10 @@ import shapely
 from pydantic import Field
 
 from api.answers import check_id
+from gis.rules import Rulebook
 from layers.access import User
 from layers.errors import BadInput, Exists, Fault, Refused, UnknownName
-from layers.records import Strict
+from layers.records import Industry, Strict
 from layers.schema import roles
 from layers.store import Store
 
@@ -87,7 +88,7 @@ def _label(shape: shapely.Geometry) -> dict[str, int]:
     return {"x": round(point.x), "y": round(point.y)}
 
 
-def publish(store: Store, asked: CaseIn, by: User, today: date) -> dict[str, Any]:
+def publish(store: Store, book: Rulebook, asked: CaseIn, by: User, today: date) -> dict[str, Any]:
     """A case for the public, kept as a document. Never by the one who asked the check."""
     check = store.load("check", asked.check)
     if _author(store, asked.check) == by.name:
@@ -108,8 +109,8 @@ def publish(store: Store, asked: CaseIn, by: User, today: date) -> dict[str, Any
     case = {
         "id": check_id(),
         **asked.model_dump(mode="json"),
-        "industry": check["project"].get("industry"),
-        "zones": [one["zone"] for one in check["site"]["zones"]],
+        "industry": _industry(book, check["project"].get("industry")),
+        "zones": _zone_names(store, [one["zone"] for one in check["site"]["zones"]]),
         "area_ha": round(check["site"]["area_m2"] / 1e4, 1),
         "verdict": check["verdict"],
         "conclusion": check["conclusion"],
@@ -117,7 +118,7 @@ def publish(store: Store, asked: CaseIn, by: User, today: date) -> dict[str, Any
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     store.save(CASE, case["id"], case)
-    return shown(store, {**case, "withdrawn": None})
+    return shown({**case, "withdrawn": None})
 
 
 def withdraw(store: Store, case_id: str, asked: WithdrawalIn, by: User) -> dict[str, Any]:
@@ -128,13 +129,13 @@ def withdraw(store: Store, case_id: str, asked: WithdrawalIn, by: User) -> dict[
     now = datetime.now(UTC).isoformat(timespec="seconds")
     taken = {"case": case_id, **asked.model_dump(mode="json"), "by": by.name, "at": now}
     store.save(WITHDRAWAL, case_id, taken)
-    return shown(store, {**case, "withdrawn": taken})
+    return shown({**case, "withdrawn": taken})
 
 
 def cases(store: Store) -> list[dict[str, Any]]:
     """Every case that was ever published, the latest decision first."""
     found = sorted(_all(store), key=lambda one: (one["decided_on"], one["published_at"]), reverse=True)
-    return [shown(store, one) for one in found]
+    return [shown(one) for one in found]
 
 
 def _all(store: Store) -> list[dict[str, Any]]:
@@ -142,7 +143,7 @@ def _all(store: Store) -> list[dict[str, Any]]:
     return [{**one, "withdrawn": taken.get(one["id"])} for one in store.list(CASE)]
 
 
-def shown(store: Store, case: Mapping[str, Any]) -> dict[str, Any]:
+def shown(case: Mapping[str, Any]) -> dict[str, Any]:
     """What the public sees of a case: no user, no project, no check."""
     kept = ("id", "decision", "document", "decided_on", "statement", "industry", "zones", "area_ha", "verdict")
     taken = case["withdrawn"]
@@ -154,6 +155,24 @@ def shown(store: Store, case: Mapping[str, Any]) -> dict[str, Any]:
         if taken is None
         else {"document": taken["document"], "reason": taken["reason"], "on": taken["at"][:10]},
     }
+
+
+def _industry(book: Rulebook, said: Mapping[str, str] | None) -> dict[str, str] | None:
+    """The trade in words; a class that the table does not hold is called by its group."""
+    if said is None:
+        return None
+    digits, rows = Industry.model_validate(said).digits, book.tables["industries"].set_index("code")
+    code = next((one for one in (digits, digits[:3], digits[:2]) if one in rows.index), None)
+    zh, en = ("", "") if code is None else (str(rows.at[code, name]) for name in ("name_zh", "name_en"))
+    return {"code": said["code"], "name_zh": zh, "name_en": en}
+
+
+def _zone_names(store: Store, ids: list[str]) -> list[str]:
+    if not ids:
+        return []
+    frame = store.frame("zones", ids=ids)
+    names = dict(zip(frame["id"], frame["name"] if "name" in frame else frame["id"], strict=True))
+    return [str(names.get(one) or one) for one in ids]
 
 
 def _author(store: Store, check: str) -> str | None:

@@ -45,7 +45,7 @@ def read_all(county: Here) -> dict[str, Any]:
 def publish(asked: public.CaseIn, county: Here, user: Reviewer) -> dict[str, Any]:
     """Publish a decided case; not by the one who asked the check."""
     with county.turn:
-        case = public.publish(county.store, asked, user, datetime.now(UTC).astimezone().date())
+        case = public.publish(county.store, county.rulebook(), asked, user, datetime.now(UTC).astimezone().date())
     county.access.record(user.name, "public-case", case["id"], f"{asked.decision} {asked.check}")
     return case
 

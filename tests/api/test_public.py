@@ -69,10 +69,11 @@ def test_a_case_is_published_by_a_reviewer_and_says_nothing_private(client: Test
     assert made.status_code == 201, made.text
     (shown,) = client.get("/public/cases").json()["cases"]
     assert shown == made.json()
-    assert shown["industry"]["code"] == "1530"
-    assert (shown["area_ha"], shown["zones"], shown["verdict"]) == (1.0, ["zones-1"], "clear")
+    assert (shown["industry"]["code"], shown["industry"]["name_zh"]) == ("1530", "精制茶加工")
+    assert (shown["area_ha"], shown["zones"], shown["verdict"]) == (1.0, ["带"], "clear")
+    assert "县府函〔2026〕7号" in client.get("/public").text
     told = json.dumps(shown, ensure_ascii=False)
-    for private in (check, GOOD, "demo-", "精制茶", "coordinates"):
+    for private in (check, GOOD, "demo-", "TEA", "coordinates"):
         assert private not in told
     access = Access(path)
     assert ("demo-reviewer", "public-case") in {(one["actor"], one["action"]) for one in access.audit()}

@@ -318,6 +318,42 @@ def test_ground_that_was_not_computed_may_or_may_not_be_enough():
     assert demand_of(outlook(county().without("eco_redline"), [big], BOOK), "zones-1")[0].enough is Status.FAIL
 
 
+YEAR = st.none() | st.integers(2026, 2030)
+PHASE = st.builds(Phase, approval_year=YEAR, start_year=YEAR, land_m2=st.integers(1, 90_000).map(float))
+LIBRARY = st.lists(
+    st.builds(
+        Project,
+        id=st.uuids().map(str),
+        name=st.just("某项目"),
+        zone=st.sampled_from([None, "甲区", "zones-1", "别处"]),
+        land_m2=st.integers(1, 200_000).map(float),
+        phases=st.lists(PHASE, max_size=3).map(tuple),
+        components=st.lists(
+            st.builds(
+                Component, name=st.just("堆场"), land_m2=st.integers(1, 9_000).map(float), linked_within_m=st.just(1.0)
+            ),
+            max_size=1,
+        ).map(tuple),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(LIBRARY)
+def test_no_land_that_is_asked_for_is_lost_or_counted_twice(projects):
+    found = wants(*projects)
+    by = {zone: demand_of(found, zone) for zone in (COUNTY, NO_ZONE, "zones-1")}
+    land = {zone: sum(one.land_m2 for one in rows) for zone, rows in by.items()}
+    asked = sum(
+        max(one.land_m2, sum(phase.land_m2 for phase in one.phases)) + sum(part.land_m2 for part in one.components)
+        for one in projects
+    )
+    assert land[COUNTY] == pytest.approx(asked) == pytest.approx(land[NO_ZONE] + land["zones-1"])
+    if by["zones-1"]:
+        assert by["zones-1"][-1].left_low_m2 == pytest.approx(100_000 - land["zones-1"])
+
+
 def test_an_empty_library_asks_for_nothing_and_no_zones_is_no_answer():
     found = wants()
     assert [demand_of(found, zone) for zone in (COUNTY, NO_ZONE, "zones-1")] == [[], [], []]
