@@ -10,6 +10,7 @@ from datetime import date
 from threading import Lock
 from typing import Any
 
+from api.scope import Scope
 from gis.judge import Status
 from gis.outlook import COUNTY, NO_ZONE, Outlook, Year, demand_of, outlook
 from gis.outlook.readiness import STATES, State
@@ -46,10 +47,19 @@ class Outlooks:
         return found if zone is None else _of_zone(found, zone)
 
 
+def seen(found: dict[str, Any], scope: Scope) -> dict[str, Any]:
+    """The outlook as somebody who holds some zones sees it (decision 0006): these alone, and no sum over others."""
+    return found if scope.is_all else _only(found, [one for one in found["zones"] if scope.holds(one["zone"])])
+
+
 def _of_zone(found: dict[str, Any], zone: str) -> dict[str, Any]:
     chosen = [one for one in found["zones"] if zone in (one["zone"], one["name"])]
     if not chosen:
-        raise UnknownName(f"no zone {zone!r}", zone=zone)
+        raise UnknownName(f"no zone {zone!r}", zone_id=zone)
+    return _only(found, chosen)
+
+
+def _only(found: dict[str, Any], chosen: list[dict[str, Any]]) -> dict[str, Any]:
     keys = {one["zone"] for one in chosen}
     parts = {name: [one for one in found[name] if one["zone"] in keys] for name in ("asks", "plots")}
     return {**found, "zones": chosen, "total": None, "elsewhere": None, **parts}

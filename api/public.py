@@ -88,10 +88,11 @@ def _label(shape: shapely.Geometry) -> dict[str, int]:
     return {"x": round(point.x), "y": round(point.y)}
 
 
-def publish(store: Store, book: Rulebook, asked: CaseIn, by: User, today: date) -> dict[str, Any]:
-    """A case for the public, kept as a document. Never by the one who asked the check."""
-    check = store.load("check", asked.check)
-    if _author(store, asked.check) == by.name:
+def publish(
+    store: Store, book: Rulebook, check: Mapping[str, Any], asker: str | None, asked: CaseIn, by: User, today: date
+) -> dict[str, Any]:
+    """A case for the public on a check, kept as a document. Never by the one who asked the check."""
+    if asker == by.name:
         raise Refused("whoever asked a check does not publish its decision", check=asked.check)
     faults = []
     if asked.decided_on > today:
@@ -173,14 +174,6 @@ def _zone_names(store: Store, ids: list[str]) -> list[str]:
     frame = store.frame("zones", ids=ids)
     names = dict(zip(frame["id"], frame["name"] if "name" in frame else frame["id"], strict=True))
     return [str(names.get(one) or one) for one in ids]
-
-
-def _author(store: Store, check: str) -> str | None:
-    """Who asked a check, where it is recorded; checks from before it was are nobody's."""
-    try:
-        return store.load("check_seen", check).get("by")
-    except UnknownName:
-        return None
 
 
 def _stands_against(check: Mapping[str, Any]) -> list[str]:

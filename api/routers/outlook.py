@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -12,6 +12,7 @@ from pydantic import Field
 from api import outlook_xlsx
 from api.auth import READ, allow
 from api.county import County, county_of
+from api.outlook import seen
 from api.outlook_page import page
 from api.routers.pages import rendered
 from api.xlsx import MEDIA_TYPE
@@ -38,19 +39,26 @@ def outlook(asked: Annotated[Asked, Query()], request: Request, county: Here, us
         page_ = outlook_page(asked, county, user)
         page_.headers["Vary"] = "Accept"
         return page_
-    return JSONResponse(county.outlooks.get(asked.as_of, asked.zone), headers={"Vary": "Accept"})
+    return JSONResponse(_seen(asked, county, user), headers={"Vary": "Accept"})
 
 
 @router.get("/outlook.html", response_class=HTMLResponse)
 def outlook_page(asked: Annotated[Asked, Query()], county: Here, user: Reader) -> HTMLResponse:
     """The same as a page with the waterfall drawn."""
-    return rendered("outlook.html", **page(county.outlooks.get(asked.as_of, asked.zone)))
+    return rendered("outlook.html", **page(_seen(asked, county, user)))
 
 
 @router.get("/outlook.xlsx", response_class=Response)
 def outlook_workbook(asked: Annotated[Asked, Query()], county: Here, user: Reader) -> Response:
     """The same as a workbook."""
-    content = outlook_xlsx.workbook(county.outlooks.get(asked.as_of, asked.zone))
+    content = outlook_xlsx.workbook(_seen(asked, county, user))
     return Response(
         content, media_type=MEDIA_TYPE, headers={"Content-Disposition": 'attachment; filename="outlook.xlsx"'}
     )
+
+
+def _seen(asked: Asked, county: County, user: User) -> dict[str, Any]:
+    scope = county.scope(user)
+    if asked.zone is not None:
+        scope.zone(asked.zone)
+    return seen(county.outlooks.get(asked.as_of, asked.zone), scope)

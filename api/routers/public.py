@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from api import public
 from api.auth import allow
 from api.county import County, county_of
+from api.opinions import asker
 from api.routers.pages import rendered
 from layers.access import User
 from layers.errors import Refused
@@ -44,16 +45,20 @@ def read_all(county: Here) -> dict[str, Any]:
 @router.post("/cases", status_code=201)
 def publish(asked: public.CaseIn, county: Here, user: Reviewer) -> dict[str, Any]:
     """Publish a decided case; not by the one who asked the check."""
+    check = county.scope(user).check(asked.check)
+    by = asker(county.store, county.access, asked.check)
+    today = datetime.now(UTC).astimezone().date()
     with county.turn:
-        case = public.publish(county.store, county.rulebook(), asked, user, datetime.now(UTC).astimezone().date())
+        case = public.publish(county.store, county.rulebook(), check, by, asked, user, today)
     county.access.record(user.name, "public-case", case["id"], f"{asked.decision} {asked.check}")
     return case
 
 
-@router.post("/cases/{case_id}/withdrawals", status_code=201)
-def withdraw(case_id: str, asked: public.WithdrawalIn, county: Here, user: Reviewer) -> dict[str, Any]:
+@router.post("/cases/{key}/withdrawals", status_code=201)
+def withdraw(key: str, asked: public.WithdrawalIn, county: Here, user: Reviewer) -> dict[str, Any]:
     """Withdraw a case by a further document; the case stays, marked."""
+    county.scope(user).check(county.store.load(public.CASE, key)["check"])
     with county.turn:
-        case = public.withdraw(county.store, case_id, asked, user)
-    county.access.record(user.name, "public-withdrawal", case_id, asked.document)
+        case = public.withdraw(county.store, key, asked, user)
+    county.access.record(user.name, "public-withdrawal", key, asked.document)
     return case

@@ -20,6 +20,7 @@ from api.settings import Settings
 from layers.access import Access
 from layers.ingest import from_frame
 from layers.records import Project
+from tests.api.two_zones import bearer, people, served, two_zones
 from tests.counties import EAST, EXTENT, GOOD, NORTH, found_county
 
 HERE = "http://127.0.0.1"
@@ -188,3 +189,25 @@ def test_a_check_carries_the_five_principles_and_nearness(client: TestClient) ->
         "principle", "zh", "en", "measure", "name", "value", "low", "high", "bound", "unit", "better", "note"
     }  # fmt: skip
     assert client.post(f"/checks/{body['id']}/recheck").json()["same"] is True
+
+
+def test_a_planner_of_one_zone_sees_its_outlook_and_no_other(tmp_path: Path) -> None:
+    two_zones(tmp_path / "two.gpkg").close()
+    keys = people(tmp_path / "two.gpkg")
+    with served(tmp_path / "two.gpkg") as client:
+        whole = client.get("/outlook", headers=bearer(keys["reviewer"])).json()
+        west = client.get("/outlook", headers=bearer(keys["west"])).json()
+        assert [one["zone"] for one in whole["zones"]] == ["W", "E"]
+        assert west["zones"] == whole["zones"][:1]
+        assert [one["project"] for one in west["asks"]] == ["TEA-W"]
+        assert (west["total"], west["elsewhere"]) == (None, None)
+        for name in ("E", "东区", "nowhere"):
+            told = client.get("/outlook", params={"zone": name}, headers=bearer(keys["west"]))
+            assert told.status_code == 404
+            assert told.json()["detail"] == f"no zone {name!r}"
+        page = client.get("/outlook.html", headers=bearer(keys["west"])).text
+        assert "西区" in page
+        assert "东区" not in page
+        assert "TEA-E" not in page
+        book = openpyxl.load_workbook(io.BytesIO(client.get("/outlook.xlsx", headers=bearer(keys["west"])).content))
+        assert [row[0] for row in book["项目用地"].iter_rows(min_row=5, values_only=True)] == ["TEA-W"]
