@@ -25,6 +25,8 @@ from gis.estimate import Estimate, estimate
 from gis.explain import Finding, conclusion, findings, verdict
 from gis.ground import Ground
 from gis.intervals import Interval
+from gis.principles import FIVE, Measured, columns_of, measured
+from gis.rules import Rulebook
 from layers import area as ellipsoid
 from layers.crs import to_lonlat
 from layers.records import Part, Site, World
@@ -51,6 +53,7 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
     ground = checked.ground(i)
     found = findings(checked, i, j, role_names(), ground)
     result = verdict(checked, i, j)
+    measures = list(measured(checked, i, j))
     facts = _facts(checked, i, j)
     ellipsoid_m2 = float(m2(ellipsoid.ellipsoid_m2(site.geometry, checked.world.crs)))
     case = occupation.Case.of(checked, i, j, found, role_names(), own=_own(site), area_ellipsoid_m2=ellipsoid_m2)
@@ -72,6 +75,8 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
         "occupation": tables,
         "quota_need": {f"{kind}_m2": facts.get(f"quota_{kind}_m2") for kind in QUOTA},
         "facts": facts,
+        "principles": [_measure(one) for one in measures if one.of.principle in FIVE],
+        "nearness": [_measure(one) for one in measures if one.of.principle not in FIVE],
         "opinions": [],
         "remains": remains(told, []),
         "rulebook_digest": checked.rulebook.digest,
@@ -80,6 +85,30 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
         "for_year": checked.world.for_year,
         "as_of": checked.world.as_of.isoformat(),
         "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+
+
+def asked_columns(book: Rulebook) -> tuple[str, ...]:
+    """What a check measures whether a rule asks for it or not."""
+    return (*QUOTA_FACTS, *columns_of(book))
+
+
+def _measure(one: Measured) -> dict[str, Any]:
+    """A measure of a principle: `value` where it is exact, else its ends; `bound` says what null ends mean."""
+    row = one.of
+    return {
+        "principle": row.principle,
+        "zh": row.principle_zh,
+        "en": row.principle_en,
+        "measure": row.measure,
+        "name": {"zh": row.zh, "en": row.en},
+        "value": _round(one.value),
+        "low": _round(one.low),
+        "high": _round(one.high),
+        "bound": one.bound,
+        "unit": row.unit,
+        "better": row.better,
+        "note": None if one.note is None else dict(zip(("zh", "en"), one.note, strict=True)),
     }
 
 

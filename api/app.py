@@ -24,10 +24,12 @@ from api.routers import (
     layers,
     maps,
     opinions,
+    outlook,
     pages,
     parcels,
     places,
     projects,
+    public,
     uploads,
     users,
 )
@@ -98,6 +100,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         imports,
         uploads,
         maps,
+        outlook,
+        public,
         users,
         audit,
     )

@@ -11,7 +11,8 @@ from typing import Any
 from fastapi import Request
 
 from api import opinions, recheck
-from api.answers import QUOTA_FACTS, answer
+from api.answers import answer, asked_columns
+from api.outlook import Outlooks
 from api.scope import Scope, Zones
 from api.settings import Settings
 from gis.check import check, rulebook
@@ -36,6 +37,7 @@ class County:
         self._confirmed: tuple[str, Rulebook] | None = None
         self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
         self.inbox = Inbox(settings.county)
+        self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
@@ -89,7 +91,8 @@ class County:
         """The answers for some sites and one project, in order."""
         world = self.store.at(as_of, for_year)
         geometries = [site.geometry for site in sites]
-        checked = check(geometries, project, self.rulebook(), world, purpose=purpose, extra=QUOTA_FACTS)
+        book = self.rulebook()
+        checked = check(geometries, project, book, world, purpose=purpose, extra=asked_columns(book))
         return [answer(checked, i, 0, site) for i, site in enumerate(sites)]
 
     def check_and_keep(
@@ -106,7 +109,7 @@ class County:
         again (`api.recheck`)."""
         world = self.store.at(as_of, for_year)
         book = self.rulebook()
-        checked = check([site.geometry], project, book, world, purpose=purpose, extra=QUOTA_FACTS)
+        checked = check([site.geometry], project, book, world, purpose=purpose, extra=asked_columns(book))
         found = answer(checked, 0, 0, site)
         kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
         if book.digest != self._book_kept:

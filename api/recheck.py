@@ -17,18 +17,18 @@ from typing import Any
 import pandas as pd
 import shapely
 
-from api.answers import QUOTA_FACTS, answer
+from api.answers import answer, asked_columns
 from gis.check import check
 from gis.rules import Rule, Rulebook
 from layers.records import Part, Project, Site
 from layers.store import Store
 
-SAME = ("verdict", "site", "findings", "land_use", "occupation", "quota_need", "facts")
+SAME = ("verdict", "site", "findings", "land_use", "occupation", "quota_need", "facts", "principles", "nearness")
 MOST_DIFFERENCES = 200
 
 
 def seen(site: Site, pools: Mapping[str, float], rulebook: Rulebook, by: str) -> dict[str, Any]:
-    """What one answer does not say of what it was given."""
+    """What one answer does not say of what it was given, and who asked."""
     return {
         "parts": [
             {"wkb": shapely.to_wkb(part.geometry, hex=True), "parcel": part.parcel, "plot": part.plot}
@@ -74,9 +74,9 @@ def recheck(store: Store, check_id: str) -> dict[str, Any]:
     pools = {account: float("nan") if left is None else left for account, left in given["pools"].items()}
     world = store.seen(was["layer_versions"], date.fromisoformat(was["as_of"]), was["for_year"], pools)
     project = Project.model_validate(was["project"])
-    checked = check([site.geometry], project, book, world, purpose=was["purpose"], extra=QUOTA_FACTS)
+    checked = check([site.geometry], project, book, world, purpose=was["purpose"], extra=asked_columns(book))
     again = json.loads(json.dumps(answer(checked, 0, 0, site, key=check_id)))
-    differences = [one for name in SAME for one in _differences(name, was[name], again[name])]
+    differences = [one for name in SAME if name in was for one in _differences(name, was[name], again[name])]
     return {
         "id": check_id,
         "same": not differences,

@@ -11,7 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """`county` is the file to serve; the rest bounds what one client may ask of it."""
+    """`county` is the file to serve; the rest bounds what one client may ask of it.
+
+    `map_approval_no` is the 审图号 of the public map; without it `/public` is shown on loopback only.
+    """
 
     model_config = SettingsConfigDict(env_prefix="PARKPLAN_", frozen=True)
 
@@ -26,6 +29,7 @@ class Settings(BaseSettings):
     max_batch_sites: int = 1_000
     max_km2: float = 100.0
     max_requests_at_once: int = 64
+    map_approval_no: str | None = None
     # the office's own sign-on, where there is one (`api.tokens`, docs/access.md)
     jwt_issuer: str | None = None
     jwt_audience: str | None = None

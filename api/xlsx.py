@@ -81,12 +81,12 @@ def _findings(sheet: Worksheet, check: Mapping[str, Any]) -> None:
     )  # fmt: skip
     _heading(sheet, check, "审查结论 Conclusion", len(heads))
     for number, head in enumerate(zip(*heads, strict=True)):
-        _append(sheet, head, font=STRONG if number == 0 else SMALL, fill=HEAD)
+        append(sheet, head, font=STRONG if number == 0 else SMALL, fill=HEAD)
     for one in shown:
         message = one["message"]
-        _append(sheet, (WORDS[one["status"]], message["zh"], message["en"], one["rule"], one["basis"], one["edition"],
+        append(sheet, (WORDS[one["status"]], message["zh"], message["en"], one["rule"], one["basis"], one["edition"],
                         WORDS.get(one["verified"], one["verified"]), one["layer_version"]))  # fmt: skip
-    _finish(sheet, 6)
+    finish(sheet, 6)
 
 
 def _sheet(sheet: Worksheet, check: Mapping[str, Any], name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -96,17 +96,17 @@ def _sheet(sheet: Worksheet, check: Mapping[str, Any], name: str, rows: Sequence
     heads = [head for column in columns for head in _heads(column)]
     _heading(sheet, check, f"{table.zh} {table.en}", len(heads))
     for number in (0, 1):
-        _append(sheet, [head[number] for head in heads], font=STRONG if number == 0 else SMALL, fill=HEAD)
+        append(sheet, [head[number] for head in heads], font=STRONG if number == 0 else SMALL, fill=HEAD)
     other = _converted(rows, name)
     formats = [head[2] for head in heads]
     for place, row in enumerate(rows):
         values = [value for column in columns for value in _values(column, row, other[place])]
         strong = row.get("kind") in TOTALS or row.get("item") in TOTALS or row.get("part") in TOTALS
         indent = int(row.get("level") or 0)
-        _append(sheet, values, formats, font=STRONG if strong else None, indent=indent)
+        append(sheet, values, formats, font=STRONG if strong else None, indent=indent)
     if name in ("land_classes", "patches") and rows:
         _total(sheet, columns, rows, other, formats)
-    _finish(sheet, 6)
+    finish(sheet, 6)
 
 
 def _is_said(rows: Iterable[Mapping[str, Any]], name: str) -> bool:
@@ -194,7 +194,7 @@ def _total(
         else:
             values += [None] * len(_heads(column))
     values[0] = "合计"
-    _append(sheet, values, formats, font=STRONG)
+    append(sheet, values, formats, font=STRONG)
 
 
 # --- what a sheet looks like ----------------------------------------------------------------------
@@ -219,7 +219,7 @@ def _heading(sheet: Worksheet, check: Mapping[str, Any], title: str, width: int)
     sheet.row_dimensions[1].height = 22
 
 
-def _append(
+def append(
     sheet: Worksheet,
     values: Iterable[object],
     formats: Sequence[str | None] = (),
@@ -243,7 +243,7 @@ def _append(
             one.number_format = str(formats[place])
 
 
-def _finish(sheet: Worksheet, head_rows: int) -> None:
+def finish(sheet: Worksheet, head_rows: int) -> None:
     """Widths by what the columns hold; A4 landscape, one page wide, the headings on every page."""
     for place in range(1, sheet.max_column + 1):
         texts = [sheet.cell(row, place) for row in range(head_rows - 1, sheet.max_row + 1)]

@@ -63,7 +63,7 @@ class Checked:
         """Site `i` alone in the world, for whoever spells its cell out; what was measured on it is kept."""
         if len(self.sites) == 1:
             return self.last
-        return Ground(self.sites[i : i + 1], self.world, self.rulebook.tolerances)
+        return Ground(self.sites[i : i + 1], self.world, self.rulebook)
 
     def column(self, name: str | float, i: int, j: int) -> Interval:
         """One column of one cell, as an interval of one number."""
@@ -110,7 +110,7 @@ def check(
     replaced = {rule.replaces: rule.id for rule in rules if rule.replaces is not None and rule.is_confirmed}
 
     def block(start: int) -> tuple[dict[str, Interval], dict[str, Interval], Statuses, Ground]:
-        ground = Ground(geometries[start : start + BLOCK], world, rulebook.tolerances)
+        ground = Ground(geometries[start : start + BLOCK], world, rulebook)
         measured = measure_facts(ground, facts, reach)
         met = measure_meetings(ground, meetings, asked, needs)
         return measured, met, _judge(rules, measured, needs, met, (ground.count, len(asked)), replaced), ground

@@ -191,6 +191,16 @@ def estimate(project: Project, rulebook: Rulebook) -> Estimated:
     return Estimated(typical, low, high, tuple(made))
 
 
+def amount_days(project: Project, rulebook: Rulebook | None) -> tuple[float, float]:
+    """The fewest and the most working days of a year in the project's industry; NaN in a book without the table."""
+    table = None if rulebook is None else demands_of(rulebook)
+    if table is None:
+        return math.nan, math.nan
+    digits = "" if project.industry is None else project.industry.digits
+    days = table.figures(digits, (table.product(project) if digits else None) or "").get("days")
+    return (math.nan, math.nan) if days is None else (days.low, days.high)
+
+
 def unit_faults(projects: Iterable[Project]) -> list[Fault]:
     """Units of output that nobody knows here."""
     return [

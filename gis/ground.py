@@ -8,7 +8,7 @@ a feature that does not say its class                                     counts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ import shapely
 
 from gis import measure, terrain
 from gis.intervals import Interval
-from gis.rules import Tolerance, tolerances
+from gis.rules import Rulebook, Tolerance, tolerances
 from layers.records import Bools, Floats, Geoms, Layer, Raster, Snapshot, World, union_bounds
 from layers.units import rounded
 
@@ -95,10 +95,11 @@ class Within:
 class Ground:
     """A block of sites in a world, with what several facts share: areas, overlaps, cells, depth of survey."""
 
-    def __init__(self, sites: Geoms, world: World, assumed: Mapping[str, Tolerance] | None = None) -> None:
+    def __init__(self, sites: Geoms, world: World, book: Rulebook | None = None) -> None:
         self.sites = sites
         self.world = world
-        self.assumed = assumed if assumed is not None else tolerances()
+        self.book = book
+        self.assumed = tolerances() if book is None else book.tolerances
         self.count = len(sites)
         self.bounds = union_bounds(shapely.bounds(sites))
         self.area_m2: Floats = shapely.area(sites)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -70,6 +71,11 @@ class Limits:
             if fits and closest([row["product"]], said) is not None:
                 return float(row["tce_per_unit"])
         return None
+
+
+@lru_cache(maxsize=8)
+def limits_of(rulebook: Rulebook) -> Limits:
+    return Limits(rulebook.tables)
 
 
 def _records(table: pd.DataFrame | None) -> list[dict[str, str]]:
@@ -153,7 +159,7 @@ def why_no_limit(column: str, project: Project, rulebook: Rulebook) -> tuple[str
     indicator = LIMITS.get(column)
     if indicator is None:
         return None
-    old = Limits(rulebook.tables).legacy(indicator, project)
+    old = limits_of(rulebook).legacy(indicator, project)
     said = "" if old is None else f"{old[0]:g}" if old[0] == old[1] else f"{old[0]:g}–{old[1]:g}"
     zh = f"（{LEGACY} 年旧值 {said}，仅供参考）" if said else ""
     en = f" (legacy {LEGACY} value {said}, for information)" if said else ""

@@ -12,10 +12,13 @@ import numpy as np
 import shapely
 
 from gis import measure
+from gis.agglomeration import SameChain
+from gis.derived import InsideShare, Ratio, Served
 from gis.footprint import FootprintFits
-from gis.ground import SLIVER_M2, Ground, Shown
+from gis.ground import SLIVER_M2, Ground, Outside, Shown
 from gis.intervals import Interval
 from gis.network import Service, headroom_of, serve
+from gis.raw_materials import RawMaterial
 from layers.records import Bools, Floats, Project
 
 Needs = Mapping[str, Interval]
@@ -177,6 +180,7 @@ def _dustless(area_m2: np.ndarray) -> np.ndarray:
 
 SECTIONS = {"B": (6, 12), "C": (13, 43), "D": (44, 46)}  # mining, manufacturing, power and water of GB/T 4754
 WATER_REACH_M = 8_000.0  # assumption: how far a works or an effluent plant may be before a trunk main is a project
+EFFLUENT_HEADROOM = Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d")
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),
     "footprint_fits": FootprintFits(),
@@ -184,7 +188,20 @@ MEETINGS: dict[str, Meeting] = {
     "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva"),
     "water_serving_m": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.distance_m, "m"),
     "water_headroom_m3d": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d"),
-    "effluent_headroom_m3d": Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d"),
+    "effluent_headroom_m3d": EFFLUENT_HEADROOM,
+    # the five principles, as measures that rank (`gis.principles`)
+    "same_chain_plants": SameChain(count=True, unit="plants"),
+    "same_chain_m": SameChain(count=False, unit="m"),
+    "inside_zones_share": InsideShare(Outside("zones")),
+    "inside_fitting_zone_share": InsideShare(OutsideFittingZone()),
+    "investment_intensity_ratio": Ratio("investment_wan_per_ha", "investment_wan_per_ha_min", "times"),
+    "output_intensity_ratio": Ratio("output_wan_per_ha", "output_wan_per_ha_min", "times"),
+    "tax_intensity_ratio": Ratio("tax_wan_per_ha", "tax_wan_per_ha_min", "times"),
+    "water_m3_per_wan": Ratio("water_mean_m3d", "output_wan", "m3/wan", per_day=True),
+    "energy_tce_per_wan": Ratio("energy_tce", "output_wan", "tce/wan"),
+    "effluent_served": Served(EFFLUENT_HEADROOM, "effluent_m3d"),
+    "effluent_serving_m": Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, lambda s: s.distance_m, "m"),
+    "raw_material_m": RawMaterial(),
 }
 
 

@@ -220,6 +220,9 @@ NEEDS: dict[str, Need] = {
     "power_kva": lambda p, t: _whole(p, "power_kva"),
     "power_reach_m": lambda p, t: t.reach_m(_whole(p, "power_kva")),
     "water_m3d": lambda p, t: _most(_whole(p, "water_peak_m3d"), _whole(p, "water_m3d")),
+    "water_mean_m3d": lambda p, t: _whole(p, "water_m3d"),
+    "output_wan": lambda p, t: p.output_wan,
+    "energy_tce": lambda p, t: p.energy_tce,
     "freight_td": lambda p, t: _whole(p, "freight_td"),
     "effluent_m3d": lambda p, t: _whole(p, "effluent_m3d"),
     # the control indicators and what their table asks of the industry; NaN where it is not loaded

@@ -32,10 +32,14 @@ TABLES = (
     "earthwork_prices",
     "energy_benchmarks",
     "industries",
+    "industry_chains",
     "industry_demand",
     "industry_traits",
     "landuse_classes",
     "positional_accuracy",
+    "principles",
+    "raw_materials",
+    "reserve_steps",
     "voltages",
 )
 REACH_SLACK_M = 1.0  # look a little past the limit, so that "nothing found" is beyond it and not on it

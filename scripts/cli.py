@@ -17,7 +17,8 @@ from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
-from scripts.commands import diff, estimate, export, find, indicators, parcels, projects, quality, users
+from scripts import measures
+from scripts.commands import diff, estimate, export, find, indicators, outlook, parcels, projects, quality, users
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -310,6 +311,9 @@ def print_check(found: dict[str, Any], every: bool) -> None:
         colour = COLOUR[one["status"]]
         out.print(f"[{colour}]{one['status']:>8}[/] {one['severity']:<9} ", end="", highlight=False)
         out.print(f"{one['message']['zh']}  〔{one['basis']}〕", highlight=False, markup=False, soft_wrap=True)
+    for name, said in measures.lines(found, notes=every):
+        out.print(f"[dim]{name}[/] ", end="", highlight=False)
+        out.print(said, highlight=False, markup=False, soft_wrap=True)
     count = Counter(one["status"] for one in found["findings"])
     more = "" if every else "  (--all shows them)"
     out.print(f"[dim]{count['pass']} rules pass 通过, {count['exempt']} do not apply 不适用{more}[/]", highlight=False)
@@ -333,6 +337,7 @@ app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
+app.command("outlook")(outlook.outlook)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
 app.command("users")(users.users)

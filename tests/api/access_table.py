@@ -30,6 +30,13 @@ class Row(NamedTuple):
 SITE = {"parcels": ["{parcel_id}"]}
 PROJECT = {"name": "精制茶", "land_m2": 8000, "zone": "{zone_id}"}
 OPINION = {"rule": "quota.cultivated", "decision": "satisfied", "document": "试字2号", "reason": "已落实"}
+CASE = {
+    "check": "{check_id}",
+    "decision": "refused",
+    "document": "试字3号",
+    "decided_on": "2026-01-01",
+    "statement": "不同意",
+}
 TABLE = (
     Row("GET", "/", READ),
     Row("GET", "/docs", OPEN),
@@ -81,6 +88,19 @@ TABLE = (
     Row("GET", "/maps/parcels/{parcel_id}", READ),
     Row("GET", "/maps/checks/{check_id}", READ),
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
+    Row("GET", "/outlook", READ),
+    Row("GET", "/outlook.html", READ),
+    Row("GET", "/outlook.xlsx", READ),
+    Row("GET", "/public", OPEN),
+    Row("GET", "/public/cases", OPEN),
+    Row("POST", "/public/cases", "reviewer", CASE, well=(403, 409)),  # of one's own check, or decided already
+    Row(
+        "POST",
+        "/public/cases/{key}/withdrawals",
+        "reviewer",
+        {"document": "试字4号", "reason": "撤回"},
+        well=(404,),
+    ),
     Row("GET", "/users", "system_admin security_admin auditor"),
     Row("POST", "/users", "system_admin", {"name": "{new}"}),
     Row("POST", "/users/{name}/role", "security_admin", {"role": "viewer"}),

@@ -56,6 +56,8 @@ PATHS = {
     "check": "/maps/checks/{check}",
     "front": "/",
     "docs": "/docs",
+    "outlook": "/outlook.html",
+    "public": "/public",
 }
 
 
@@ -87,6 +89,11 @@ def test_the_page_opens_without_a_word_from_elsewhere(
     if name == "check":
         assert "系统初审：不符合" in text
         assert "甲片基本农田" in text
+    if name == "outlook":
+        assert page.locator("rect.net").bounding_box() is not None
+        assert page.locator("rect.taken").first.evaluate("bar => getComputedStyle(bar).fill") == "rgb(192, 88, 60)"
+    if name == "public":
+        assert page.locator("path.zone").count() == 1
     if name == "docs":
         assert "/checks/batch" in text
 

@@ -250,7 +250,8 @@ def test_every_need_lies_between_what_the_ends_of_an_estimate_give(name, share):
 def test_which_needs_rest_on_an_estimate():
     assert estimated_needs(Project(id="x", land_m2=1), BOOK) == frozenset()
     assert estimated_needs(EMM, BOOK) == {
-        "land_m2", "land_min_m2", "power_kva", "power_reach_m", "water_m3d", "freight_td", "effluent_m3d",
+        "land_m2", "land_min_m2", "power_kva", "power_reach_m", "water_m3d", "water_mean_m3d", "freight_td",
+        "effluent_m3d",
     }  # fmt: skip
 
 

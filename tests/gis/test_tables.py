@@ -12,6 +12,16 @@ COLUMNS = {
         "indicator edition code_prefix land_grade op value unit nature source confidence note"
     ),
     "gis/rulebook/energy_benchmarks.csv": "code_prefix product level tce_per_unit per edition source confidence note",
+    "gis/rulebook/industry_chains.csv": "chain name_zh name_en code_prefix product source confidence note",
+    "gis/rulebook/raw_materials.csv": (
+        "code_prefix product material name_zh name_en role column values source confidence note"
+    ),
+    "gis/rulebook/principles.csv": (
+        "principle principle_zh principle_en measure name_zh name_en unit better source confidence"
+    ),
+    "gis/rulebook/reserve_steps.csv": (
+        "step name_zh name_en how role column values unsaid basis source confidence note"
+    ),
     "gis/rulebook/industry_demand.csv": (
         "code_prefix product of_class parameter low typical high unit per source confidence note"
     ),
@@ -27,7 +37,11 @@ COLUMNS = {
 KEYS = {
     "gis/rulebook/control_indicators.csv": ("indicator", "edition", "code_prefix", "land_grade"),
     "gis/rulebook/energy_benchmarks.csv": ("code_prefix", "product", "level"),
+    "gis/rulebook/industry_chains.csv": ("chain", "code_prefix", "product"),
     "gis/rulebook/industry_demand.csv": ("code_prefix", "product", "parameter"),
+    "gis/rulebook/principles.csv": ("measure",),
+    "gis/rulebook/raw_materials.csv": ("code_prefix", "product", "role"),
+    "gis/rulebook/reserve_steps.csv": ("step",),
     "gis/rulebook/industries.csv": ("code",),
     "gis/rulebook/industry_traits.csv": ("code_prefix", "trait"),
     "gis/rulebook/landuse_classes.csv": ("code_prefix",),

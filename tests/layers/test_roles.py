@@ -19,6 +19,11 @@ from layers.snapshot import cut, overlapping
         ("urban_boundary", "kind", "集中建设区", "concentrated"),
         ("urban_boundary", "kind", "村庄", None),
         ("roads", "road_class", "国道", "national"),
+        ("mining_rights", "mineral", "石灰岩", "limestone"),
+        ("mining_rights", "mineral", "龙血石", None),
+        ("mining_rights", "kind", "探矿权", "exploration"),
+        ("plots", "cleared_on", "2026年3月1日", "2026-03-01"),
+        ("plots", "cleared_on", "2026", None),  # a year names no day
     ],
 )
 def test_a_class_is_one_we_know_or_not_said(role, column, theirs, ours):
