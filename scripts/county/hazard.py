@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import geopandas as gpd
 import numpy as np
 import shapely
@@ -97,19 +99,27 @@ def _karst(seed: int, terrain: Terrain) -> gpd.GeoDataFrame:
 def _mining(seed: int) -> gpd.GeoDataFrame:
     rng = draws(seed, "mining")
     rights = (
-        ("示例石灰岩采矿权一", 547_900, 3_106_900, 420),
-        ("示例白云岩采矿权二", 561_300, 3_104_300, 520),
-        ("示例锰矿探矿权三", 566_200, 3_107_300, 1_100),
-        ("示例钒矿探矿权四", 560_200, 3_113_200, 1_000),
-        ("示例页岩采矿权五", 543_100, 3_101_900, 260),
-        ("示例重晶石探矿权六", 551_900, 3_109_400, 700),
+        ("示例石灰岩采矿权一", "limestone", "mining", 547_900, 3_106_900, 420),
+        ("示例白云岩采矿权二", "dolomite", "mining", 561_300, 3_104_300, 520),
+        ("示例锰矿探矿权三", "manganese", "exploration", 566_200, 3_107_300, 1_100),
+        ("示例钒矿探矿权四", "vanadium", "exploration", 560_200, 3_113_200, 1_000),
+        ("示例页岩采矿权五", "shale", "mining", 543_100, 3_101_900, 260),
+        ("示例重晶石探矿权六", "barite", "exploration", 551_900, 3_109_400, 700),
+        ("示例煤炭采矿权七", "coal", "mining", 564_700, 3_115_600, 800),
+        ("示例硅石采矿权八", "silica", "mining", 569_900, 3_109_800, 480),
+        ("示例大理石采矿权九", "marble", "mining", 555_300, 3_108_700, 360),
     )
-    shapes = [blob(x, y, r, rng) for _, x, y, r in rights]
+    shapes = [blob(x, y, r, rng) for *_, x, y, r in rights]
     return frame(
         "mining_rights",
         np.array(shapes, dtype=object),
         id=[f"KYQ-{n:02d}" for n in range(1, len(rights) + 1)],
         name=[f"{name}(合成)" for name, *_ in rights],
+        mineral=[mineral for _, mineral, *_ in rights],
+        kind=[kind for _, _, kind, *_ in rights],
+        valid_until=[
+            date(2031 + n % 4, 6, 30) if kind == "mining" else None for n, (_, _, kind, *_) in enumerate(rights)
+        ],
     )
 
 

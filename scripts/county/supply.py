@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import geopandas as gpd
 import numpy as np
@@ -31,6 +31,8 @@ CONSTRUCTION = (
     "1201",
 )
 BATCHES = 14
+TODAY = date(2026, 6, 30)  # the day of the survey of plots; a county of a seed does not change with the calendar
+PLANNED = {"520625-NE": "100103", "520625-FOOD": "100101", "520625-BM": "100102"}  # 用地用海分类 2023
 
 
 def supply(seed: int, parcels: gpd.GeoDataFrame, survey: Cover) -> tuple[gpd.GeoDataFrame, Frames]:
@@ -49,6 +51,10 @@ def supply(seed: int, parcels: gpd.GeoDataFrame, survey: Cover) -> tuple[gpd.Geo
     out = parcels.copy()
     out["ready"] = pd.array(ready, dtype="boolean")
     idle = rng.permutation(np.flatnonzero(level & (batch == 0)))[:5]
+    sold = np.union1d(idle, rng.permutation(np.flatnonzero(level & (batch == 0)))[: int(0.2 * level.sum())])
+    rights = pd.Series(None, index=out.index, dtype=object)
+    rights.iloc[sold] = rng.choice(["出让", "划拨", "租赁"], len(sold), p=[0.8, 0.1, 0.1])
+    out["right_nature"] = rights
     village = rng.permutation(np.flatnonzero(~parcels["zone"].notna().to_numpy()))[:8]
     return out, {
         "approved_land": _approved(polygons, batch),
@@ -139,14 +145,36 @@ def _plots(parcels: gpd.GeoDataFrame, polygons: Geoms, in_zone: Ints, rng: np.ra
         zones.append(zone[in_zone[start]])
         if len(shapes) == 60:
             break
+    dates = _readiness(len(shapes), rng)
+    cleared = dates["cleared_on"]
     return frame(
         "plots",
         np.array(shapes, dtype=object),
         id=[f"DK-{n:03d}" for n in range(1, len(shapes) + 1)],
         name=[f"收储规划地块{n}" for n in range(1, len(shapes) + 1)],
         zone=zones,
-        ready=rng.random(len(shapes)) < 0.4,
+        ready=[None if day is None else day <= TODAY for day in cleared],
+        planned_use=[PLANNED[z] for z in zones],
+        conditions_document=[
+            f"示例规条〔{day.year}〕{n}号(合成)" if day is not None and day <= TODAY else None
+            for n, day in enumerate(dates["conditions_on"], start=1)
+        ],
+        **dates,
     )
+
+
+def _readiness(count: int, rng: np.random.Generator) -> dict[str, list[date | None]]:
+    """The day of each step from expropriation to planning conditions: past, planned, and some that nobody said."""
+    steps = ("expropriated_on", "compensated_on", "cleared_on", "reserved_on", "conditions_on")
+    start = rng.integers(-900, 300, count)
+    gaps = np.cumsum(rng.integers(60, 240, (len(steps), count)), axis=0)
+    unsaid = rng.random((len(steps), count)) < np.array([0.02, 0.05, 0.08, 0.15, 0.25])[:, None]
+    return {
+        step: [
+            None if gone else TODAY + timedelta(days=int(day)) for day, gone in zip(start + gap, silent, strict=True)
+        ]
+        for step, gap, silent in zip(steps, gaps, unsaid, strict=True)
+    }
 
 
 def _scars(polygons: Geoms) -> Geoms:
