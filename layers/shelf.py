@@ -42,7 +42,7 @@ CATALOGUE = (
 )
 
 
-def _key(layer: Layer) -> str:
+def key_of(layer: Layer) -> str:
     """Names a layer's content in this process's memory."""
     return layer.digest if layer.edits is None else f"{layer.digest}+{layer.edits}"
 
@@ -64,7 +64,6 @@ class Shelf(Documents):
     crs: CRS
     cache: Path
     fabric: Register
-    _lock: threading.RLock
     _kept_in = "county file"
     _unreadable: tuple[type[Exception], ...] = (
         OSError,
@@ -76,6 +75,7 @@ class Shelf(Documents):
 
     def __init__(self) -> None:
         super().__init__()
+        self._lock = threading.RLock()
         self._snapshots: dict[tuple[str, int], Snapshot | Raster] = {}
         self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
         self._ids: dict[str, pd.Index] = {}
@@ -210,13 +210,13 @@ class Shelf(Documents):
         self, layer: Layer, ids: list[str] | None, bounds: Bounds | None
     ) -> tuple[pd.DataFrame, Geoms, pd.Index]:
         """At least the features with these ids that touch these bounds, in stored order, and all of their ids."""
-        return *self._features(layer), self._ids[_key(layer)]
+        return *self._features(layer), self._ids[key_of(layer)]
 
     def _features(self, layer: Layer) -> tuple[pd.DataFrame, Geoms]:
         """A layer's features, whole; kept for as long as the process lives, because people look again and again."""
         if role(layer.role).is_raster:
             raise UnknownName(f"the layer {layer.role!r} is a grid and has no features", role=layer.role)
-        key = _key(layer)
+        key = key_of(layer)
         if key not in self._whole:
             if layer.edits is None:
                 table, geometries = self._kept(layer, snapshot.read_whole)
@@ -268,7 +268,7 @@ class Shelf(Documents):
 
     def snapshot(self, layer: Layer) -> Snapshot | Raster:
         """A layer ready to be measured: from memory, from the cache folder, or rebuilt from the county file."""
-        key = _key(layer), layer.version
+        key = key_of(layer), layer.version
         if key not in self._snapshots and layer.edits is not None:
             base = self.snapshot(replace(layer, edits=None))
             assert isinstance(base, Snapshot)
