@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from layers.ingest import Prepared
-from layers.postgres import HAS_SRID, Connection
+from layers.postgres import Connection
 from layers.records import Bounds, Geoms, Layer, Raster
-from layers.snapshot import as_wkb
 
 BLOCK = 20_000  # rows of one piece of a COPY
 SIDE = 256  # cells of a tile
@@ -121,21 +120,12 @@ def _bytes(rows: NDArray[Any]) -> pa.LargeBinaryArray:
     return fixed.cast(pa.large_binary())
 
 
-def _ground(wkb: pa.LargeBinaryArray, geometries: Geoms, srid: int) -> pa.LargeBinaryArray:
+def _ground(geometries: Geoms, srid: int) -> pa.LargeBinaryArray:
     """(N,) geometries as COPY wants them: WKB that says its SRID."""
-    head = np.empty(len(geometries), dtype=[("order", "u1"), ("type", "<u4"), ("srid", "<u4")])
-    number = _wkb_type(geometries) | (HAS_SRID if srid else 0)
-    head["order"], head["type"], head["srid"] = 1, number, srid
-    heads = _bytes(head) if srid else pc.binary_slice(_bytes(head), 0, 5)
-    told = pc.binary_join_element_wise(heads, pc.binary_slice(wkb, 5), NOTHING)
-    length = pc.binary_length(told).to_numpy(zero_copy_only=False).astype(">i4")
-    return pc.binary_join_element_wise(_bytes(length), told, NOTHING)
-
-
-def _wkb_type(geometries: Geoms) -> NDArray[Any]:
-    """The number of each geometry's kind in WKB; GEOS counts a ring, which WKB does not have."""
-    numbers: NDArray[Any] = np.array([1, 2, 2, 3, 4, 5, 6, 7], dtype=np.uint32)[shapely.get_type_id(geometries)]
-    return numbers
+    said = shapely.to_wkb(shapely.set_srid(geometries, srid), byte_order=1, include_srid=srid != 0)
+    wkb = pa.array(said, pa.large_binary())
+    length = pc.binary_length(wkb).to_numpy(zero_copy_only=False).astype(">i4")
+    return pc.binary_join_element_wise(_bytes(length), wkb, NOTHING)
 
 
 # --- features -----------------------------------------------------------------------------------------
@@ -152,12 +142,11 @@ def write_features(connection: Connection, table: str, prepared: Prepared, srid:
     ]
     columns.append(sql.SQL("geom geometry(Geometry, {}) NOT NULL").format(sql.Literal(srid)))
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(table), sql.SQL(", ").join(columns)))
-    wkb = as_wkb(prepared.geometries) if prepared.wkb is None else prepared.wkb
     with (
         connection.cursor() as cursor,
         cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table))) as copy,
     ):
-        for block in _blocks(features, wkb, prepared.geometries, srid):
+        for block in _blocks(features, prepared.geometries, srid):
             copy.write(block)
     for statement in (
         "ALTER TABLE {} ADD PRIMARY KEY (fid)",
@@ -170,16 +159,17 @@ def write_features(connection: Connection, table: str, prepared: Prepared, srid:
     return schema
 
 
-def _blocks(features: pa.Table, wkb: pa.LargeBinaryArray, geometries: Geoms, srid: int) -> Iterator[bytes]:
+def _blocks(features: pa.Table, geometries: Geoms, srid: int) -> Iterator[bytes]:
     """A binary COPY of rows (fid, attributes, geometry), some rows at a time."""
     yield HEAD
     count = pa.scalar(struct.pack(">h", len(features.schema) + 2), pa.large_binary())
     for start in range(0, len(geometries), BLOCK):
-        rows = slice(start, start + BLOCK)
         some = features.slice(start, BLOCK).combine_chunks()
         fid = _fixed(np.arange(start + 1, start + 1 + some.num_rows), ">i8")
         told = [_said(pa.concat_arrays(column.chunks)) for column in some.columns]
-        whole = pc.binary_join_element_wise(count, fid, *told, _ground(wkb[rows], geometries[rows], srid), NOTHING)
+        whole = pc.binary_join_element_wise(
+            count, fid, *told, _ground(geometries[start : start + BLOCK], srid), NOTHING
+        )
         yield whole.buffers()[2].to_pybytes()
     yield END
 

@@ -108,7 +108,8 @@ def _refusal(error: psycopg.OperationalError) -> str:
         ("timeout", "no server answers in time"),
         ("refused", "no server listens there"),
         ("No such file", "no server listens there"),
-        ("translate host name", "the host is not known"),
+        ("resolve host", "the host is not known"),
+        ("translate host", "the host is not known"),
         ("SSL", "server and URL do not agree on encryption"),
     ):
         if words in text:
