@@ -31,6 +31,7 @@ EPOCH_DAYS, EPOCH_US = 10_957, 946_684_800_000_000  # 2000-01-01, where PostgreS
 HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 END = b"\xff\xff"
 NULL = pa.scalar(b"\xff\xff\xff\xff", pa.large_binary())
+EMPTY = b"empty somewhere"  # names, beside what pandas keeps in a schema
 NOTHING = pa.scalar(b"", pa.large_binary())
 
 
@@ -71,11 +72,10 @@ def _plain(features: pd.DataFrame) -> pa.Table:
     """Features as Arrow; lists and the like as text, which is what they are read back as."""
     table = pa.Table.from_pandas(features, preserve_index=False)
     for n, one in enumerate(table.schema):
-        if kind_of(one.type) == "text" and not pa.types.is_large_string(one.type) and not pa.types.is_string(one.type):
-            if pa.types.is_null(one.type):
-                continue
-            words = features[one.name].map(str, na_action="ignore").astype(object)
-            table = table.set_column(n, one.name, pa.array(words, pa.large_string(), from_pandas=True))
+        words = any(known(one.type) for known in (pa.types.is_string, pa.types.is_large_string, pa.types.is_null))
+        if kind_of(one.type) == "text" and not words and not pa.types.is_integer(one.type):
+            text = features[one.name].map(str, na_action="ignore").astype(object)
+            table = table.set_column(n, one.name, pa.array(text, pa.large_string(), from_pandas=True))
     return table
 
 
@@ -155,7 +155,9 @@ def write_features(connection: Connection, table: str, prepared: Prepared, srid:
         "ANALYZE {}",
     ):
         connection.execute(sql.SQL(statement).format(sql.Identifier(table)))
-    schema: bytes = features.schema.serialize().to_pybytes()
+    empty = [name for name, column in zip(features.column_names, features.columns, strict=True) if column.null_count]
+    told = {**(features.schema.metadata or {}), EMPTY: json.dumps(empty)}
+    schema: bytes = features.schema.with_metadata(told).serialize().to_pybytes()
     return schema
 
 
@@ -203,12 +205,33 @@ def read_features(
     *told, blobs = zip(*rows, strict=True) if rows else ((),) * (len(names) + 1)
     arrays = [_array(values, one.type) for values, one in zip(told, schema, strict=True)]
     geometries: Geoms = np.asarray(shapely.from_wkb(np.array([*blobs, None], dtype=object)[:-1]), dtype=object)
-    return pa.Table.from_arrays(arrays, schema=schema).to_pandas(), geometries
+    found = pa.Table.from_arrays(arrays, schema=schema).to_pandas()
+    window = ids is not None or bounds is not None
+    return (_as_in_the_snapshot if window else _as_imported)(found, schema), geometries
+
+
+def _as_imported(whole: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
+    """Columns of the kind they had in pandas when they came in, so that the snapshot is the same byte for byte."""
+    for one in json.loads(schema.metadata[b"pandas"])["columns"]:
+        if one["numpy_type"] == "object":
+            whole[one["name"]] = whole[one["name"]].astype(object)
+    return whole
+
+
+def _as_in_the_snapshot(some: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
+    """Columns that are empty somewhere are of another kind in pandas, also where a window has a value in each row."""
+    for name in json.loads(schema.metadata[EMPTY]):
+        kind = some[name].dtype
+        if kind == np.dtype(bool):
+            some[name] = some[name].astype(object)
+        elif isinstance(kind, np.dtype) and kind.kind in "iu":
+            some[name] = some[name].astype(float)
+    return some
 
 
 def _asked(name: str, kind: str) -> sql.Composed:
     """A column as the number that Arrow keeps where it has one."""
-    column = sql.Identifier(name)
+    column = sql.Identifier(name.replace("%", "%%"))  # beside bound values a sign of its own
     if kind.startswith("timestamp"):
         return sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(column)
     return sql.SQL("{} - DATE '1970-01-01'").format(column) if kind == "date" else sql.SQL("{}").format(column)

@@ -110,6 +110,7 @@ def _refusal(error: psycopg.OperationalError) -> str:
         ("No such file", "no server listens there"),
         ("resolve host", "the host is not known"),
         ("translate host", "the host is not known"),
+        ("invalid", "a setting in the URL cannot be"),
         ("SSL", "server and URL do not agree on encryption"),
     ):
         if words in text:
@@ -125,8 +126,8 @@ def configure(connection: Connection, schema: str) -> None:
     path = sql.SQL(", ").join(map(sql.Identifier, [schema, row[0] if row else "public"]))
     for name, value in (
         ("search_path", path.as_string(connection)),
-        ("statement_timeout", f"{STATEMENT_S}s"),
-        ("lock_timeout", f"{LOCK_S}s"),
+        ("statement_timeout", f"{STATEMENT_S * 1000:.0f}"),
+        ("lock_timeout", f"{LOCK_S * 1000:.0f}"),
         ("idle_in_transaction_session_timeout", f"{IMPORT_S}s"),
         ("timezone", "UTC"),
     ):
