@@ -228,7 +228,7 @@ COLUMNS: dict[str, Any] = {
     "short": np.array([1, 2, -3], np.int16),
     "bytes": np.array([1, 2, 255], np.uint8),
     "huge": np.array([1, 2, 2**64 - 1], np.uint64),
-    "missing": pd.array([1, None, 3], dtype="Int64"),
+    "missing": pd.arrays.IntegerArray(np.array([1, 0, 3]), np.array([False, True, False])),
     "real": [1.5, np.nan, -0.0],
     "tiny": [5e-324, 0.1 + 0.2, np.inf],
     "small": np.array([0.1, np.nan, 3], np.float32),
