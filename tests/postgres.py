@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PACKAGE = "postgresql-15-postgis-3"
@@ -43,8 +43,8 @@ def missing() -> str | None:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """The URL of a server's `postgres` database, without a password, ended by `/postgres`."""
+def server(settings: Sequence[str] = SETTINGS) -> Iterator[str]:
+    """The URL of a server's `postgres` database, which asks for no password."""
     folder = programs()
     assert folder is not None
     with tempfile.TemporaryDirectory(prefix="parkplan-pg-", dir="/tmp") as name:
@@ -60,7 +60,7 @@ def server() -> Iterator[str]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        told = [f"-c{one}" for one in (*SETTINGS, f"port={port}", "listen_addresses=127.0.0.1")]
+        told = [f"-c{one}" for one in (*settings, f"port={port}", "listen_addresses=127.0.0.1")]
         run = [folder / "postgres", "-D", cluster, f"-cunix_socket_directories={place}", *told]
         with log.open("wb") as words:
             process = subprocess.Popen([*as_owner, *map(str, run)], stdout=words, stderr=words, cwd=place)

@@ -38,7 +38,7 @@ from tests.counties import NORTH as SITE_NORTH
 from tests.counties import TEA, fill_county
 from tests.layers.contents import EVERYWHERE, furnish, near, told, zones
 from tests.layers.files import EAST, NORTH, county, frame, square, squares, write
-from tests.postgres import server
+from tests.postgres import programs, server
 from tests.stores import InDatabase
 
 pytestmark = pytest.mark.needs("postgis")
@@ -110,7 +110,7 @@ def test_a_database_without_the_county_or_without_itself_says_so(databases):
     with pytest.raises(UnknownName, match="there is no county in postgres/nobody; make one with: parkplan init"):
         open_store(f"{databases.url}?schema=nobody")
     with pytest.raises(StoreBroken, match=r"nothing/parkplan cannot be reached \(there is no such database"):
-        open_store(databases.url.replace("/postgres", "/nothing"))
+        open_store(databases.url.removesuffix("postgres") + "nothing")
 
 
 def test_a_role_that_may_not_create_is_told_and_leaves_nothing(databases):
@@ -322,6 +322,34 @@ def test_a_window_comes_through_the_index_and_is_what_the_whole_layer_has_there(
         pd.testing.assert_frame_equal(pd.DataFrame(part), pd.DataFrame(whole))
     plan = "EXPLAIN SELECT id FROM plots_v1 WHERE geom && ST_MakeEnvelope(564901, 3110801, 564931, 3110806, 4545)"
     assert any("plots_v1_geom_idx" in line for (line,) in databases.sql(store, plan))
+
+
+# --- backup -----------------------------------------------------------------------------------------------
+
+
+def test_a_dump_of_the_schema_is_the_whole_county(databases, store, tmp_path):
+    furnish(store)
+    store.put(from_frame(frame(squares(3)), "parcels", source="x"), by="test")
+    ops.retire(store.fabric, ops.Act("retire", ("parcels-1",), PAPER, "x"))
+    store.save("project", "a", {"名": 1})
+    before, schema, file = told(store), store.place.schema, str(tmp_path / "county.dump")
+    store.close()
+    folder = programs()
+    assert folder is not None
+    subprocess.run([folder / "pg_dump", "-Fc", "-n", schema, "-f", file, databases.url], check=True)
+    with contextlib.closing(psycopg.connect(databases.url, autocommit=True)) as admin:
+        admin.execute("DROP DATABASE IF EXISTS again")
+        admin.execute("CREATE DATABASE again")
+    elsewhere = databases.url.removesuffix("postgres") + "again"
+    with contextlib.closing(psycopg.connect(elsewhere, autocommit=True)) as admin:
+        admin.execute("CREATE EXTENSION postgis")
+    subprocess.run([folder / "pg_restore", "--exit-on-error", "-d", elsewhere, file], check=True)
+    with contextlib.closing(open_store(f"{elsewhere}?schema={schema}")) as again:
+        assert told(again) == before
+        assert [one.parcel for one in again.fabric.at()] == ["parcels-2", "parcels-3"]
+        assert again.load("project", "a") == {"名": 1}
+        again.save("project", "a", {"名": 2})
+        assert again.put(zones(2), by="test").version == 1
 
 
 # --- the same on both stores -------------------------------------------------------------------------------
