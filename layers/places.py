@@ -123,7 +123,9 @@ def beside(county: str | Path) -> Path:
 
 def snapshots(place: Url) -> Path:
     """The folder for the snapshots of a county in a database."""
-    return _home("PARKPLAN_CACHE", "XDG_CACHE_HOME", ".cache") / place.key
+    folder = _home("PARKPLAN_CACHE", "XDG_CACHE_HOME", ".cache") / place.key
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # layers may be for official use only
+    return folder
 
 
 def _home(ours: str, theirs: str, usual: str) -> Path:

@@ -191,7 +191,7 @@ def read_features(
     where, said = [sql.SQL("true")], dict[str, Any]()
     if ids is not None:
         where.append(sql.SQL("id = ANY(%(ids)s)"))
-        said["ids"] = list(ids)
+        said["ids"] = [one for one in ids if isinstance(one, str)]
     if bounds is not None:
         where.append(sql.SQL("geom && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, %(srid)s)"))
         said |= dict(zip(("west", "south", "east", "north"), map(float, bounds), strict=True)) | {"srid": srid}

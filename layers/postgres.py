@@ -21,7 +21,7 @@ from psycopg.types import TypeInfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from rasterio.errors import RasterioError
 
-from layers.errors import Busy, StoreBroken
+from layers.errors import BadInput, Busy, Fault, StoreBroken
 from layers.places import Url
 from layers.tables import Bindings
 
@@ -71,6 +71,11 @@ def told(label: str, what: str) -> Iterator[None]:
         raise Busy(f"{label} is being written by somebody else; try again shortly", county=label) from error
     except errors.QueryCanceled as error:
         raise StoreBroken(f"{label} cannot be {what} (the database took too long)", county=label) from error
+    except psycopg.DataError as error:
+        if "0x00" not in str(error):
+            raise StoreBroken(f"{label} cannot be {what} ({error.diag.message_primary})", county=label) from error
+        fault = Fault("it holds the character U+0000", "Leave the character out")
+        raise BadInput("a text is one that PostgreSQL cannot hold", [fault]) from error
     except psycopg.Error as error:
         lost = isinstance(error, psycopg.OperationalError) and (error.sqlstate is None or error.sqlstate in GONE)
         if lost:  # libpq names the host

@@ -19,7 +19,7 @@ from layers.errors import StoreBroken, UnknownName
 from layers.ingest import from_frame
 from layers.records import Industry, Project, Raster
 from tests.layers.contents import EVERYWHERE, furnish, grid, near, told, zones
-from tests.layers.files import EAST, NORTH, frame, square
+from tests.layers.files import EAST, NORTH, frame, square, squares
 from tests.stores import Stores
 
 
@@ -119,9 +119,23 @@ def test_features_are_found_by_id_and_by_place(store):
     assert store.frame("zones", ids=["zones-4", "nobody", "zones-2"])["id"].tolist() == ["zones-2", "zones-4"]
     assert store.frame("zones", bounds=square(3).bounds)["id"].tolist() == ["zones-4"]
     assert store.frame("zones", bounds=(0, 0, 1, 1)).empty
+    assert store.frame("zones", ids=[]).empty
+    assert store.frame("zones", ids=["zones-4", "zones-5"], bounds=square(3).bounds)["id"].tolist() == ["zones-4"]
+    assert store.ground("zones", ["zones-2", "nobody"]).keys() == {"zones-2"}
     store.put(grid(), by="test")
     with pytest.raises(UnknownName, match="is a grid"):
         store.frame("dem")
+
+
+def test_names_stand_in_the_order_of_their_bytes(store):
+    names = ["a", "B", "_c", "乙", "甲", "é", "Z-1", "Z1", "10", "9"]
+    made = frame(squares(len(names)), id=names)
+    store.put(from_frame(made, "parcels", source="x"), by="test")
+    store.save_all([("project", name, {"n": name}) for name in names])
+    ordered = sorted(names, key=str.encode)
+    assert [one.parcel for one in store.fabric.at()] == ordered
+    assert [one.parcel for one in store.fabric.at(after="Z1", limit=3)] == ["_c", "a", "é"]
+    assert [one["n"] for one in store.list("project")] == ordered
 
 
 # --- the cache only copies ----------------------------------------------------------------------------
