@@ -114,7 +114,7 @@ def test_a_check_says_the_same_words_and_codes_and_can_be_asked_again(run: Run, 
 def test_users_of_a_county_in_a_database_open_it_to_the_network(run: Run, url: str, tmp_path: Path):
     with pytest.raises(Refused, match="without users"):
         create_app(Settings(county=url, host="0.0.0.0"))
-    key = run("users", url, "甲", "--role", "planner").out.strip()
+    key = run("users", url, "add", "甲", "--role", "viewer").out.strip()
     app = create_app(Settings(county=url, host="0.0.0.0"))
     app.state.county.store.close()
     assert app.state.county.access.recognise(key).name == "甲"
