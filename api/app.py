@@ -40,6 +40,7 @@ from api.tries import Tries
 from api.watch import Watch
 from layers.access import Access
 from layers.errors import Refused
+from layers.places import beside
 from layers.store import open_store
 
 STATIC = Path(__file__).parent / "static"
@@ -50,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     chosen = settings if settings is not None else Settings()  # type: ignore[call-arg]
     tokens = Tokens.of(chosen)
     store = open_store(chosen.county)
-    access = Access(chosen.county)
+    access = Access(beside(chosen.county))
     if not chosen.on_loopback and tokens is None and not access.has_users():
         store.close()
         access.close()

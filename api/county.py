@@ -21,6 +21,7 @@ from gis.rules import Rulebook
 from layers.access import Access, User
 from layers.errors import BadInput, Busy, Fault
 from layers.inbox import Inbox
+from layers.places import beside
 from layers.records import Project, Purpose, Site
 from layers.schema import roles
 from layers.store import Store
@@ -36,7 +37,7 @@ class County:
         self._book = rulebook()
         self._confirmed: tuple[str, Rulebook] | None = None
         self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
-        self.inbox = Inbox(settings.county)
+        self.inbox = Inbox(beside(settings.county))
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
         self.opinions = opinions.Opinions(store)

@@ -9,7 +9,7 @@
     ├── Stale           what the caller saw is no longer so
     ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
-    └── StoreBroken     the county file itself cannot be read or written
+    └── StoreBroken     the county file or database itself cannot be read or written
 
 A failed siting check is an answer, not an error.
 """
@@ -87,4 +87,4 @@ class Busy(ParkError):
 
 
 class StoreBroken(ParkError):
-    """The county file cannot be read or written."""
+    """The county file or its database cannot be read or written."""

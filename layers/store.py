@@ -16,9 +16,10 @@ import pandas as pd
 import shapely
 from pyproj import CRS
 
-from layers.errors import BadInput, Fault, UnknownName
+from layers.errors import UnknownName
 from layers.fabric import Fabric
 from layers.ingest import Prepared
+from layers.places import driver, is_url
 from layers.records import Bounds, Layer, World
 
 
@@ -71,17 +72,29 @@ class Store(Protocol):
 
 
 def open_store(county: str | Path) -> Store:
-    """The store of a COUNTY as people write it: a `.gpkg` path (a `postgresql://` URL comes later)."""
+    """The store of a COUNTY as people write it: a `.gpkg` path or a `postgresql://` URL (see `layers.places`)."""
+    if is_url(county):
+        driver()
+        from layers.postgis import PostGIS
+
+        return PostGIS(county)
     from layers.gpkg import GeoPackage
 
-    if str(county).startswith(("postgresql:/", "postgres:/")):  # a Path keeps one of the slashes
-        raise BadInput(
-            "this version keeps counties in GeoPackage files only",
-            [Fault("PostgreSQL is not supported yet", "Give the path of a .gpkg file")],
-        )
     path = Path(county)
     if not path.is_file():
         raise UnknownName(
             f"there is no county at {path.name}; make one with: parkplan init {path.name}", county=path.name
         )
     return GeoPackage(path)
+
+
+def create_store(county: str | Path, name: str, crs: str) -> Store:
+    """A new, empty county. BadInput where there is one already, or the CRS cannot be worked in."""
+    if is_url(county):
+        driver()
+        from layers import postgis
+
+        return postgis.create(county, name, crs)
+    from layers import gpkg
+
+    return gpkg.create(Path(county), name or Path(county).stem, crs)

@@ -12,6 +12,7 @@ import shapely
 from gis.check import rulebook
 from layers.gpkg import GeoPackage, create
 from layers.ingest import from_frame, from_grid
+from layers.store import Store
 from tests.worlds import MemoryWorld, kind_world, layer
 
 EAST, NORTH = 560_000.0, 3_105_000.0
@@ -39,6 +40,11 @@ def small_world() -> MemoryWorld:
 def found_county(path: Path) -> GeoPackage:
     """A county of a few features, its rulebook confirmed, with one project in its library."""
     store = create(path, "试验县", "EPSG:4545")
+    fill_county(store)
+    return store
+
+
+def fill_county(store: Store) -> None:
     world = small_world()
     for role in world.roles:
         if role == "dem":
@@ -54,7 +60,6 @@ def found_county(path: Path) -> GeoPackage:
     for rule in rulebook().rules:
         store.save("confirmation", rule.id, {"rule": rule.id, "document": "试字1号", "date": "2026-01-01"})
     store.save("project", "TEA", TEA)
-    return store
 
 
 TEA = {
