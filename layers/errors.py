@@ -10,6 +10,7 @@
     ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
     └── StoreBroken     the county file or database itself cannot be read or written
+        └── Unreachable the database does not answer; another moment it may
 
 A failed siting check is an answer, not an error.
 """
@@ -88,3 +89,7 @@ class Busy(ParkError):
 
 class StoreBroken(ParkError):
     """The county file or its database cannot be read or written."""
+
+
+class Unreachable(StoreBroken):
+    """The database does not answer. That is no word on any layer: what was asked has no answer, not even unknown."""

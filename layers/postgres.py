@@ -21,7 +21,7 @@ from psycopg.types import TypeInfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from rasterio.errors import RasterioError
 
-from layers.errors import BadInput, Busy, Fault, StoreBroken
+from layers.errors import BadInput, Busy, Fault, StoreBroken, Unreachable
 from layers.places import Url
 from layers.tables import Bindings
 
@@ -66,11 +66,11 @@ def told(label: str, what: str) -> Iterator[None]:
     try:
         yield
     except (PoolTimeout, PoolClosed):
-        raise StoreBroken(f"{label} cannot be {what} (the database does not answer)", county=label) from None
+        raise Unreachable(f"{label} cannot be {what} (the database does not answer)", county=label) from None
     except errors.LockNotAvailable as error:
         raise Busy(f"{label} is being written by somebody else; try again shortly", county=label) from error
     except errors.QueryCanceled as error:
-        raise StoreBroken(f"{label} cannot be {what} (the database took too long)", county=label) from error
+        raise Unreachable(f"{label} cannot be {what} (the database took too long)", county=label) from error
     except psycopg.DataError as error:
         if "0x00" not in str(error):
             raise StoreBroken(f"{label} cannot be {what} ({error.diag.message_primary})", county=label) from error
@@ -79,7 +79,7 @@ def told(label: str, what: str) -> Iterator[None]:
     except psycopg.Error as error:
         lost = isinstance(error, psycopg.OperationalError) and (error.sqlstate is None or error.sqlstate in GONE)
         if lost:  # libpq names the host
-            raise StoreBroken(f"{label} cannot be {what} ({_lost(error)})", county=label) from None
+            raise Unreachable(f"{label} cannot be {what} ({_lost(error)})", county=label) from None
         said = error.diag.message_primary or type(error).__name__
         raise StoreBroken(f"{label} cannot be {what} ({said})", county=label) from error
     except (OSError, RasterioError) as error:
@@ -96,7 +96,7 @@ def connect(place: Url) -> Connection:
         made = psycopg.connect(place.conninfo, connect_timeout=CONNECT_S, autocommit=True)
     except psycopg.OperationalError as error:
         reason = _refusal(error)
-        raise StoreBroken(f"{place.label} cannot be reached ({reason})", county=place.label) from None
+        raise Unreachable(f"{place.label} cannot be reached ({reason})", county=place.label) from None
     with told(place.label, "opened"):
         configure(made, place.schema)
     return made

@@ -26,7 +26,7 @@ from rasterio.errors import RasterioError
 
 from layers import fabric, snapshot
 from layers.documents import Documents
-from layers.errors import ParkError, StoreBroken, UnknownName
+from layers.errors import ParkError, StoreBroken, UnknownName, Unreachable
 from layers.fabric_register import Register
 from layers.ingest import Prepared
 from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
@@ -233,6 +233,8 @@ class Shelf(Documents):
         """The parcels as the fabric changed them since their survey, on all ground that was ever surveyed for them."""
         try:
             edits = self.fabric.edits(layer.version, as_of)
+        except Unreachable:
+            raise
         except ParkError:
             log.exception("the parcel fabric cannot be read")
             return layer

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pyproj import CRS
 
-from layers.errors import ParkError
+from layers.errors import ParkError, Unreachable
 from layers.records import Bounds, Layer, Raster, Snapshot
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ class StoredWorld:
             return None
         try:
             return self._store.snapshot(layer)
+        except Unreachable:
+            raise
         except (ParkError, OSError):
             # A layer that cannot be read is a layer nobody loaded: the rules on it answer unknown.
             log.exception("the layer %s cannot be read", layer.label)

@@ -29,7 +29,7 @@ from api.settings import Settings
 from layers import fabric as ops
 from layers import places, postgis, postgis_tables
 from layers.access import Access
-from layers.errors import BadInput, Busy, StoreBroken, UnknownName
+from layers.errors import BadInput, Busy, StoreBroken, UnknownName, Unreachable
 from layers.ingest import from_frame
 from layers.records import Part, Project, Site
 from layers.store import create_store, open_store
@@ -558,6 +558,23 @@ def test_a_server_that_was_killed_says_so_and_is_found_again(tmp_path, monkeypat
         store.layers()
     assert "127.0.0.1" not in str(broken.value)
     store.close()
+
+
+def test_a_database_that_does_not_answer_makes_no_layer_unknown_and_no_parcel_undivided(databases, store):
+    store.put(from_frame(frame(squares(3)), "parcels", source="x"), by="test")
+    store.put(zones(2), by="test")
+    ops.retire(store.fabric, ops.Act("retire", ("parcels-1",), PAPER, "x"))
+    world = store.at()
+    known = {one.role: one for one in store.layers()}
+    store.close()
+    for act in (
+        lambda: world.near("zones", EVERYWHERE),
+        lambda: world.near("parcels", EVERYWHERE),
+        lambda: store._edited(known["parcels"]),
+        store.at,
+    ):
+        with pytest.raises(Unreachable, match="the database does not answer"):
+            act()
 
 
 # --- several at once ---------------------------------------------------------------------------------------
