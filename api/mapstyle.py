@@ -82,6 +82,7 @@ STYLES: dict[str, Style] = {
     "nature_reserve": _area("nature", "#2b9348", "#b7e4c7", 0.35, weight=2, dash="6 3"),
     "wetlands": _area("nature", "#2a9d8f", "#a8e6df", 0.5, weight=1),
     "water_protection": _area("nature", "#0077b6", "#caf0f8", 0.35, weight=1.5, dash="6 3"),
+    "intake_catchments": _area("nature", "#0077b6", dash="1 5", weight=1.2),
     "river_management": _area("nature", "#4895ef", "#b5dcf7", 0.6, weight=1),
     "farmland_reserve": _area("control", "#c9a200", "#fff6c2", 0.6, dash="4 3", weight=1.2),
     "basic_farmland": _area("control", "#b8860b", "#ffe45c", 0.6, weight=1.2),
