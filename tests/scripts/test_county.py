@@ -232,7 +232,7 @@ def test_every_facility_has_an_account_and_quotas_nest(county: County) -> None:
 
 
 def test_an_example_for_every_verdict_names_a_project_and_parcels_that_hold_it(county: County) -> None:
-    land = {project["id"]: project["land_m2"] for project in county.projects}
+    land = {project["id"]: project.get("land_m2", 0.0) for project in county.projects}
     area = county.layers["parcels"].set_index("id").area
     assert set(county.examples) == {"clear", "warned", "conditional", "undetermined", "blocked"}
     for word, example in {**county.examples, **county.further}.items():
