@@ -38,6 +38,9 @@ from layers import fabric, gpkg_fabric, gpkg_fabric_sql, gpkg_tables, snapshot
 from layers.crs import working
 from layers.errors import BadInput, Fault, ParkError, StoreBroken, UnknownName
 from layers.ingest import Prepared
+from layers.ledger import placed, sqlite_sql
+from layers.ledger.keeping import pools
+from layers.ledger.sqlite import SqliteLedger
 from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
 from layers.schema import role, roles
 
@@ -51,8 +54,6 @@ CREATE TABLE IF NOT EXISTS parkplan_layers (
     synthetic INTEGER NOT NULL, fields TEXT NOT NULL, imported_at TEXT NOT NULL, imported_by TEXT NOT NULL,
     found TEXT NOT NULL DEFAULT '{}', accuracy_m REAL, classification TEXT NOT NULL DEFAULT '内部', approved_by TEXT,
     PRIMARY KEY (role, version));
-CREATE TABLE IF NOT EXISTS parkplan_pools (
-    account TEXT PRIMARY KEY, unit TEXT NOT NULL, balance REAL, source TEXT, confidence TEXT, note TEXT);
 CREATE TABLE IF NOT EXISTS parkplan_documents (
     kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (kind, key));
 """
@@ -69,7 +70,6 @@ CATALOGUE = (
     "role, version, digest, source, extent, loaded, rejected, vintage, synthetic, imported_at, fields, found,"
     " accuracy_m, classification, imported_by, approved_by"
 )
-POOL_COLUMNS = ["account", "unit", "balance", "source", "confidence", "note"]
 
 
 def create(path: Path, name: str, crs: str) -> GeoPackage:
@@ -122,7 +122,7 @@ class GeoPackage:
         self._snapshots: dict[tuple[str, int], Snapshot | Raster] = {}
         self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
         self._ids: dict[str, pd.Index] = {}
-        self._pools: tuple[Any, dict[str, float]] | None = None
+        self._pools: tuple[int, dict[str, float]] | None = None
         self._catalogue: dict[tuple[Any, date | None], list[Layer]] = {}
         self._extents: dict[int, shapely.Geometry] = {}  # of the parcels, by version, with those of earlier ones
         try:
@@ -133,6 +133,7 @@ class GeoPackage:
             with self._db:
                 self._db.execute(SCHEMA)
                 self._db.execute(gpkg_fabric_sql.SCHEMA)
+                self._db.execute(sqlite_sql.SCHEMA)
                 self._catch_up()
             self.name: str = facts["name"]
             self.crs = CRS.from_user_input(facts["crs"])
@@ -141,6 +142,7 @@ class GeoPackage:
         self._db.transaction_mode = "IMMEDIATE"  # a reader that turns writer would not wait for the other writer
         told = functools.partial(_told, path)
         self.fabric = gpkg_fabric.GeoPackageFabric(self._db, self._lock, told, self.crs)
+        self.ledger = SqliteLedger(path, told)
         for folder in (path.parent, self.cache):
             snapshot.sweep(folder)
 
@@ -152,6 +154,7 @@ class GeoPackage:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
 
     def close(self) -> None:
+        self.ledger.close()
         with self._lock:
             self._db.close()
 
@@ -160,6 +163,12 @@ class GeoPackage:
     def put(self, prepared: Prepared, *, by: str, approved_by: str | None = None) -> Layer:
         """Store a new version of a layer beside the older ones; wholly or not at all."""
         wanted = prepared.layer
+        if role(wanted.role).kept:
+            fix = "Reserve ground; the layer follows"
+            fault = Fault("the county keeps it itself", fix, layer=wanted.role)
+            raise BadInput(f"{wanted.role} is not imported", [fault])
+                f"{wanted.role} is not imported", [Fault("the county keeps it itself", fix, layer=wanted.role)]
+            )
         with (
             self._lock,
             _told(self.path, "written"),
@@ -339,7 +348,9 @@ class GeoPackage:
         known = {one.role: one for one in self.layers(as_of)}
         if "parcels" in known:
             known["parcels"] = self._edited(known["parcels"], as_of)
-        return GeoPackageWorld(self, day, for_year or day.year, known)
+        seq = self.ledger.seq_at(as_of) if as_of is not None else None
+        known[placed.ROLE] = placed.layer(self.ledger, seq)
+        return GeoPackageWorld(self, day, for_year or day.year, known, until=seq)
 
     def seen(self, labels: Mapping[str, str], as_of: date, for_year: int, pools: Mapping[str, float]) -> World:
         """The county exactly as an answer saw it: by its layers' labels and its balances, whatever came since."""
@@ -348,6 +359,8 @@ class GeoPackage:
         )
 
     def _labelled(self, role: str, label: str) -> Layer:
+        if role == placed.ROLE:
+            return placed.labelled(label)
         known = self.versions(role)
         if edited := re.match(r"parcels@\d+\+(\d+):", label):
             known = [self._with_edits(layer, int(edited[1])) for layer in known]
@@ -359,6 +372,10 @@ class GeoPackage:
     def _snapshot(self, layer: Layer) -> Snapshot | Raster:
         """A layer ready to be measured: from memory, from the cache folder, or rebuilt from the county file."""
         key = _key(layer), layer.version
+        if layer.role == placed.ROLE and key not in self._snapshots:
+            for old in [one for one in self._snapshots if one[0].startswith(placed.MARK)]:
+                self._snapshots.pop(old, None)
+            self._snapshots[key] = placed.snapshot(self.ledger, layer)
         if key not in self._snapshots and layer.edits is not None:
             base = self._snapshot(replace(layer, edits=None))
             assert isinstance(base, Snapshot)
@@ -398,24 +415,16 @@ class GeoPackage:
                 f"the layer {layer.label} cannot be read from the county file", role=layer.role
             ) from error
 
-    # --- pools and documents ----------------------------------------------------------------------
+    # --- balances and documents -------------------------------------------------------------------
 
-    def put_pools(self, pools: pd.DataFrame) -> None:
-        """Set balances by account; an account that is not named keeps its own."""
-        rows = pools.reindex(columns=POOL_COLUMNS).astype(object).where(lambda frame: frame.notna(), None)
-        with self._lock, _told(self.path, "written"), self._db:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO parkplan_pools VALUES (?,?,?,?,?,?)",
-                list(rows.itertuples(index=False, name=None)),
-            )
-
-    def pools(self) -> dict[str, float]:
-        """Balances by account. A replaced row gets a new rowid, so that two numbers tell whether anything changed."""
-        (stamp,) = self._rows("SELECT max(rowid), count(*) FROM parkplan_pools")
-        if self._pools is None or self._pools[0] != stamp:
-            rows = self._rows("SELECT account, balance FROM parkplan_pools")
-            read = {str(account): float("nan") if left is None else float(str(left)) for account, left in rows}
-            self._pools = (stamp, read)
+    def pools(self, until: int | None = None) -> dict[str, float]:
+        """What is left by account, after an entry of the ledger or (default) by now."""
+        if until is not None:
+            return pools(self.ledger.balances(until=until))
+        self.ledger.sweep()
+        last = self.ledger.last()
+        if self._pools is None or self._pools[0] != last:
+            self._pools = (last, pools(self.ledger.balances()))
         return self._pools[1]
 
     def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str:
@@ -458,6 +467,7 @@ class GeoPackageWorld:
         for_year: int,
         layers: Mapping[str, Layer],
         pools: Mapping[str, float] | None = None,
+        until: int | None = None,
     ) -> None:
         self._store = store
         self._layers = layers
@@ -465,6 +475,7 @@ class GeoPackageWorld:
         self.for_year = for_year
         self.crs = store.crs
         self._pools = pools
+        self._until = until
 
     def near(self, role: str, bounds: Bounds) -> Snapshot | None:
         # The whole layer is mapped once per process, so that a window of it would cost more than all of it.
@@ -482,7 +493,7 @@ class GeoPackageWorld:
 
     def pools(self) -> Mapping[str, float]:
         if self._pools is None:
-            self._pools = self._store.pools()
+            self._pools = self._store.pools(self._until)
         return self._pools
 
     def _load(self, role: str) -> Snapshot | Raster | None:

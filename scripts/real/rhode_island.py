@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
@@ -36,6 +37,8 @@ from gis.rules import Rulebook
 from layers.errors import BadInput
 from layers.gpkg import GeoPackage, create
 from layers.ingest import Prepared, prepare
+from layers.ledger.keeping import open_books
+from layers.ledger.records import Paper
 from layers.records import Bounds, Industry, Project
 from layers.schema import role
 from scripts.real.oracles import Count, counts_table, data_folder, inside, layer_of, markdown, outlines_of, unsure
@@ -265,7 +268,8 @@ def suppose(store: GeoPackage, data: Path, work: Path) -> Rulebook:
     quota = {f"quota/{unit}/{year}/new_construction": ("m2", 1_000_000.0) for unit in units}
     capacity = {f"capacity/{one}/power_kva": ("kva", 5_000.0) for one in stations}
     rows = [(account, unit, left) for account, (unit, left) in {**quota, **capacity}.items()]
-    store.put_pools(pd.DataFrame(rows, columns=["account", "unit", "balance"]))
+    paper = Paper("invented", date(2026, 1, 1))
+    open_books(store.ledger, pd.DataFrame(rows, columns=["account", "unit", "balance"]), paper)
     book = rulebook()
     return book.confirmed([{"rule": one.id, "document": "invented", "date": "2026-01-01"} for one in book.rules])
 
