@@ -16,7 +16,22 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from api import problems
 from api.county import County
 from api.limits import BodyLimit, Crowd
-from api.routers import checks, health, imports, layers, maps, pages, parcels, places, projects, uploads
+from api.routers import (
+    checks,
+    health,
+    imports,
+    layers,
+    ledger,
+    maps,
+    pages,
+    parcels,
+    places,
+    projects,
+    quotas,
+    reservations,
+    supply,
+    uploads,
+)
 from api.settings import Settings
 from api.watch import Watch
 from layers.access import Access
@@ -63,7 +78,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.county = county
     app.state.registry = CollectorRegistry()
     problems.install(app)
-    for router in (pages, health, checks, projects, parcels, layers, places, imports, uploads, maps):
+    nouns = (checks, projects, parcels, quotas, ledger, reservations, supply, layers, places, imports, uploads, maps)
+    for router in (pages, health, *nouns):
         app.include_router(router.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner

@@ -167,8 +167,6 @@ class GeoPackage:
             fix = "Reserve ground; the layer follows"
             fault = Fault("the county keeps it itself", fix, layer=wanted.role)
             raise BadInput(f"{wanted.role} is not imported", [fault])
-                f"{wanted.role} is not imported", [Fault("the county keeps it itself", fix, layer=wanted.role)]
-            )
         with (
             self._lock,
             _told(self.path, "written"),

@@ -115,6 +115,7 @@ class Ask:
     expires_at: datetime | None = None
     document: Paper | None = None
     intended: bool = False
+    record: Mapping[str, Any] | None = None  # the project as it was asked for
 
 
 def digest_of(ground: shapely.Geometry) -> str:
@@ -135,6 +136,7 @@ def reserve(page: Page, asked: Ask) -> Reservation:
         "for_year": asked.for_year,
         "charge_to": asked.charge_to,
         "area_m2": round(asked.ground.area),
+        "project": None if asked.record is None else dict(asked.record),
     }
     postings: tuple[Posting, ...] = ()
     claim = asked.claim

@@ -54,6 +54,9 @@ class Ledger(Protocol):
         A refusal of the books (ground taken, quota or capacity short) is an answer, too, and raised again.
         """
 
+    def answered(self, key: Key) -> str | None:
+        """What a key was answered, None where it was not used; raises as `once` does."""
+
     def sweep(self) -> None:
         """Let what is due expire, before somebody reads the books."""
 

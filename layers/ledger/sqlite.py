@@ -154,14 +154,7 @@ class SqlitePage:
     # --- idempotency ---
 
     def answered(self, key: Key) -> str | None:
-        """What a key was answered; KeyReused where it stood for another request."""
-        sql = "SELECT request, answer FROM parkplan_ledger_answers WHERE actor = ? AND key = ?"
-        row = self._db.execute(sql, (key.actor, key.key)).fetchone()
-        if row is None:
-            return None
-        if row[0] != key.request:
-            raise KeyReused(f"the idempotency key {key.key!r} was used for another request", key=key.key)
-        return str(row[1])
+        return read_answer(self._db, key)
 
     def answer(self, key: Key, text: str) -> None:
         values = (key.actor, key.key, key.request, text, self._now)
@@ -192,6 +185,25 @@ def read_ground(db: apsw.Connection, digest: str) -> shapely.Geometry:
     if row is None:
         raise UnknownName(f"no ground {digest!r}", ground=digest)
     return shapely.from_wkb(row[0])
+
+
+def read_answer(db: apsw.Connection, key: Key) -> str | None:
+    """What a key was answered; KeyReused where it stood for another request."""
+    sql = "SELECT request, answer FROM parkplan_ledger_answers WHERE actor = ? AND key = ?"
+    row = db.execute(sql, (key.actor, key.key)).fetchone()
+    if row is None:
+        return None
+    if row[0] != key.request:
+        raise KeyReused(f"the idempotency key {key.key!r} was used for another request", key=key.key)
+    return str(row[1])
+
+
+def _said(kept: str) -> str:
+    """The answer that was kept, or the refusal, raised again."""
+    said = json.loads(kept)
+    if "error" in said:
+        raise REFUSALS[said["error"]](said["message"], **said["facts"])
+    return str(said["answer"])
 
 
 # --- the books ----------------------------------------------------------------------------------------
@@ -228,7 +240,7 @@ class SqliteLedger:
         return self._submit(work)
 
     def once(self, key: Key, work: Callable[[acts.Page], str]) -> str:
-        def job(page: SqlitePage) -> tuple[str, str | None]:
+        def job(page: SqlitePage) -> str:
             known = page.answered(key)
             if known is None:
                 try:
@@ -238,12 +250,14 @@ class SqliteLedger:
                     said = {"error": type(error).__name__, "message": error.message, "facts": error.facts}
                     known = json.dumps(said, ensure_ascii=False)
                 page.answer(key, known)
-            return known, None
+            return known
 
-        said = json.loads(self._submit(job)[0])
-        if "error" in said:
-            raise REFUSALS[said["error"]](said["message"], **said["facts"])
-        return str(said["answer"])
+        return _said(self._submit(job))
+
+    def answered(self, key: Key) -> str | None:
+        with self._lock, self._told("read"):
+            known = read_answer(self._db(), key)
+        return None if known is None else _said(known)
 
     def _submit(self, work: Callable[[SqlitePage], T]) -> T:
         future: Future[T] = Future()

@@ -34,7 +34,8 @@ def told(before: Reservation | None, seq: int, at: str, draft: Draft) -> Reserva
     elif draft.event == "supply":
         changes["supplies"] = (*before.supplies, said["supply"])
     elif draft.event == "progress":
-        changes["progress"] = {**before.progress, **said["progress"]}
+        seen = {key: {**before.progress.get(key, {}), **now} for key, now in said["progress"].items()}
+        changes["progress"] = {**before.progress, **seen}
     elif draft.event == "commission":
         changes["commissioned_on"] = said["surveyed_on"]
     return before.with_(**changes)
