@@ -281,18 +281,11 @@ def _take_tuple(unit: str, part: Areas, for_year: int, balances: Sequence[Balanc
         [_left(lots[year], kind) if kind != "paddy" or keeps_paddy else PLENTY for kind in NESTED] for year in years
     ]
     wanted = [amount for _, amount in part.items()]
-    taken, rest = draw(wanted, caps)
-    for kind, amount, missing in zip(NESTED, wanted, rest, strict=True):
-        if missing:
-            name = quota_name(unit, for_year, kind)
-            unit_of = account(name).unit
-            raise QuotaShort(
-                f"{unit} has {amount - missing:,} {unit_of} of {kind} for {for_year}, {amount:,} {unit_of} are needed",
-                account=name,
-                needed=amount,
-                available=amount - missing,
-                unit=unit_of,
-            )
+    for place, (kind, amount) in enumerate(part.items()):
+        there = sum(min(lot[: place + 1]) for lot in caps)
+        if there < amount:
+            raise short(quota_name(unit, for_year, kind), amount, there)
+    taken, _ = draw(wanted, caps)
     return [
         Charge(lots[year][kind].account, amount)
         for year, amounts in zip(years, taken, strict=True)

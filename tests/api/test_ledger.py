@@ -426,6 +426,7 @@ def test_a_term_longer_than_the_law_allows_is_refused(planner, reviewer):
         reviewer.turn(one, "supply", supply={**deal, "mode": "标准地", "term_years": 40}), 422, "invalid-request"
     )
     bars = {"investment_wan_per_mu": 200, "tax_wan_per_mu": 15, "floor_area_ratio": 1.0}
+    deal |= {"mode": "标准地", "term_years": 40}
     supplied = reviewer.turn(one, "supply", supply={**deal, "bars": bars}).json()
     assert supplied["supplies"][0]["bars"]["tax_wan_per_mu"] == 15
 
