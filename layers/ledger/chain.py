@@ -29,7 +29,8 @@ def text(value: Mapping[str, Any] | Sequence[Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An entry as it is kept: its row in the order of COLUMNS, its postings, its place in the chain."""
+    """An entry as it is kept: its row in the order of COLUMNS, its postings (line, account, debit, credit, amount), its
+    place in the chain."""
 
     row: tuple[Any, ...]
     postings: tuple[tuple[Any, ...], ...]
@@ -56,7 +57,7 @@ def stored(seq: int, at: str, draft: Draft, previous: str) -> Stored:
         draft.reverses,
         text(draft.detail),
     )
-    postings = tuple((one.account, one.debit, one.credit, one.amount) for one in draft.postings)
+    postings = tuple((n, one.account, one.debit, one.credit, one.amount) for n, one in enumerate(draft.postings))
     return Stored(row, postings, previous, _hash(row, postings, previous))
 
 
@@ -64,7 +65,7 @@ def entry(kept: Stored) -> Entry:
     """What a stored entry says."""
     seq, at, actor, event, number, day, note, project, batch, reservation, parcels, ground, reverses, detail = kept.row
     paper = None if number is None else Paper(number, date.fromisoformat(day))
-    postings = tuple(Posting(*one) for one in kept.postings)
+    postings = tuple(Posting(*one[1:]) for one in kept.postings)
     names = tuple(json.loads(parcels))
     said = (actor, event, postings, paper, note, project, batch, reservation, names, ground, reverses)
     return Entry(seq, at, Draft(*said, json.loads(detail)), kept.previous, kept.hash)

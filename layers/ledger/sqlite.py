@@ -112,8 +112,8 @@ class SqlitePage:
         seq = self._seq + 1
         kept = chain.stored(seq, self._now, draft, self._hash)
         self._db.execute(INSERT_ENTRY, (*kept.row, kept.previous, kept.hash))
-        for line, posting in enumerate(kept.postings):
-            self._db.execute(INSERT_POSTING, (seq, line, *posting))
+        for posting in kept.postings:
+            self._db.execute(INSERT_POSTING, (seq, *posting))
         for name, balance in after.items():
             holder = account(name).holder
             self._db.execute(PUT_BALANCE, (name, holder, *balance.row()))
@@ -168,7 +168,7 @@ def read_entries(db: apsw.Connection, where: str = "", bindings: tuple[Any, ...]
     """Entries as they are kept, in their order; `where` is of `e`."""
     columns = ", ".join(f"e.{name}" for name in ROW.split(", "))
     sql = f"SELECT {columns}, e.previous, e.hash FROM parkplan_ledger_entries e {where} ORDER BY e.seq"
-    lines = "SELECT account, debit, credit, amount FROM parkplan_ledger_postings WHERE seq = ? ORDER BY line"
+    lines = "SELECT line, account, debit, credit, amount FROM parkplan_ledger_postings WHERE seq = ? ORDER BY line"
     for row in db.execute(sql, bindings):
         yield Stored(tuple(row[:-2]), tuple(db.execute(lines, (row[0],)).fetchall()), row[-2], row[-1])
 
@@ -320,7 +320,7 @@ class SqliteLedger:
                 acts.expire(page, due)
             for work, _ in jobs:
                 try:
-                    with _savepoint(page, "one"):
+                    with self._told("written"), _savepoint(page, "one"):
                         outcomes.append((work(page), None))
                 except Exception as error:
                     outcomes.append((None, error))

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -84,7 +84,7 @@ def work(path: Path, operations: int, seed: int) -> None:
     """Reserve, decide, release and adjust at random; every acknowledged operation is a line on standard output."""
     draw = random.Random(seed)
     ledger = SqliteLedger(path, told)
-    mine: list[str] = []
+    mine = [one.id for one in ledger.reservations(("reserved", "applied", "approved"))]  # a killed one's are ours
     counts: Counter[str] = Counter()
     for _ in range(operations):
         try:
@@ -188,7 +188,7 @@ def killed(folder: Path, kills: int, seed: int = 1) -> Found:
         time.sleep(draw.uniform(0.0, 0.25))
         os.kill(one.pid, signal.SIGKILL)
         lines = [first, *one.communicate()[0].splitlines()]
-        acknowledged = [json.loads(line) for line in lines if line.endswith("]") or line.endswith("]\n")]
+        acknowledged = [json.loads(line) for line in lines if line.endswith(("]", "]\n"))]
         found.done += len(acknowledged)
         judge(path, acknowledged, found)
         if found.faults:
@@ -210,11 +210,11 @@ def tampered(folder: Path, tampers: int, seed: int = 1) -> Found:
     for _ in range(tampers):
         table, where, column, value = draw.choice(spots)
         new = _altered(value, draw)
-        db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (new,))
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (new,))  # noqa: S608 - its own names
         if verify(ledger).whole:
             found.faults.append(f"{table}.{column} where {where}: {value!r} became {new!r}")
         key = where if column not in ("seq", "line") else where.replace(f"{column} = {value}", f"{column} = {new}")
-        db.execute(f"UPDATE {table} SET {column} = ? WHERE {key}", (value,))
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE {key}", (value,))  # noqa: S608
         found.done += 1
     if not verify(ledger).whole:
         found.faults.append("what was put back is not what was there")
@@ -244,7 +244,7 @@ def _spots(db: apsw.Connection) -> Iterator[tuple[str, str, str, Any]]:
         ("parkplan_ledger_grounds", ("rowid",)),
     ):
         names = [name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
-        for row in db.execute(f"SELECT {', '.join([*key, *names])} FROM {table}").fetchall():
+        for row in db.execute(f"SELECT {', '.join([*key, *names])} FROM {table}").fetchall():  # noqa: S608
             where = " AND ".join(f"{name} = {value}" for name, value in zip(key, row, strict=False))
             for name, value in zip(names, row[len(key) :], strict=True):
                 yield table, where, name, value
@@ -284,17 +284,18 @@ def main() -> None:
         work(said.work, said.operations, said.seed)
         return
     faults: list[str] = []
-    for name, attack in (
+    attacks: tuple[tuple[str, Callable[[Path], Found]], ...] = (
         (f"{said.tampers:,} altered values", lambda place: tampered(place, said.tampers)),
         (f"{said.processes} processes", lambda place: many(place, said.processes, said.operations)),
         (f"{said.kills} kills", lambda place: killed(place, said.kills)),
-    ):
+    )
+    for name, attack in attacks:
         with tempfile.TemporaryDirectory(prefix="ledger-") as folder:
             start = time.perf_counter()
             found = attack(Path(folder))
             refused = ", ".join(f"{word} {count:,}" for word, count in sorted(found.refusals.items()))
-            print(f"{name}: {found.done:,} done{f', refused {refused}' if refused else ''};"
-                  f" {len(found.faults)} faults; {time.perf_counter() - start:.1f} s", flush=True)  # fmt: skip
+            ends = f"{len(found.faults)} faults; {time.perf_counter() - start:.1f} s"
+            print(f"{name}: {found.done:,} done; refused {refused or 'nothing'}; {ends}", flush=True)
             faults += found.faults
     for one in faults[:20]:
         print(f"  {one}")
