@@ -17,7 +17,7 @@ from rich.table import Table
 
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
-from scripts.commands import diff, estimate, export, find, indicators, parcels, projects, quality
+from scripts.commands import diff, estimate, export, find, indicators, parcels, projects, quality, quota
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -349,6 +349,9 @@ app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
+app.command("quota")(quota.quota)
+app.command("supply")(quota.supply)
+app.command("verify")(quota.verify)
 app.add_typer(parcels.app, name="parcels")
 
 

@@ -41,6 +41,7 @@ from layers.ledger.states import LIVE
 
 T = TypeVar("T")
 MOST_AT_ONCE = 256  # requests of one COMMIT: enough to share its cost, few enough that nobody waits long
+CHECKPOINT_PAGES = 8_000  # 32 MB of log before it is moved into the file: the default stops the writer all the time
 WAIT_S = 10.0  # for another process's transaction
 ANSWER_S = 60.0
 REFUSALS: dict[str, type[ParkError]] = {one.__name__: one for one in (GroundTaken, QuotaShort, CapacityShort)}
@@ -303,7 +304,7 @@ class SqliteLedger:
     def _open(self, flags: int) -> apsw.Connection:
         db = apsw.Connection(str(self._path), flags=flags)
         db.set_busy_handler(_patient)
-        db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         return db
 
     def _together(self, db: apsw.Connection, jobs: Sequence[tuple[Callable[[SqlitePage], Any], Future[Any]]]) -> None:
