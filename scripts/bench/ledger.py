@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,9 +115,8 @@ def main() -> None:
 
         seconds, each = together(reserve, said.reservations, said.callers)
         reservations, reserve_ms = said.reservations / seconds, np.percentile(each, [50, 99]) * 1e3
-        one = [
-            timed(lambda ask=asked(n): ledger.run(lambda page: acts.reserve(page, ask))) for n in range(9_000, 9_200)
-        ]
+        alone = [partial(acts.reserve, asked=asked(n)) for n in range(9_000, 9_200)]
+        one = [timed(partial(ledger.run, work)) for work in alone]
         entries, start = ledger.last(), time.perf_counter()
         proof = verify(ledger)
         proven = entries / (time.perf_counter() - start)
