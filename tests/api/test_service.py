@@ -139,7 +139,7 @@ def test_purpose_and_year_are_honoured(client):
 def test_as_of_a_day_before_the_layers_came_nothing_is_known(client):
     body = post(client, project_id="TEA", site={"parcels": [GOOD]}, as_of="2020-01-01").json()
     assert body["verdict"] == "undetermined"
-    assert body["layer_versions"] == {}
+    assert body["layer_versions"] == {"placed": "placed@0:ledger-00000"}  # of the books it is known: nobody held any
 
 
 def test_the_catalogue_says_what_is_loaded_and_what_is_missing(client):
@@ -437,6 +437,18 @@ MAY = {
     ("POST", "/uploads"): {"consumer", "planner", "reviewer"},
     ("GET", "/uploads/{key}"): {"consumer", "planner", "reviewer"},
     ("POST", "/checks/{check_id}/recheck"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("GET", "/quotas"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("GET", "/quotas/report"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("GET", "/quotas/{account}"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("POST", "/quotas/{account}/entries"): {"reviewer"},
+    ("GET", "/ledger/entries"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("GET", "/ledger/verify"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("POST", "/reservations"): {"planner"},
+    ("GET", "/reservations"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("GET", "/reservations/{reservation_id}"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("GET", "/reservations/{reservation_id}/entries"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
+    ("POST", "/reservations/{reservation_id}/transitions"): {"planner", "reviewer"},
+    ("GET", "/supply"): {"viewer", "consumer", "planner", "reviewer", "auditor"},
     ("GET", "/whoami"): {user.role for user in DEMO.values()},
 }
 OPEN = {("GET", path) for path in ("/healthz", "/readyz", "/metrics")}
@@ -460,6 +472,8 @@ def test_each_role_gets_through_where_the_table_says(client, key):
     }
     real["{form}"] = "csv"
     real["{role}"] = "basic_farmland"
+    real["{account}"] = "quota/520625/2026/new_construction"
+    real["{reservation_id}"] = "R0"
     for (method, path), roles in MAY.items():
         url = path
         for name, value in real.items():
@@ -469,6 +483,7 @@ def test_each_role_gets_through_where_the_table_says(client, key):
         if DEMO[key].role in roles:
             # what the role may ask can still be wrong: a form without a file, one version without another
             unsaid = ("/imports/", "/uploads", "/layers/", "/maps/layers/", "/parcels", "/projects/import")
+            unsaid += ("/quotas/", "/reservations")
             fine = (404, 422) if path.startswith(unsaid) and path != "/parcels/{parcel_id}" else (200, 201)
             assert answer.status_code in (200, 201, *fine), (key, method, path, answer.text)
         else:
