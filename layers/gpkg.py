@@ -370,10 +370,6 @@ class GeoPackage:
     def _snapshot(self, layer: Layer) -> Snapshot | Raster:
         """A layer ready to be measured: from memory, from the cache folder, or rebuilt from the county file."""
         key = _key(layer), layer.version
-        if layer.role == placed.ROLE and key not in self._snapshots:
-            for old in [one for one in self._snapshots if one[0].startswith(placed.MARK)]:
-                self._snapshots.pop(old, None)
-            self._snapshots[key] = placed.snapshot(self.ledger, layer)
         if key not in self._snapshots and layer.edits is not None:
             base = self._snapshot(replace(layer, edits=None))
             assert isinstance(base, Snapshot)
@@ -476,6 +472,8 @@ class GeoPackageWorld:
         self._until = until
 
     def near(self, role: str, bounds: Bounds) -> Snapshot | None:
+        if role == placed.ROLE:  # changes all the time, and only what is near matters
+            return placed.snapshot(self._store.ledger, self._layers[role], bounds) if role in self._layers else None
         # The whole layer is mapped once per process, so that a window of it would cost more than all of it.
         found = self._load(role)
         if not isinstance(found, Snapshot):

@@ -294,7 +294,6 @@ def _write(page: Page, was: Reservation | None, draft: Draft, ground: shapely.Ge
     return now
 
 
-def expire(page: Page, due: Sequence[str]) -> None:
-    """过期: the reservations whose time has come go back, each by an entry of its own."""
-    for key in due:
-        turn(page, Turn(key, "expire", SYSTEM))
+def expire(page: Page, key: str) -> Reservation:
+    """过期: a reservation whose time has come goes back, by an entry of its own."""
+    return turn(page, Turn(key, "expire", SYSTEM))

@@ -16,7 +16,7 @@ from layers.ledger.acts import Order, Page, order
 from layers.ledger.book import Change
 from layers.ledger.chain import Stored
 from layers.ledger.records import NESTED, Balance, Entry, Paper, Reservation, account
-from layers.records import Areas
+from layers.records import Areas, Bounds
 
 T = TypeVar("T")
 
@@ -83,8 +83,8 @@ class Ledger(Protocol):
     def held_since(self, until: int | None = None) -> int:
         """The last entry, by `until`, that took or freed ground."""
 
-    def holds(self, until: int | None = None) -> list[Hold]:
-        """The ground that was held after entry `until` (default: the last)."""
+    def holds(self, until: int | None = None, bounds: Bounds | None = None) -> list[Hold]:
+        """The ground that was held after entry `until` (default: the last), at least all that touches the bounds."""
 
     # --- for verify: everything as it is kept ---
 

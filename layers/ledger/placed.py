@@ -10,7 +10,7 @@ import shapely
 
 from layers.errors import UnknownName
 from layers.ledger.keeping import Ledger
-from layers.records import Layer, Snapshot
+from layers.records import Bounds, Layer, Snapshot
 from layers.snapshot import cut
 
 ROLE = "placed"
@@ -35,9 +35,9 @@ def labelled(label: str) -> Layer:
     return _layer(int(version[1]))
 
 
-def snapshot(ledger: Ledger, of: Layer) -> Snapshot:
-    """Held ground ready to be measured: its reservation as id, and for whom it is held."""
-    held = ledger.holds(of.version)
+def snapshot(ledger: Ledger, of: Layer, bounds: Bounds | None = None) -> Snapshot:
+    """Held ground around the bounds, ready to be measured: its reservation as id, and for whom it is held."""
+    held = ledger.holds(of.version, bounds)
     shapes = np.array([*(one.ground for one in held), None], dtype=object)[:-1]
     features = pd.DataFrame(
         {

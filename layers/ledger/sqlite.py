@@ -8,6 +8,7 @@ its own, commits, and only then answers: whoever got an answer will find what wa
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import threading
 import time
@@ -28,6 +29,7 @@ from layers.ledger.keeping import Hold, Key
 from layers.ledger.records import Balance, Draft, Entry, Reservation, account
 from layers.ledger.sqlite_sql import (
     DUE,
+    HELD,
     INSERT_ENTRY,
     INSERT_POSTING,
     LAST,
@@ -38,12 +40,15 @@ from layers.ledger.sqlite_sql import (
     TEN,
 )
 from layers.ledger.states import LIVE
+from layers.records import Bounds
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 MOST_AT_ONCE = 256  # requests of one COMMIT: enough to share its cost, few enough that nobody waits long
 CHECKPOINT_PAGES = 8_000  # 32 MB of log before it is moved into the file: the default stops the writer all the time
 WAIT_S = 10.0  # for another process's transaction
 ANSWER_S = 60.0
+FAR = 1e12
 REFUSALS: dict[str, type[ParkError]] = {one.__name__: one for one in (GroundTaken, QuotaShort, CapacityShort)}
 Told = Callable[[str], AbstractContextManager[None]]
 
@@ -147,10 +152,8 @@ class SqlitePage:
         self._db.execute("INSERT INTO rtree_parkplan_ledger_boxes VALUES (?,?,?,?,?)", (hold, west, east, south, north))
 
     def _free(self, one: Reservation) -> None:
-        sql = "SELECT hold FROM parkplan_ledger_holds WHERE reservation = ? AND freed IS NULL"
-        for (hold,) in self._db.execute(sql, (one.id,)).fetchall():
-            self._db.execute("UPDATE parkplan_ledger_holds SET freed = ? WHERE hold = ?", (one.version, hold))
-            self._db.execute("DELETE FROM rtree_parkplan_ledger_boxes WHERE hold = ?", (hold,))
+        sql = "UPDATE parkplan_ledger_holds SET freed = ? WHERE reservation = ? AND freed IS NULL"
+        self._db.execute(sql, (one.version, one.id))  # its box stays: who held what is asked for earlier days, too
 
     # --- idempotency ---
 
@@ -316,9 +319,12 @@ class SqliteLedger:
         outcomes: list[tuple[Any, BaseException | None]] = []
         try:
             page = SqlitePage(db, self.clock().astimezone(UTC).isoformat(timespec="microseconds"))
-            due = [key for (key,) in db.execute(DUE, (page.now,))]
-            if due:
-                acts.expire(page, due)
+            for (key,) in db.execute(DUE, (page.now,)).fetchall():
+                try:
+                    with _savepoint(page, "due"):
+                        acts.expire(page, key)
+                except ParkError:  # verify names what is wrong with it; the others must not wait for that
+                    log.exception("reservation %s cannot expire", key)
             for work, _ in jobs:
                 try:
                     with self._told("written"), _savepoint(page, "one"):
@@ -351,8 +357,10 @@ class SqliteLedger:
 
     def sweep(self) -> None:
         now = self.clock().astimezone(UTC).isoformat(timespec="microseconds")
-        if self._read(DUE, (now,)):
+        before: list[Any] = []
+        while (due := self._read(DUE, (now,))) and due != before:  # some at a time
             self.run(lambda page: None)
+            before = due
 
     def last(self) -> int:
         rows = self._read(LAST)
@@ -418,16 +426,11 @@ class SqliteLedger:
         )
         return int(seq)
 
-    def holds(self, until: int | None = None) -> list[Hold]:
+    def holds(self, until: int | None = None, bounds: Bounds | None = None) -> list[Hold]:
         self.sweep()
         most = until if until is not None else 2**62
-        rows = self._read(
-            "SELECT r.body, g.wkb, h.taken, h.freed FROM parkplan_ledger_holds h"
-            " JOIN parkplan_ledger_reservations r ON r.id = h.reservation"
-            " JOIN parkplan_ledger_grounds g ON g.digest = h.ground"
-            " WHERE h.taken <= ? AND (h.freed IS NULL OR h.freed > ?) ORDER BY h.hold",
-            (most, most),
-        )
+        west, south, east, north = bounds if bounds is not None else (-FAR, -FAR, FAR, FAR)
+        rows = self._read(HELD, (west, east, south, north, most, most))
         return [Hold(story.reservation_of(json.loads(body)), shapely.from_wkb(wkb), *when) for body, wkb, *when in rows]
 
     # --- for verify ---

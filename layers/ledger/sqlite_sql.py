@@ -43,6 +43,8 @@ CREATE INDEX IF NOT EXISTS parkplan_ledger_entries_reverses ON parkplan_ledger_e
 CREATE INDEX IF NOT EXISTS parkplan_ledger_balances_holder ON parkplan_ledger_balances (holder);
 CREATE INDEX IF NOT EXISTS parkplan_ledger_reservations_due ON parkplan_ledger_reservations (expires_at)
     WHERE expires_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS parkplan_ledger_holds_taken ON parkplan_ledger_holds (taken);
+CREATE INDEX IF NOT EXISTS parkplan_ledger_holds_freed ON parkplan_ledger_holds (freed) WHERE freed IS NOT NULL;
 CREATE INDEX IF NOT EXISTS parkplan_ledger_holds_live ON parkplan_ledger_holds (reservation) WHERE freed IS NULL;
 """ + "".join(
     f"""
@@ -73,10 +75,17 @@ PUT_BALANCE = (
     " ON CONFLICT (account) DO UPDATE SET " + ", ".join(f"{bucket} = excluded.{bucket}" for bucket in BUCKETS)
 )
 PUT_RESERVATION = "INSERT OR REPLACE INTO parkplan_ledger_reservations VALUES (?,?,?,?,?)"
+BOXED = "b.max_x >= ? AND b.min_x <= ? AND b.max_y >= ? AND b.min_y <= ?"
 NEAR = (
     "SELECT h.reservation, g.wkb FROM rtree_parkplan_ledger_boxes b"
     " CROSS JOIN parkplan_ledger_holds h ON h.hold = b.hold JOIN parkplan_ledger_grounds g ON g.digest = h.ground"
-    " WHERE b.max_x >= ? AND b.min_x <= ? AND b.max_y >= ? AND b.min_y <= ?"
+    f" WHERE {BOXED} AND h.freed IS NULL"
+)
+HELD = (
+    "SELECT r.body, g.wkb, h.taken, h.freed FROM rtree_parkplan_ledger_boxes b"
+    " CROSS JOIN parkplan_ledger_holds h ON h.hold = b.hold JOIN parkplan_ledger_grounds g ON g.digest = h.ground"
+    " JOIN parkplan_ledger_reservations r ON r.id = h.reservation"
+    f" WHERE {BOXED} AND h.taken <= ? AND (h.freed IS NULL OR h.freed > ?) ORDER BY h.hold"
 )
 DUE = (
     "SELECT id FROM parkplan_ledger_reservations WHERE expires_at IS NOT NULL AND expires_at <= ?"

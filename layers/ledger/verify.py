@@ -181,6 +181,8 @@ def _grounds(ledger: Ledger, told: _Told) -> int:
         odd = next(iter(sorted(set(map(str, wanted)) ^ set(map(str, kept)))), "")
         raise _Broken("ground", f"the holds are not what the journal says: {odd}")
     live = [(key, grounds.get(digest)) for key, digest, _, freed in kept if freed is None]
+    if sorted(one.reservation.id for one in ledger.holds()) != sorted(key for key, _ in live):
+        raise _Broken("ground", "the index of boxes does not find every hold, so that ground could be taken twice")
     missing = next((key for key, ground in live if ground is None), None)
     if missing is not None:
         raise _Broken("ground", f"the ground of reservation {missing} is gone", reservation=missing)

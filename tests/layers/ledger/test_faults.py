@@ -41,6 +41,7 @@ def test_what_was_acknowledged_is_there_after_a_kill_and_nothing_by_halves(tmp_p
         ("UPDATE parkplan_ledger_holds SET freed = 9", "ground"),
         ("DELETE FROM parkplan_ledger_holds", "ground"),
         ("DELETE FROM parkplan_ledger_grounds", "ground"),
+        ("DELETE FROM rtree_parkplan_ledger_boxes", "ground"),
         ("DELETE FROM parkplan_ledger_entries WHERE seq = 2", "chain"),
         ("DELETE FROM parkplan_ledger_postings WHERE seq = 2", "chain"),
     ],

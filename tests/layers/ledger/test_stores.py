@@ -163,6 +163,15 @@ def test_only_what_is_reserved_expires(ledger):
     assert ledger.entries()[-1].draft.actor == "system"
 
 
+def test_many_that_are_due_expire_together_and_before_anybody_reads(ledger):
+    made = [reserve(ledger, plot(n), claim()) for n in range(250)]  # more than expire in one transaction
+    now = datetime.now(UTC)
+    ledger.clock = lambda: now + timedelta(days=181)
+    assert ledger.holds() == []
+    assert {one.state for one in ledger.reservations()} == {"expired"}
+    assert len(ledger.reservations()) == len(made)
+
+
 def test_the_books_of_an_earlier_entry_are_still_there(ledger):
     one = reserve(ledger, plot(0), claim(100))
     then = ledger.last()
