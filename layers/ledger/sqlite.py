@@ -322,7 +322,7 @@ class SqliteLedger:
             for (key,) in db.execute(DUE, (page.now,)).fetchall():
                 try:
                     with _savepoint(page, "due"):
-                        acts.expire(page, key)
+                        acts.expire(page, str(key))
                 except ParkError:  # verify names what is wrong with it; the others must not wait for that
                     log.exception("reservation %s cannot expire", key)
             for work, _ in jobs:
