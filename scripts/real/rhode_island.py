@@ -209,7 +209,7 @@ def missing(store: GeoPackage, data: Path, work: Path) -> list[Source]:
     asked = {name for rule in rulebook().asked("screening", world.as_of) for name in rule.columns}
     roles = {str(FACTS[name].role) for name in asked & FACTS.keys() if FACTS[name].role}
     roles |= {str(MEETINGS[name].role) for name in asked & MEETINGS.keys() if MEETINGS[name].role} | {"approved_land"}
-    absent = sorted(roles - {layer.role for layer in store.layers()} - {"dem"})
+    absent = sorted(one for one in roles - {layer.role for layer in store.layers()} - {"dem"} if not role(one).kept)
     coded = {"code_system": "=GB/T 21010-2017", "code": "=0601"}
     return [
         Source(to, one, fields=coded if role(one).required else {}, extent=extent_of(data), made="an empty file")
