@@ -85,9 +85,9 @@ def _areas(said: str | None) -> dict[str, int] | None:
 
 def _balances(rows: list[dict[str, Any]]) -> None:
     table = Table(title="台账 Accounts")
-    table.add_column("账户 account", overflow="fold")
-    table.add_column("单位 unit")
-    for head in ("额度 total", "可用 available", "预留 reserved", "冻结 locked", "核销 spent"):
+    table.add_column("账户 account", overflow="fold", min_width=16)
+    table.add_column("单位", no_wrap=True)
+    for head in ("额度\ntotal", "可用\navailable", "预留\nreserved", "冻结\nlocked", "核销\nspent"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         held = [row[bucket] for bucket in HOLDINGS]
