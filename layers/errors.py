@@ -2,11 +2,17 @@
 
     ParkError
     ├── BadInput        what was sent cannot be used; every fault is listed
-    │   └── NeedCrs     the coordinates have no reference system that we may trust
+    │   ├── NeedCrs     the coordinates have no reference system that we may trust
+    │   ├── IllegalTransition  a reservation does not go that way from where it stands
+    │   └── KeyReused   the idempotency key stands for another request
     ├── UnknownName     no such county, role, parcel, project, check or zone
     ├── Refused         the caller may not do this
     ├── TooLarge        more than this service takes at once
     ├── Stale           what the caller saw is no longer so
+    ├── NeedSeen        the caller must say what it saw (If-Match)
+    ├── GroundTaken     the ground is held by somebody else
+    ├── QuotaShort      a quota account does not have that much
+    ├── CapacityShort   a facility does not have that much
     ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
     └── StoreBroken     the county file or database itself cannot be read or written
@@ -63,6 +69,14 @@ class NeedCrs(BadInput):
     """No usable coordinate reference system: the operator has to say which it is."""
 
 
+class IllegalTransition(BadInput):
+    """A reservation does not go that way from where it stands; `legal` names the ways that it does."""
+
+
+class KeyReused(BadInput):
+    """An idempotency key stands for one request for ever; this is another."""
+
+
 class UnknownName(ParkError):
     """A name that stands for nothing here."""
 
@@ -77,6 +91,22 @@ class TooLarge(ParkError):
 
 class Stale(ParkError):
     """What the caller saw is no longer so: somebody was faster."""
+
+
+class NeedSeen(ParkError):
+    """A change to what others may change too needs the version that the caller saw."""
+
+
+class GroundTaken(ParkError):
+    """Somebody holds the ground; `reservation`, `state` and `overlap_m2` say who and how much of it."""
+
+
+class QuotaShort(ParkError):
+    """Less is left than is needed: `account`, `needed`, `available`, `unit`."""
+
+
+class CapacityShort(ParkError):
+    """Less is left than is needed: `account`, `needed`, `available`, `unit`."""
 
 
 class Exists(ParkError):

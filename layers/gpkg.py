@@ -10,6 +10,7 @@ Measuring reads the snapshot in `<county>.cache/<digest>`, which is rebuilt from
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,6 +26,8 @@ from layers import gpkg_fabric, gpkg_tables, snapshot
 from layers.crs import working
 from layers.errors import BadInput, Fault, StoreBroken
 from layers.ingest import Prepared
+from layers.ledger import sqlite_sql
+from layers.ledger.sqlite import SqliteLedger
 from layers.records import Geoms, Layer, Raster
 from layers.schema import role
 from layers.shelf import Shelf, table_of
@@ -37,8 +40,6 @@ CREATE TABLE IF NOT EXISTS parkplan_layers (
     synthetic INTEGER NOT NULL, fields TEXT NOT NULL, imported_at TEXT NOT NULL, imported_by TEXT NOT NULL,
     found TEXT NOT NULL DEFAULT '{}', accuracy_m REAL, classification TEXT NOT NULL DEFAULT '内部', approved_by TEXT,
     PRIMARY KEY (role, version));
-CREATE TABLE IF NOT EXISTS parkplan_pools (
-    account TEXT PRIMARY KEY, unit TEXT NOT NULL, balance REAL, source TEXT, confidence TEXT, note TEXT);
 CREATE TABLE IF NOT EXISTS parkplan_documents (
     kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (kind, key));
 """
@@ -76,9 +77,6 @@ def create(path: Path, name: str, crs: str) -> GeoPackage:
 class GeoPackage(Shelf):
     """A county kept in one GeoPackage file. Safe to share between threads; open one per process."""
 
-    _put_pool = "INSERT OR REPLACE INTO parkplan_pools VALUES (?,?,?,?,?,?)"
-    # A replaced row gets a new rowid, so that two numbers tell whether anything changed.
-    _pools_stamp = "SELECT max(rowid), count(*) FROM parkplan_pools"
     _documents_stamp = "SELECT count(*), max(saved_at) FROM parkplan_documents WHERE kind = ?"
     _tables: SqliteTables
     _unreadable = (apsw.Error, *Shelf._unreadable)
@@ -95,6 +93,7 @@ class GeoPackage(Shelf):
             with self._db:
                 self._db.execute(SCHEMA)
                 self._db.execute(gpkg_fabric.SCHEMA)
+                self._db.execute(sqlite_sql.SCHEMA)
                 self._catch_up()
             self.name = facts["name"]
             self.crs = CRS.from_user_input(facts["crs"])
@@ -104,6 +103,7 @@ class GeoPackage(Shelf):
         self._tables = SqliteTables(self._db, path)
         self._lock = self._tables.lock
         self.fabric = gpkg_fabric.GeoPackageFabric(self._tables, self.crs, self._read_features)
+        self.ledger = SqliteLedger(path, functools.partial(told, path))
         for folder in (path.parent, self.cache):
             snapshot.sweep(folder)
 
@@ -115,11 +115,13 @@ class GeoPackage(Shelf):
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
 
     def close(self) -> None:
+        self.ledger.close()
         with self._lock:
             self._db.close()
 
     def put(self, prepared: Prepared, *, by: str, approved_by: str | None = None) -> Layer:
         """Store a new version of a layer beside the older ones; wholly or not at all."""
+        self._importable(prepared)
         with (
             self._tables.told("written"),
             snapshot.staging(self.path.parent) as staging,

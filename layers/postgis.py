@@ -27,6 +27,7 @@ from layers import migrations, places, postgis_tables, snapshot
 from layers.crs import working
 from layers.errors import BadInput, Fault, StoreBroken, UnknownName
 from layers.ingest import Prepared
+from layers.ledger.unkept import Unkept
 from layers.places import Url
 from layers.postgis_fabric import PostgisFabric
 from layers.postgres import IMPORT_S, Connection, PostgresTables, connect, told
@@ -123,13 +124,7 @@ class PostGIS(Shelf):
     in it, to whatever else keeps its rows beside the layers.
     """
 
-    _put_pool = (
-        "INSERT INTO parkplan_pools (account, unit, balance, source, confidence, note) VALUES (?,?,?,?,?,?)"
-        " ON CONFLICT (account) DO UPDATE SET unit = excluded.unit, balance = excluded.balance,"
-        " source = excluded.source, confidence = excluded.confidence, note = excluded.note"
-    )
     # Numbers of rows only grow, so that any change that others may see makes the sum another.
-    _pools_stamp = "SELECT count(*), sum(written) FROM parkplan_pools"
     _documents_stamp = "SELECT count(*), sum(written) FROM parkplan_documents WHERE kind = ?"
     _unreadable = (psycopg.Error, pa.ArrowException, *Shelf._unreadable)
     _kept_in = "database"
@@ -154,6 +149,7 @@ class PostGIS(Shelf):
         self._schemas: dict[str, pa.Schema] = {}
         self.fabric = PostgisFabric(self._tables, self.crs, self._read_features, self._srid)
         self.fabric.clock = self._clock
+        self.ledger = Unkept(self._clock)
         snapshot.sweep(self.cache)
 
     def close(self) -> None:
@@ -169,6 +165,7 @@ class PostGIS(Shelf):
 
     def put(self, prepared: Prepared, *, by: str, approved_by: str | None = None) -> Layer:
         """Store a new version of a layer beside the older ones; wholly or not at all."""
+        self._importable(prepared)
         place = f"incoming_{secrets.token_hex(8)}"  # others may store meanwhile: the version is settled at the end
         with self._tables.transaction(timeout_s=IMPORT_S) as connection, ThreadPoolExecutor(1) as beside:
             cutting = beside.submit(self._write_snapshot, prepared)  # GEOS computes while PostgreSQL writes

@@ -26,9 +26,11 @@ from rasterio.errors import RasterioError
 
 from layers import fabric, snapshot
 from layers.documents import Documents
-from layers.errors import ParkError, StoreBroken, UnknownName, Unreachable
+from layers.errors import BadInput, Fault, ParkError, StoreBroken, UnknownName, Unreachable
 from layers.fabric_register import Register
 from layers.ingest import Prepared
+from layers.ledger import placed
+from layers.ledger.keeping import Ledger, pools
 from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
 from layers.schema import role, roles
 from layers.stored_world import StoredWorld
@@ -58,12 +60,13 @@ def _layer_of(row: Any) -> Layer:
 
 
 class Shelf(Documents):
-    """A county's layers and documents. A store says where its tables and its snapshots are, and how it reads one."""
+    """A county's layers, books and documents. A store says where its tables and its snapshots are."""
 
     name: str
     crs: CRS
     cache: Path
     fabric: Register
+    ledger: Ledger
     _kept_in = "county file"
     _unreadable: tuple[type[Exception], ...] = (
         OSError,
@@ -74,12 +77,12 @@ class Shelf(Documents):
     )
 
     def __init__(self) -> None:
-        super().__init__()
         self._lock = threading.RLock()
         self._snapshots: dict[tuple[str, int], Snapshot | Raster] = {}
         self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
         self._ids: dict[str, pd.Index] = {}
         self._catalogue: dict[tuple[Any, date | None], list[Layer]] = {}
+        self._pools: tuple[int, dict[str, float]] | None = None
         self._extents: dict[int, shapely.Geometry] = {}  # of the parcels, by version, with those of earlier ones
 
     # --- what a store says itself -----------------------------------------------------------------
@@ -95,6 +98,13 @@ class Shelf(Documents):
         raise NotImplementedError
 
     # --- layers -----------------------------------------------------------------------------------
+
+    def _importable(self, prepared: Prepared) -> None:
+        """BadInput where the county keeps the layer itself."""
+        if role(prepared.layer.role).kept:
+            fix = "Reserve ground; the layer follows"
+            fault = Fault("the county keeps it itself", fix, layer=prepared.layer.role)
+            raise BadInput(f"{prepared.layer.role} is not imported", [fault])
 
     def _write_snapshot(self, prepared: Prepared) -> None:
         folder = self.cache / prepared.layer.digest
@@ -253,13 +263,27 @@ class Shelf(Documents):
         known = {one.role: one for one in self.layers(as_of)}
         if "parcels" in known:
             known["parcels"] = self._edited(known["parcels"], as_of)
-        return StoredWorld(self, day, for_year or day.year, known)
+        seq = self.ledger.seq_at(as_of) if as_of is not None else None
+        known[placed.ROLE] = placed.layer(self.ledger, seq)
+        return StoredWorld(self, day, for_year or day.year, known, until=seq)
 
     def seen(self, labels: Mapping[str, str], as_of: date, for_year: int, pools: Mapping[str, float]) -> World:
         """The county exactly as an answer saw it: by its layers' labels and its balances, whatever came since."""
         return StoredWorld(self, as_of, for_year, {role: self._labelled(role, labels[role]) for role in labels}, pools)
 
+    def pools(self, until: int | None = None) -> dict[str, float]:
+        """What is left by account, after an entry of the ledger or (default) by now."""
+        if until is not None:
+            return pools(self.ledger.balances(until=until))
+        self.ledger.sweep()
+        last, known = self.ledger.last(), self._pools
+        if known is None or known[0] != last:
+            self._pools = known = (last, pools(self.ledger.balances()))
+        return known[1]
+
     def _labelled(self, role: str, label: str) -> Layer:
+        if role == placed.ROLE:
+            return placed.labelled(label)
         known = self.versions(role)
         if edited := re.match(r"parcels@\d+\+(\d+):", label):
             known = [self._with_edits(layer, int(edited[1])) for layer in known]

@@ -12,25 +12,28 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import geopandas as gpd
-import pandas as pd
 import shapely
 from pyproj import CRS
 
 from layers.errors import UnknownName
 from layers.fabric import Fabric
 from layers.ingest import Prepared
+from layers.ledger.keeping import Ledger
 from layers.places import driver, is_url
 from layers.records import Bounds, Layer, World
 
 
 class Store(Protocol):
-    """One county: its layers by version, its pools, its documents (checks, projects, confirmations)."""
+    """One county: its layers by version, its fabric, its books, its documents (checks, projects, confirmations)."""
 
     name: str
     crs: CRS
 
     @property
     def fabric(self) -> Fabric: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
 
     def at(self, as_of: date | None = None, for_year: int | None = None) -> World: ...
 
@@ -53,8 +56,6 @@ class Store(Protocol):
     ) -> gpd.GeoDataFrame: ...
 
     def ground(self, role: str, ids: Iterable[str], as_of: date | None = None) -> dict[str, shapely.Geometry]: ...
-
-    def put_pools(self, pools: pd.DataFrame) -> None: ...
 
     def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str: ...
 

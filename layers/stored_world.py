@@ -10,6 +10,8 @@ from typing import Protocol
 from pyproj import CRS
 
 from layers.errors import ParkError, Unreachable
+from layers.ledger import placed
+from layers.ledger.keeping import Ledger
 from layers.records import Bounds, Layer, Raster, Snapshot
 
 log = logging.getLogger(__name__)
@@ -19,8 +21,9 @@ class Source(Protocol):
     """What a world asks of its store."""
 
     crs: CRS
+    ledger: Ledger
 
-    def pools(self) -> Mapping[str, float]: ...
+    def pools(self, until: int | None = None) -> Mapping[str, float]: ...
 
     def snapshot(self, layer: Layer) -> Snapshot | Raster: ...
 
@@ -35,6 +38,7 @@ class StoredWorld:
         for_year: int,
         layers: Mapping[str, Layer],
         pools: Mapping[str, float] | None = None,
+        until: int | None = None,
     ) -> None:
         self._store = store
         self._layers = layers
@@ -42,8 +46,11 @@ class StoredWorld:
         self.for_year = for_year
         self.crs = store.crs
         self._pools = pools
+        self._until = until
 
     def near(self, role: str, bounds: Bounds) -> Snapshot | None:
+        if role == placed.ROLE:  # changes all the time, and only what is near matters
+            return placed.snapshot(self._store.ledger, self._layers[role], bounds) if role in self._layers else None
         # The whole layer is mapped once per process, so that a window of it would cost more than all of it.
         found = self._load(role)
         if not isinstance(found, Snapshot):
@@ -59,7 +66,7 @@ class StoredWorld:
 
     def pools(self) -> Mapping[str, float]:
         if self._pools is None:
-            self._pools = self._store.pools()
+            self._pools = self._store.pools(self._until)
         return self._pools
 
     def _load(self, role: str) -> Snapshot | Raster | None:

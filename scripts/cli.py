@@ -29,6 +29,7 @@ from scripts.commands import (
     parcels,
     projects,
     quality,
+    quota,
     users,
 )
 from scripts.console import AsJson, County, err, out, print_json
@@ -356,6 +357,9 @@ app.command("migrate")(migrate.migrate)
 app.command("outlook")(outlook.outlook)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
+app.command("quota")(quota.quota)
+app.command("supply")(quota.supply)
+app.command("verify")(quota.verify)
 app.command("users")(users.users)
 app.command("audit")(users.audit)
 app.add_typer(parcels.app, name="parcels")

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from layers import snapshot
 from layers.errors import BadInput, StoreBroken, UnknownName
 from layers.gpkg import GeoPackage, create
 from layers.ingest import from_frame
+from layers.ledger import acts
+from layers.ledger.book import Change
+from layers.ledger.keeping import open_books
+from layers.ledger.records import Paper, account
 from layers.store import open_store
 from tests.layers.contents import EVERYWHERE, furnish, grid, near, zones
 from tests.layers.files import EAST, NORTH, county, frame, square, squares, write
@@ -119,6 +124,28 @@ def test_other_programs_see_the_grid_and_where_it_has_no_value(store):
     np.testing.assert_array_equal(seen, prepared.raster.values)
 
 
+# --- balances -------------------------------------------------------------------------------------------
+
+
+A, B, C = (f"capacity/{name}/power_kva" for name in "ABC")
+
+
+def opened(store: GeoPackage, balances: dict[str, float | None]) -> None:
+    pools = pd.DataFrame({"account": list(balances), "balance": list(balances.values())})
+    open_books(store.ledger, pools, Paper("1", date(2026, 1, 1)))
+
+
+def test_the_world_reads_what_the_books_have_left_and_an_unknown_balance_opens_none(store):
+    opened(store, {A: 5.0, B: None, C: 0.0})
+    assert store.at().pools() == {A: 5.0, C: 0.0}
+    with pytest.raises(BadInput, match="the books are open"):
+        opened(store, {A: 7.0})
+    order = acts.Order(Change("grant", account(A), 2), Paper("2", date(2026, 2, 1)), "test")
+    store.ledger.run(lambda page: acts.order(page, order))
+    assert store.at().pools() == {A: 7.0, C: 0.0}
+    assert store.at(date(2020, 1, 1)).pools() == {}  # the books were not kept yet
+
+
 # --- what breaks ----------------------------------------------------------------------------------------
 
 
@@ -168,7 +195,7 @@ def test_a_file_one_may_only_read_is_read_and_says_that_it_cannot_be_written(unp
         for act in (
             lambda: store.put(zones(), by="test"),
             lambda: store.save("project", "a", {}),
-            lambda: store.put_pools(pd.DataFrame({"account": ["a"], "unit": ["m2"], "balance": [1.0]})),
+            lambda: opened(store, {A: 1.0}),
         ):
             with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(.*read"):
                 act()
@@ -243,7 +270,7 @@ def furnished(folder: Path, crs: str = "EPSG:4545") -> Path:
     mixed = [square(), shapely.Point(EAST + 9, NORTH), shapely.LineString([(EAST, NORTH), (EAST + 500, NORTH)])]
     store.put(from_frame(frame(mixed, store.crs), "karst", source="x"), by="test")
     store.put(grid(300, 513), by="test")
-    store.put_pools(pd.DataFrame({"account": ["a"], "unit": ["m2"], "balance": [1.0]}))
+    opened(store, {A: 1.0})
     store.close()
     return store.path
 

@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import shapely
 from pyproj import CRS
@@ -235,14 +234,7 @@ def test_a_grid_comes_out_bit_for_bit(stores, store, shape):
         shutil.rmtree(store.cache)
 
 
-# --- pools and documents ------------------------------------------------------------------------------
-
-
-def test_pools_are_set_by_account_and_an_unknown_balance_is_nan(store):
-    store.put_pools(pd.DataFrame({"account": ["a", "b"], "unit": ["m2", "kva"], "balance": [5.0, None]}))
-    store.put_pools(pd.DataFrame({"account": ["c", "a"], "unit": ["m2", "m2"], "balance": [0.0, 7]}))
-    pools = store.at().pools()
-    assert {name: repr(left) for name, left in pools.items()} == {"a": "7.0", "b": "nan", "c": "0.0"}
+# --- documents --------------------------------------------------------------------------------------
 
 
 def test_documents_come_back_as_they_were_saved(store):

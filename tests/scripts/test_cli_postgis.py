@@ -67,7 +67,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def url(databases: InDatabase) -> str:
     """A county of a few features."""
     with contextlib.closing(databases.new()) as store:
-        fill_county(store)
+        fill_county(store, books=False)
         return databases.name(store)
 
 

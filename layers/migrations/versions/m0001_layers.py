@@ -1,4 +1,4 @@
-"""The catalogue of layers, pools and documents."""
+"""The catalogue of layers, and documents."""
 
 from __future__ import annotations
 
@@ -24,11 +24,6 @@ UPGRADE = (
     # how a layer's table is read back: its columns as Arrow's schema, or the frame of its grid as JSON
     'CREATE TABLE parkplan_tables (table_name TEXT COLLATE "C" PRIMARY KEY, columns BYTEA, grid TEXT)',
     """
-    CREATE TABLE parkplan_pools (
-        account TEXT COLLATE "C" PRIMARY KEY, unit TEXT NOT NULL, balance DOUBLE PRECISION, source TEXT,
-        confidence TEXT, note TEXT, written BIGINT NOT NULL DEFAULT nextval('parkplan_written'))
-    """,
-    """
     CREATE TABLE parkplan_documents (
         kind TEXT COLLATE "C" NOT NULL, key TEXT COLLATE "C" NOT NULL, body TEXT NOT NULL, saved_at TEXT NOT NULL,
         written BIGINT NOT NULL DEFAULT nextval('parkplan_written'), PRIMARY KEY (kind, key))
@@ -40,13 +35,10 @@ UPGRADE = (
         RETURN NEW;
     END $$
     """,
-    *(
-        f"CREATE TRIGGER parkplan_{table}_rewritten BEFORE UPDATE ON parkplan_{table}"
-        " FOR EACH ROW EXECUTE FUNCTION parkplan_rewritten()"
-        for table in ("pools", "documents")
-    ),
+    "CREATE TRIGGER parkplan_documents_rewritten BEFORE UPDATE ON parkplan_documents"
+    " FOR EACH ROW EXECUTE FUNCTION parkplan_rewritten()",
 )
-TABLES = ("documents", "pools", "tables", "layers", "county")
+TABLES = ("documents", "tables", "layers", "county")
 
 
 def upgrade() -> None:
