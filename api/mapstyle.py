@@ -112,7 +112,7 @@ STYLES: dict[str, Style] = {
     "water_sources": _point("supply", "#0077b6", label=True),
     "power_plants": _point("supply", "#f4a100", label=True),
     "substations": _point("supply", "#ad1457", label=True),
-    "projects": _point("park", "#00695c", label=True),
+    "projects": _point("park", "#00695c"),
     "parcels_before": _area("change", "#5f3dc4", weight=2, dash="2 4"),
     "parcels_after": _area("change", "#087f5b", weight=2, dash="8 4"),
     "change_attributes": _area("change", "#1c7ed6", "#74c0fc", 0.35, weight=1.5),
