@@ -40,6 +40,7 @@ TABLES = (
     "principles",
     "raw_materials",
     "reserve_steps",
+    "road_classes",
     "voltages",
 )
 REACH_SLACK_M = 1.0  # look a little past the limit, so that "nothing found" is beyond it and not on it
