@@ -17,9 +17,10 @@ from gis.derived import InsideShare, Ratio, Served
 from gis.footprint import FootprintFits
 from gis.ground import SLIVER_M2, Ground, Outside, Shown
 from gis.intervals import Interval
-from gis.network import Service, headroom_of, serve
+from gis.network import Fit, Service, can_feed, headroom_of, serve
 from gis.raw_materials import RawMaterial
-from layers.records import Bools, Floats, Project
+from gis.supply import WATER_REACH_M, WaterHead
+from layers.records import Bools, Floats, Project, Snapshot
 
 Needs = Mapping[str, Interval]
 
@@ -45,7 +46,7 @@ class Serving:
     """The nearest facility that has enough left, or what is left within reach.
 
     `reach` is a need column in metres, or metres. `effluent plants` and `water works` reach by policy, a substation
-    by the economic distance of the voltage the load needs.
+    by the economic distance of the voltage the load needs. `fit` and its need column say which are of a kind to serve.
     """
 
     role: str
@@ -53,6 +54,7 @@ class Serving:
     reach: str | float
     column: Callable[[Service], Interval]
     unit: str
+    fit: tuple[Callable[[Snapshot, Floats], Fit], str] | None = None
 
     def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval:
         layer = ground.layer(self.role)
@@ -66,20 +68,22 @@ class Serving:
             ground.depth_m(layer),
         )
 
-        def served(need: Floats, reach_m: Floats) -> Interval:
-            return self.column(serve(to_each_m, headroom, need, reach_m, surveyed_m))
+        def served(need: Floats, reach_m: Floats, kind: Floats | None) -> Interval:
+            fit = self.fit[0](layer, kind) if self.fit is not None and kind is not None else None
+            return self.column(serve(to_each_m, headroom, need, reach_m, surveyed_m, fit))
 
-        most = served(needs[self.need].hi, reach.hi)
+        kind = needs[self.fit[1]] if self.fit is not None else None
+        most = served(needs[self.need].hi, reach.hi, None if kind is None else kind.hi)
         if needs[self.need].is_exact and reach.is_exact:
             return most
         # An estimated load: who serves it and how far he may be both grow with it, so the ends bound what lies between.
-        least = served(needs[self.need].lo, reach.lo)
+        least = served(needs[self.need].lo, reach.lo, None if kind is None else kind.lo)
         return Interval(np.minimum(least.lo, most.lo), np.maximum(least.hi, most.hi))
 
     def _headroom(self, ground: Ground) -> np.ndarray:
         layer = ground.layer(self.role)
         assert layer is not None
-        return headroom_of(layer.column("id"), ground.world.pools(), self.need)
+        return headroom_of(layer.column("id"), ground.world.pools(), self.need, layer.column("feeds_from"))
 
     def evidence(
         self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
@@ -88,6 +92,8 @@ class Serving:
         if layer is None or len(layer.pieces) == 0:
             return None
         enough = self._headroom(ground) >= needs[self.need].hi[0]
+        if self.fit is not None:
+            enough &= self.fit[0](layer, needs[self.fit[1]].hi[:1])[0][:, 0]
         distance_m = np.where(enough if enough.any() else True, ground.matrix_m(self.role, layer)[0], np.inf)
         row = int(np.argmin(distance_m))
         pieces = layer.pieces[layer.owner == row]
@@ -179,13 +185,15 @@ def _dustless(area_m2: np.ndarray) -> np.ndarray:
 
 
 SECTIONS = {"B": (6, 12), "C": (13, 43), "D": (44, 46)}  # mining, manufacturing, power and water of GB/T 4754
-WATER_REACH_M = 8_000.0  # assumption: how far a works or an effluent plant may be before a trunk main is a project
+CAN_FEED = (can_feed, "supply_kv")
 EFFLUENT_HEADROOM = Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d")
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),
     "footprint_fits": FootprintFits(),
-    "power_serving_m": Serving("substations", "power_kva", "power_reach_m", lambda s: s.distance_m, "m"),
-    "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva"),
+    "power_serving_m": Serving("substations", "power_kva", "power_reach_m", lambda s: s.distance_m, "m", CAN_FEED),
+    "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva", CAN_FEED),
+    "power_sources": Serving("substations", "power_kva", "power_reach_m", lambda s: s.count, "sources", CAN_FEED),
+    "water_head_m": WaterHead(),
     "water_serving_m": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.distance_m, "m"),
     "water_headroom_m3d": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d"),
     "effluent_headroom_m3d": EFFLUENT_HEADROOM,
@@ -215,6 +223,9 @@ def measure_meetings(
 def reads(name: str) -> tuple[str, ...]:
     """The need columns a meeting column rests on."""
     one = MEETINGS.get(name)
+    if isinstance(one, WaterHead):
+        return (one.need,)
     if not isinstance(one, Serving):
         return ()
-    return (one.need, one.reach) if isinstance(one.reach, str) else (one.need,)
+    kind = (one.fit[1],) if one.fit is not None else ()
+    return (one.need, one.reach, *kind) if isinstance(one.reach, str) else (one.need, *kind)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import shapely
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
@@ -38,9 +39,12 @@ class RoadClasses:
 
     @classmethod
     def of(cls, book: Rulebook) -> RoadClasses:
-        rows = book.tables["road_classes"]
+        return cls.of_rows(book.tables["road_classes"])
+
+    @classmethod
+    def of_rows(cls, rows: pd.DataFrame) -> RoadClasses:
         trucks = rows["aadt_pcu_d"].astype(float) * rows["truck_share"].astype(float)
-        return cls(tuple(rows["road_class"]), (trucks / rows["pcu_per_truck"].astype(float)).to_numpy())
+        return cls(tuple(rows["road_class"]), np.asarray(trucks / rows["pcu_per_truck"].astype(float), dtype=float))
 
     def rank(self, classes: object) -> Floats:
         """(K,) 0 for the highest class; NaN where none is said."""
@@ -181,9 +185,9 @@ def substring(line: shapely.LineString, start: float, stop: float) -> shapely.Li
     return shapely.LineString([ends[0], *xy[(along > low) & (along < high)], ends[1]])
 
 
-def roads_of(layer: Snapshot, book: Rulebook) -> Roads:
+def roads_of(layer: Snapshot, classes: RoadClasses) -> Roads:
     """The road network of a layer and the way from each of its nodes, worked out once for it."""
-    return layer.once(("roads", RoadClasses.of(book).names), lambda one: prepare(one, RoadClasses.of(book)))
+    return layer.once(("roads", classes.names), lambda one: prepare(one, classes))
 
 
 def prepare(layer: Snapshot, classes: RoadClasses) -> Roads:
@@ -246,7 +250,7 @@ def _folded(edges: Floats, toward: Ints, by_edge: Ints, pick: np.ufunc, nothing:
     """(N,) `pick` over the edges of each node's way, by doubling the step: 1, 2, 4 ... edges at a time."""
     if len(toward) == 0:
         return np.empty(0)
-    value = np.where(by_edge >= 0, edges[np.maximum(by_edge, 0)] if len(edges) else nothing, nothing)
+    value: Floats = np.where(by_edge >= 0, edges[np.maximum(by_edge, 0)] if len(edges) else nothing, nothing)
     jump = np.where(toward >= 0, toward, np.arange(len(toward)))
     value[toward < 0] = nothing
     while True:

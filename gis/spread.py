@@ -35,7 +35,8 @@ def spread(codes: Codes, weight: Floats, sources: Ints, cell_m: float) -> tuple[
 
     Returns
     -------
-    total (R, C) float64, inf where no way leads; back (R, C) int8, the neighbour towards the source, -1 none, 8 a source
+    total (R, C) float64, inf where no way leads
+    back (R, C) int8, the neighbour towards the source, -1 none, 8 a source
 
     Examples
     --------
