@@ -141,7 +141,8 @@ class WaterHead:
     """Metres of pressure head with which water arrives at the highest ground of a site, without a pump.
 
     From the best placed source within reach that has enough: its head, else the ground it stands on, less the site's
-    highest cell and what friction takes on the straight way. Below zero, water does not arrive at all.
+    highest cell and what friction takes on the straight way. Below zero water does not arrive, and where no source has
+    enough it is -inf.
     """
 
     need: str = "water_m3d"
@@ -160,10 +161,9 @@ class WaterHead:
             sure = left >= needs[self.need].hi[n]
             may = np.isnan(left) | (left >= needs[self.need].lo[n])
             lo[:, n] = _best(heads, near & sure)
-            hi[:, n] = _best(heads, near & may)
-        # whoever may serve, may be the better placed; whoever surely serves is there in any case
-        known = np.isfinite(hi) & ~np.isnan(needs[self.need].hi)[None, :] & ground.surveyed(layer)[:, None]
-        return Interval(np.minimum(lo, hi), hi).where(known)
+            hi[:, n] = np.where((near & may & np.isnan(heads)).any(axis=1), np.inf, _best(heads, near & may))
+        asked = ~np.isnan(needs[self.need].hi)[None, :] & ground.surveyed(layer)[:, None]
+        return Interval(lo, hi).where(asked)
 
     def heads_m(self, ground: Ground, layer: Snapshot) -> Floats:
         """(P, K) the head of each source at each site; NaN where a height is missing."""
