@@ -64,7 +64,7 @@ class Serving:
         reach = needs[self.reach] if isinstance(self.reach, str) else Interval.exact(far)
         to_each_m, headroom, surveyed_m = (
             ground.matrix_m(self.role, layer),
-            self._headroom(ground),
+            self.headroom(ground),
             ground.depth_m(layer),
         )
 
@@ -80,7 +80,8 @@ class Serving:
         least = served(needs[self.need].lo, reach.lo, None if kind is None else kind.lo)
         return Interval(np.minimum(least.lo, most.lo), np.maximum(least.hi, most.hi))
 
-    def _headroom(self, ground: Ground) -> np.ndarray:
+    def headroom(self, ground: Ground) -> Floats:
+        """(K,) what each facility has left, of its own and upstream."""
         layer = ground.layer(self.role)
         assert layer is not None
         return headroom_of(layer.column("id"), ground.world.pools(), self.need, layer.column("feeds_from"))
@@ -91,14 +92,24 @@ class Serving:
         layer = ground.layer(self.role)
         if layer is None or len(layer.pieces) == 0:
             return None
-        enough = self._headroom(ground) >= needs[self.need].hi[0]
+        enough = self.headroom(ground) >= needs[self.need].hi[0]
         if self.fit is not None:
             enough &= self.fit[0](layer, needs[self.fit[1]].hi[:1])[0][:, 0]
         distance_m = np.where(enough if enough.any() else True, ground.matrix_m(self.role, layer)[0], np.inf)
         row = int(np.argmin(distance_m))
+        way = self._way(site, ground, str(layer.column("id")[row]))
+        if way is not None:
+            return Shown(way, (layer.names[row],))
         pieces = layer.pieces[layer.owner == row]
         nearest = pieces[int(np.argmin(shapely.distance(site, pieces)))]
         return Shown(shapely.shortest_line(site, nearest), (layer.names[row],))
+
+    def _way(self, site: shapely.Geometry, ground: Ground, facility: str) -> shapely.Geometry | None:
+        """The kept route to a facility; None where none is kept."""
+        utility = next(name for name, kind in UTILITY_ROLES.items() if kind == self.role)
+        reached = None if ground.routes is None else ground.routes(utility, self.role, facility)
+        route = None if reached is None else reached.route(site)
+        return None if route is None else route.line
 
 
 @dataclass(frozen=True)
@@ -186,6 +197,7 @@ def _dustless(area_m2: np.ndarray) -> np.ndarray:
 
 SECTIONS = {"B": (6, 12), "C": (13, 43), "D": (44, 46)}  # mining, manufacturing, power and water of GB/T 4754
 CAN_FEED = (can_feed, "supply_kv")
+UTILITY_ROLES = {"power": "substations", "water": "water_sources", "effluent": "wastewater_plants"}
 EFFLUENT_HEADROOM = Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d")
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),

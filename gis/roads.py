@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from gis.intervals import Interval
-from gis.rules import Rulebook
+from gis.rules import Rulebook, shipped
 from gis.topology import Network, network_of
 from layers.records import Bools, Floats, Geoms, Ints, Snapshot
 
@@ -39,7 +39,7 @@ class RoadClasses:
 
     @classmethod
     def of(cls, book: Rulebook) -> RoadClasses:
-        return cls.of_rows(book.tables["road_classes"])
+        return cls.of_rows(book.tables.get("road_classes", shipped("road_classes")))
 
     @classmethod
     def of_rows(cls, rows: pd.DataFrame) -> RoadClasses:

@@ -98,18 +98,25 @@ class Route:
         return metres
 
     @property
+    def blind_m(self) -> float:
+        """How far it runs over cells without elevation."""
+        blind = (self.surface.codes[self.row, self.column] & NO_ELEVATION) > 0
+        return float(self.in_cell_m[blind].sum())
+
+    @property
     def length_m(self) -> float:
         return float(self.steps_m.sum())
 
     def effort_m(self, prices: Prices, end: int = 1) -> float:
         """Metres of easy ground that cost as much, at the low (0), typical (1) or high (2) end."""
-        return float(self.in_cell_m @ _weight(prices, self, end))
+        return float(self.in_cell_m @ self.weights(prices, end))
 
-
-def _weight(prices: Prices, route: Route, end: int) -> Floats:
-    weight = prices.weights(route.utility, route.surface.cell_m, end)
-    found: Floats = weight[_open(route.surface.codes[route.row, route.column])]
-    return found
+    def weights(self, prices: Prices, end: int = 1) -> Floats:
+        """(K,) metres of easy ground that a metre in each cell costs."""
+        code = _open(self.surface.codes[self.row, self.column])
+        known, at = np.unique(code, return_inverse=True)
+        weight: Floats = prices.weights_of(self.utility, known.astype(np.int64), self.surface.cell_m, end)[at]
+        return weight
 
 
 def _open(codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -158,7 +165,7 @@ def bill(route: Route, prices: Prices, base: Floats, confidence: str) -> list[It
             continue
         times = [float(prices.times(route.utility, np.array([one]), end)[0]) for end in range(3)]
         zh, en, factors = _named(int(one))
-        sure = _least_sure([confidence, *(prices.confidence(route.utility, name) for name in factors)])
+        sure = least_sure([confidence, *(prices.confidence(route.utility, name) for name in factors)])
         wan = tuple(float(base[end]) * length * times[end] / 1000 for end in range(3))
         items.append(Item(zh, en, length, "m", (wan[0], wan[1], wan[2]), sure))
     for name, bit in CROSSED.items():
@@ -167,7 +174,7 @@ def bill(route: Route, prices: Prices, base: Floats, confidence: str) -> list[It
             per = prices.of_item(route.utility, name) / route.surface.cell_m
             wan = tuple(float(base[end] * (metres[on].sum() * per[end])) / 1000 for end in range(3))
             count = int(np.count_nonzero(on & ~np.r_[False, on[:-1]]))
-            sure = _least_sure([confidence, prices.confidence(route.utility, name)])
+            sure = least_sure([confidence, prices.confidence(route.utility, name)])
             items.append(Item(*NAMES[name], count, "处 crossings", (wan[0], wan[1], wan[2]), sure))
     return items
 
@@ -188,10 +195,10 @@ def _named(code: int) -> tuple[str, str, list[str]]:
     return " · ".join(zh), ", ".join(en), factors
 
 
-def _least_sure(said: Sequence[str]) -> str:
+def least_sure(said: Sequence[str]) -> str:
     """The least sure of some confidences.
 
-    >>> _least_sure(["mem-high", "assumption", "seen"])
+    >>> least_sure(["mem-high", "assumption", "seen"])
     'assumption'
     """
     return max(said, key=lambda one: SURE.index(one) if one in SURE else len(SURE))
@@ -204,6 +211,5 @@ def key_of(world: World, prices: Prices, utility: str, role: str, facility: str)
     for one in sorted({*ground.READS, role}):
         layer = world.raster(one) if one == "dem" else world.near(one, bounds)
         running.update(f"{one} {'' if layer is None else layer.layer.label};".encode())
-    rows = prices.rows.loc[[utility], ["low", "typical", "high"]]
-    running.update(f"{world.for_year} {ground.CELL_M} {utility} {role} {facility};{rows.to_csv()}".encode())
+    running.update(f"{world.for_year} {ground.CELL_M} {utility} {role} {facility};{prices.said(utility)}".encode())
     return running.hexdigest()[:32]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from gis import terrain
 from gis.ground import IsIn, Sort
-from gis.rules import Rulebook
+from gis.rules import Rulebook, shipped
 from gis.spread import Codes
 from layers.records import Bools, Floats, Geoms, Ints, Layer, Raster, Snapshot, World
 
@@ -116,7 +116,7 @@ class Surface:
         return np.where(own, self.codes & np.uint16(~PROTECTED & (CODES - 1)), self.codes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prices:
     """Unit prices with their low, typical and high end, source and confidence: one row of the rulebook each."""
 
@@ -124,26 +124,43 @@ class Prices:
 
     @classmethod
     def of(cls, book: Rulebook) -> Prices:
-        return cls.of_rows(book.tables["connection_prices"])
+        """The prices of a book; those shipped where it was kept before there were any."""
+        return _prices(book)
 
     @classmethod
     def of_rows(cls, rows: pd.DataFrame) -> Prices:
         return cls(rows.set_index(["utility", "item"]).sort_index())
 
+    @cached_property
+    def _by_item(self) -> dict[tuple[str, str], tuple[Floats, str, str]]:
+        ends = self.rows[["low", "typical", "high"]].astype(float).to_numpy()
+        said = zip(self.rows.index, ends, self.rows["confidence"], self.rows["source"], strict=True)
+        return {key: (three, str(sure), str(source)) for key, three, sure, source in said}
+
     def of_item(self, utility: str, item: str) -> Floats:
         """(3,) low, typical, high."""
-        found: Floats = self.rows.loc[(utility, item), ["low", "typical", "high"]].astype(float).to_numpy()
-        return found
+        return self._by_item[utility, item][0]
 
     def typical(self, utility: str, item: str) -> float:
         return float(self.of_item(utility, item)[1])
 
     def confidence(self, utility: str, item: str) -> str:
-        return str(self.rows.loc[(utility, item), "confidence"])
+        return self._by_item[utility, item][1]
+
+    @cache  # noqa: B019 (a book's prices live as long as the book)
+    def said(self, utility: str) -> str:
+        """The rows of a utility as text, for a digest."""
+        return str(self.rows.loc[[utility], ["low", "typical", "high"]].to_csv())
+
+    def source(self, utility: str, item: str) -> str:
+        return self._by_item[utility, item][2]
 
     def weights(self, utility: str, cell_m: float, end: int = 1) -> Floats:
         """(CODES,) metres of easy ground that one metre of each code costs; `end` 0 low, 1 typical, 2 high."""
-        code = np.arange(CODES)
+        return self.weights_of(utility, np.arange(CODES), cell_m, end)
+
+    def weights_of(self, utility: str, code: Ints, cell_m: float, end: int = 1) -> Floats:
+        """(K,) the same for some codes."""
         weight = self.times(utility, code, end)
         for item, bit in CROSSED.items():
             weight = weight + np.where(code & bit, self.of_item(utility, item)[end] / cell_m, 0.0)
@@ -157,6 +174,11 @@ class Prices:
         for item, bit in PASSED.items():
             weight = np.where(code & bit, weight * self.of_item(utility, item)[end], weight)
         return weight
+
+
+@lru_cache(maxsize=8)
+def _prices(book: Rulebook) -> Prices:
+    return Prices.of_rows(book.tables.get("connection_prices", shipped("connection_prices")))
 
 
 def surface(world: World, cell_m: float = CELL_M) -> Surface | None:
