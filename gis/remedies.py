@@ -49,7 +49,8 @@ def _room(checked: Checked, serving: Serving, j: int, ground: Ground) -> Text | 
     if np.isnan(left).all():
         near = int(np.argmin(far))
         return {
-            "zh": f"{reach_m / 1000:g} km 内没有可接且余量已知的设施；最近的是{layer.names[near]}（{far[near] / 1000:.1f} km）",
+            "zh": f"{reach_m / 1000:g} km 内没有可接且余量已知的设施；"
+            f"最近的是{layer.names[near]}（{far[near] / 1000:.1f} km）",
             "en": f"nothing that could serve and whose room is known within {reach_m / 1000:g} km; the nearest is "
             f"{layer.names[near]} ({far[near] / 1000:.1f} km)",
         }

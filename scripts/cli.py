@@ -18,7 +18,19 @@ from rich.table import Table
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
 from scripts import measures
-from scripts.commands import diff, estimate, export, find, indicators, outlook, parcels, projects, quality, users
+from scripts.commands import (
+    diff,
+    estimate,
+    export,
+    find,
+    indicators,
+    network,
+    outlook,
+    parcels,
+    projects,
+    quality,
+    users,
+)
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -337,6 +349,8 @@ app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
+app.command("network")(network.network)
+app.command("connect")(network.connect)
 app.command("outlook")(outlook.outlook)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
