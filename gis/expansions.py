@@ -156,9 +156,9 @@ def _works(layer: Snapshot, prices: Prices, year: int) -> list[Option]:
             _number(layer, "rights_m3d", row)
         )
         free = _number(layer, "yield_m3d", row) - taken - capacity
-        extra = min(capacity * MODULE_SHARE, free)
-        if not extra > 0:
+        if not (free > 0 and capacity > 0):  # nor where either is unknown
             continue
+        extra = min(capacity * MODULE_SHARE, free)
         found.append(
             Option(
                 *_account(layer, row, "water_m3d"), round(extra), "m3d",
