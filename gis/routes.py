@@ -209,7 +209,7 @@ def key_of(world: World, prices: Prices, utility: str, role: str, facility: str)
     bounds = (0.0, 0.0, 0.0, 0.0)
     running = hashlib.sha256(VERSION)
     for one in sorted({*ground.READS, role}):
-        layer = world.raster(one) if one == "dem" else world.near(one, bounds)
+        layer = (world.raster("dem") or world.raster("slope")) if one == "dem" else world.near(one, bounds)
         running.update(f"{one} {'' if layer is None else layer.layer.label};".encode())
     running.update(f"{world.for_year} {ground.CELL_M} {utility} {role} {facility};{prices.said(utility)}".encode())
     return running.hexdigest()[:32]

@@ -182,8 +182,9 @@ def _prices(book: Rulebook) -> Prices:
 
 
 def surface(world: World, cell_m: float = CELL_M) -> Surface | None:
-    """The county's surface on square cells over the elevation model; None where there is no elevation model."""
-    dem = world.raster("dem")
+    """The county's surface on square cells over the elevation model, or over a slope grid where only that is loaded;
+    None where there is neither."""
+    dem = world.raster("dem") or world.raster("slope")
     if dem is None:
         return None
     rows, columns = (max(int(count * dem.cell_m // cell_m), 1) for count in dem.values.shape)
@@ -215,7 +216,7 @@ def _slopes(dem: Raster, made: Surface) -> None:
         y = made.north - (np.arange(first - 1, last + 1) + 0.5) * made.cell_m
         east, south = (one.ravel() for one in np.meshgrid(_within(x, dem, 1), _within(y, dem, 0)))
         z = terrain.at_points(dem, east, south).reshape(len(y), len(x)).astype(np.float32)
-        slope = terrain.slope_deg(z, made.cell_m)[1:-1, 1:-1]
+        slope = (z if dem.layer.role == "slope" else terrain.slope_deg(z, made.cell_m))[1:-1, 1:-1]
         blind = np.isnan(slope)
         steep = np.searchsorted([limit for limit, _ in SLOPES], np.where(blind, 90.0, slope), side="right")
         made.codes[first:last] = steep.astype(np.uint16) | np.where(blind, NO_ELEVATION, 0).astype(np.uint16)
