@@ -18,6 +18,7 @@ from api.scope import Scope, Zones
 from api.settings import Settings
 from gis.check import check, rulebook
 from gis.indicators import with_indicators
+from gis.roads import RoadClasses, roads_of
 from gis.rules import Rulebook
 from layers.access import Access, User
 from layers.errors import BadInput, Busy, Fault
@@ -81,6 +82,9 @@ class County:
                 world.raster(layer.role)
             else:
                 world.near(layer.role, layer.extent.bounds)
+        roads = world.near("roads", (0.0, 0.0, 0.0, 0.0))
+        if roads is not None:
+            roads_of(roads, RoadClasses.of(self.rulebook()))
 
     def check(
         self,

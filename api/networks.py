@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -26,6 +27,7 @@ from layers.records import Project, Site, World
 from layers.store import Store
 
 MOST_MAPPED = 64  # accumulations mapped into one process; the pages that nobody reads cost no memory
+LAST_YEAR = 2100
 GROUND = "ground"  # the surface is kept under the same kind of key
 
 
@@ -173,9 +175,10 @@ def dressed(found: list[Connection], site: Site, world: World) -> dict[str, Any]
     }
 
 
-def network_report(world: World) -> dict[str, Any]:
-    """The report on every network as JSON; places of breaks as lon/lat points."""
-    found = report(world)
+def network_report(store: Store, as_of: date | None = None, for_year: int | None = None) -> dict[str, Any]:
+    """The report on every network as JSON, with all that is planned; places of breaks as lon/lat points."""
+    world = store.at(as_of, for_year)
+    found = report(world, store.at(as_of, LAST_YEAR))
     points = [None if np.isnan(row["x"]) else shapely.Point(row["x"], row["y"]) for row in found.breaks]
     drawn = geojson(points, world.crs)
     rows = [

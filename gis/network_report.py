@@ -94,8 +94,8 @@ ATTRIBUTES: dict[str, tuple[Rule, ...]] = {
 TEXTS = ("road_class",)
 
 
-def report(world: World) -> Report:
-    """The report on the layers of a world, asked for its year."""
+def report(world: World, later: World | None = None) -> Report:
+    """The report on the layers of a world, asked for its year; `later` holds what opens after it, for the plans."""
     networks: dict[str, dict[str, int | float]] = {}
     breaks: list[dict[str, Any]] = []
     planned: list[dict[str, Any]] = []
@@ -111,8 +111,10 @@ def report(world: World) -> Report:
             networks[role] = network.summary()
             breaks += [{"role": role, **row} for row in _records(network.breaks)]
         breaks += [{"role": role, **row} for row in _faults(role, layer, known)]
-        planned += _planned(role, layer)
-    return Report(networks, breaks, planned)
+    for role in layers:
+        whole = (world if later is None else later).near(role, ANYWHERE)
+        planned += [] if whole is None else _planned(role, whole)
+    return Report(networks, breaks, sorted(planned, key=lambda one: one["open_year"]))
 
 
 def _records(table: pd.DataFrame) -> Iterable[dict[str, Any]]:

@@ -40,7 +40,7 @@ def report(
 ) -> dict[str, Any]:
     """Roads, lines and mains as networks: their size, their breaks by feature, facilities with missing or impossible
     attributes, and what is planned."""
-    return network_report(county.store.at(as_of, for_year))
+    return network_report(county.store, as_of, for_year)
 
 
 @router.post("/connections")

@@ -36,11 +36,12 @@ def network(
 
     store = open_store(county)
     try:
-        world = store.at(None, for_year)
-        found = network_report(world)
+        found = network_report(store, None, for_year)
         if routes:
             book = rulebook()
-            found["routes"] = Networks(store, lambda: book).make_all(world, lambda one: err.print(one, highlight=False))
+            found["routes"] = Networks(store, lambda: book).make_all(
+                store.at(None, for_year), lambda one: err.print(one, highlight=False)
+            )
     finally:
         store.close()
     if as_json:
