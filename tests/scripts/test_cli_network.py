@@ -77,7 +77,6 @@ def test_the_routes_are_a_map_that_opens_without_a_server(run, county, project, 
     code, _, _ = run("connect", county, "--project", project, "--parcel", GOOD, "--map", page)
     assert code == 0
     text = page.read_text("utf-8")
-    assert "供电路线" in text
     assert "role-route_power" in text
 
 
