@@ -22,8 +22,8 @@ from gis.needs import measure_needs
 from gis.network import Fit, can_feed, headroom_of
 from gis.routes import Item, Route, bill, least_sure
 from gis.rules import Rulebook
-from gis.supply import WATER_REACH_M, head_of
 from gis.surface import Prices
+from gis.ways import WATER_REACH_M, head_of
 from layers.records import Bools, Floats, Project, Snapshot, World
 
 Served = Literal["served", "unknown", "short", "none"]

@@ -18,7 +18,7 @@ from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, 
 from gis.intervals import Interval
 from gis.landuse import on_land_use
 from gis.quota import QuotaBalance, QuotaNeed
-from gis.supply import RoadReach, RoadRoom, RoadTrucks, RoadWorst
+from gis.ways import RoadReach, RoadRoom, RoadTrucks, RoadWorst
 
 # The law's classes by voltage, and nothing between them: a line of 66 kV keeps the distance of 110 kV.
 LINE = {

@@ -19,7 +19,7 @@ from gis.ground import SLIVER_M2, Ground, Outside, Shown
 from gis.intervals import Interval
 from gis.network import Fit, Service, can_feed, headroom_of, serve
 from gis.raw_materials import RawMaterial
-from gis.supply import WATER_REACH_M, WaterHead
+from gis.ways import WATER_REACH_M, WaterHead
 from layers.records import Bools, Floats, Project, Snapshot
 
 Needs = Mapping[str, Interval]

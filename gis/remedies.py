@@ -15,7 +15,7 @@ from gis.ground import Ground
 from gis.meetings import MEETINGS, Serving
 from gis.needs import PAYLOAD_T
 from gis.rules import Rule
-from gis.supply import prices_of, reach_of
+from gis.ways import prices_of, reach_of
 from layers.records import Snapshot
 
 Text = dict[str, str]
