@@ -111,7 +111,7 @@ def _connections(
             f"未加载图层 {kind.role}", f"the layer {kind.role} is not loaded or empty"
         )  # fmt: skip
         return [replace(blank, notes=(why,))]
-    left = headroom_of(layer.column("id"), ground.world.pools(), kind.need, layer.column("feeds_from"))
+    left = headroom_of(layer, ground.world.pools(), kind.need)
     far = ground.matrix_m(kind.role, layer)[0]
     reach_m = float(needs["power_reach_m"].hi[0]) if utility == "power" else WATER_REACH_M
     surely, may = _fit(layer, needs) if utility == "power" else (np.ones(len(far), dtype=bool),) * 2

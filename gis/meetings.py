@@ -23,6 +23,8 @@ from gis.ways import WATER_REACH_M, WaterHead
 from layers.records import Bools, Floats, Project, Snapshot
 
 Needs = Mapping[str, Interval]
+Kind = tuple[Callable[[Snapshot, Floats], Fit], str]
+"""Which facilities are of a kind to serve, and the need column that asks for the kind."""
 
 
 class Meeting(Protocol):
@@ -54,7 +56,7 @@ class Serving:
     reach: str | float
     column: Callable[[Service], Interval]
     unit: str
-    fit: tuple[Callable[[Snapshot, Floats], Fit], str] | None = None
+    fit: Kind | None = None
 
     def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval:
         layer = ground.layer(self.role)
@@ -84,7 +86,7 @@ class Serving:
         """(K,) what each facility has left, of its own and upstream."""
         layer = ground.layer(self.role)
         assert layer is not None
-        return headroom_of(layer.column("id"), ground.world.pools(), self.need, layer.column("feeds_from"))
+        return headroom_of(layer, ground.world.pools(), self.need)
 
     def evidence(
         self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
@@ -145,6 +147,40 @@ class OutsideFittingZone:
         return Shown(site, () if inside is None else tuple(zones.names[row] for row in inside[1]))
 
 
+@dataclass(frozen=True)
+class HeldByOthers:
+    """Square metres of a site on ground that a reservation of another project, or of a batch, holds in the ledger."""
+
+    role: str = "placed"
+    unit: str = "m2"
+
+    def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval:
+        held = ground.layer(self.role)
+        if held is None:
+            return Interval.exact(np.full((ground.count, len(projects)), np.nan))
+        if len(held.pieces) == 0:
+            return Interval.exact(np.zeros((ground.count, len(projects))))
+        table = ground.overlaps(self.role, held)
+        columns = [measure.covered_m2(ground.sites, held, table, _others(held, one)) for one in projects]
+        return Interval.exact(np.stack(columns, axis=1))
+
+    def evidence(
+        self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
+    ) -> Shown | None:
+        held = ground.layer(self.role)
+        if held is None:
+            return None
+        others = held.where(_others(held, projects[0]))
+        shared = measure.shared_ground(site, others)
+        return None if shared is None else Shown(shared[0], tuple(others.names[row] for row in shared[1]))
+
+
+def _others(held: Snapshot, project: Project) -> Bools:
+    """(M,) the holds that are not the project's own."""
+    mine: Bools = held.column("project") == project.key
+    return ~mine
+
+
 def _fits(said: Iterable[object], project: Project) -> tuple[Bools, Bools]:
     """Zones that certainly take the project's industry, and those that may.
 
@@ -202,6 +238,7 @@ EFFLUENT_HEADROOM = Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, 
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),
     "footprint_fits": FootprintFits(),
+    "held_by_others_m2": HeldByOthers(),
     "power_serving_m": Serving("substations", "power_kva", "power_reach_m", lambda s: s.distance_m, "m", CAN_FEED),
     "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva", CAN_FEED),
     "power_sources": Serving("substations", "power_kva", "power_reach_m", lambda s: s.count, "sources", CAN_FEED),

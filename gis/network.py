@@ -7,11 +7,10 @@ may serve, and counts in one bound only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from gis.intervals import Interval
 from layers.records import Bools, Floats, Snapshot
@@ -32,34 +31,35 @@ class Service:
     count: Interval
 
 
-def headroom_of(
-    ids: Iterable[str], pools: Mapping[str, float], unit: str, feeds_from: Iterable[object] | None = None
-) -> Floats:
-    """(K,) balance of `capacity/<facility>/<unit>`; NaN for a facility without an account.
+def route(facility: str, upstream: Mapping[str, str]) -> tuple[str, ...]:
+    """A facility and those it is fed from, one after the other; `upstream` is id -> id of the next.
 
-    A load draws on the facilities upstream too, so that the least of them counts; one of them without an account
-    leaves the headroom unknown.
-
-    >>> left = {"capacity/a/power_kva": 900.0, "capacity/b/power_kva": 400.0}
-    >>> headroom_of(["a", "b"], left, "power_kva", ["b", None]).tolist()
-    [400.0, 400.0]
+    >>> route("35kV", {"35kV": "110kV", "110kV": "220kV"})
+    ('35kV', '110kV', '220kV')
     """
-    names = list(ids)
-    own = np.array([pools.get(f"capacity/{one}/{unit}", np.nan) for one in names], dtype=float)
-    if feeds_from is None:
-        return own
-    above = {one: str(up) for one, up in zip(names, feeds_from, strict=True) if not pd.isna(up)}  # type: ignore[call-overload]
-    least = own.copy()
-    for row, name in enumerate(names):
-        seen = {name}
-        while (name := above.get(name, "")) and name not in seen:
-            seen.add(name)
-            least[row] = min(least[row], pools.get(f"capacity/{name}/{unit}", np.nan), key=_unknown_first)
-    return least
+    found = [facility]
+    while (above := upstream.get(found[-1])) is not None and above not in found:
+        found.append(above)
+    return tuple(found)
 
 
-def _unknown_first(amount: float) -> float:
-    return -np.inf if np.isnan(amount) else amount
+def upstream_of(layer: Snapshot) -> dict[str, str]:
+    """Facility -> the one that feeds it, where the layer says so (`feeds_from`)."""
+    pairs = zip(layer.column("id"), layer.column("feeds_from"), strict=True)
+    return {str(one): above for one, above in pairs if isinstance(above, str) and above}
+
+
+def headroom_of(layer: Snapshot, pools: Mapping[str, float], unit: str) -> Floats:
+    """(K,) what is left of `capacity/<facility>/<unit>`, upstream too; NaN where a facility has no account.
+
+    A facility upstream without an account limits nothing that anybody knows of.
+    """
+    upstream = layer.once("upstream", upstream_of)
+    left = []
+    for one in layer.column("id"):
+        mine, *above = (pools.get(f"capacity/{name}/{unit}", np.nan) for name in route(str(one), upstream))
+        left.append(min([mine, *(other for other in above if other == other)]))
+    return np.array(left, dtype=float)
 
 
 def can_feed(layer: Snapshot, supply_kv: Floats) -> Fit:

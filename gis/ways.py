@@ -131,7 +131,7 @@ class RoadRoom(_OnRoads):
 
 
 def _room(reach: Reach, layer: Snapshot, ground: Ground) -> Interval:
-    left = headroom_of(layer.column("id"), ground.world.pools(), "freight_td")[reach.roads.network.row]
+    left = headroom_of(layer, ground.world.pools(), "freight_td")[reach.roads.network.row]
     unsaid = np.isnan(left)
     return Interval(np.where(unsaid, -np.inf, left), np.where(unsaid, np.inf, left))
 
@@ -154,7 +154,7 @@ class WaterHead:
         if layer is None or dem is None or len(layer.features) == 0:
             return Interval.exact(np.full((ground.count, len(projects)), np.nan))
         heads = self.heads_m(ground, layer)
-        left = headroom_of(layer.column("id"), ground.world.pools(), self.need, layer.column("feeds_from"))
+        left = headroom_of(layer, ground.world.pools(), self.need)
         near = ground.matrix_m(self.role, layer) <= WATER_REACH_M
         lo, hi = np.empty((2, ground.count, len(projects)))
         for n in range(len(projects)):

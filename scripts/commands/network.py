@@ -86,6 +86,7 @@ def connect(
     from api.sites import SiteIn, resolve
     from layers.access import Access
     from layers.ingest import read_area
+    from layers.places import beside
     from layers.records import Part, Site
     from layers.store import open_store
     from scripts.cli import read_project
@@ -97,7 +98,7 @@ def connect(
     store = open_store(county)
     try:
         wanted = read_project(project, store)
-        served = Served(store, Access(county), Settings(county=county))
+        served = Served(store, Access(beside(county)), Settings(county=county))
         if site is not None:
             ground = Site.of(Part(read_area(site, store.crs)))
         else:

@@ -16,7 +16,14 @@ from tests.api.access_table import FORM, OPEN, TABLE, Row
 from tests.api.two_zones import EAST_PARCEL, WEST_PARCEL, bearer, people, served, two_zones
 
 FILLED = [row for row in TABLE if row.roles != OPEN]
-SCOPED = ("{check_id}", "{parcel_id}", "{project_id}", "{zone_id}", "{upload_id}")  # what belongs to a zone
+SCOPED = (
+    "{check_id}",
+    "{parcel_id}",
+    "{project_id}",
+    "{zone_id}",
+    "{upload_id}",
+    "{reservation_id}",
+)  # what belongs to a zone
 ids = [f"{row.method} {row.path}" for row in FILLED]
 
 
@@ -35,7 +42,11 @@ class World:
         assert made.status_code == 201, made.text
         sent = self.client.post("/uploads", files={"file": ("site.geojson", boundary)}, headers=key)
         assert sent.status_code == 201, sent.text
+        held = self.client.post("/reservations", json=asked, headers={**key, "Idempotency-Key": "1"})
+        assert held.status_code == 201, held.text
         return {
+            "{reservation_id}": held.json()["id"],
+            "{account:path}": "capacity/substations-1/power_kva",
             "{check_id}": made.json()["id"],
             "{parcel_id}": parcel,
             "{project_id}": f"TEA-{zone}",
@@ -53,6 +64,7 @@ class World:
         self.count += 1
         words = {**self.of[zone], "{new}": f"new-{self.count}", **{f"{{{k}}}": v for k, v in instead.items()}}
         path, body = row.path, json.dumps(row.body)
+        headers = {**headers, "Idempotency-Key": f"n{self.count}", "If-Match": "*"}
         for name, value in words.items():
             path, body = path.replace(name, value), body.replace(name, value)
         if row.body is FORM:

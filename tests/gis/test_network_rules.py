@@ -159,10 +159,12 @@ def test_a_station_without_a_free_bay_serves_nobody():
 
 
 def test_headroom_is_the_least_of_the_facilities_upstream():
-    pools = {"capacity/a/power_kva": 100.0, "capacity/b/power_kva": 50.0}
-    assert headroom_of(["a", "b"], pools, "power_kva", ["b", None]).tolist() == [50, 50]
-    assert np.isnan(headroom_of(["a"], pools, "power_kva", ["c"])[0])  # nobody keeps an account of what is upstream
-    assert headroom_of(["a", "b"], pools, "power_kva", ["b", "a"]).tolist() == [50, 50]  # a circle comes to an end
+    pools = {"capacity/substations-1/power_kva": 100.0, "capacity/substations-2/power_kva": 50.0}
+    fed = stations((0, 35), (1, 110), feeds_from=["substations-2", None])
+    assert headroom_of(fed, pools, "power_kva").tolist() == [50, 50]
+    assert np.isnan(headroom_of(fed, {"capacity/substations-2/power_kva": 50.0}, "power_kva")[0])
+    circle = stations((0, 35), (1, 110), feeds_from=["substations-2", "substations-1"])
+    assert headroom_of(circle, pools, "power_kva").tolist() == [50, 50]  # a circle comes to an end
 
 
 # --- by year ---------------------------------------------------------------------------------------------
