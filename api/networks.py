@@ -35,7 +35,7 @@ class Networks:
     """Routes over a store's layers for one rulebook."""
 
     def __init__(self, store: Store, book: Callable[[], Rulebook]) -> None:
-        self._book = book
+        self._store, self._book = store, book
         cache: Path | None = getattr(store, "cache", None)
         self._folder = None if cache is None else cache / "routes"
         self._mapped: OrderedDict[str, Any] = OrderedDict()
@@ -44,11 +44,12 @@ class Networks:
     def lookup(self, world: World, make: bool = False) -> Routes:
         """Looks up (utility, role, facility); with `make` it works out what is not kept yet."""
         prices = Prices.of(self._book())
+        labels = {layer.role: layer.label for layer in self._store.layers(world.as_of)}
 
         def find(utility: str, role: str, facility: str) -> Reached | None:
-            key = key_of(world, prices, utility, role, facility)
+            key = key_of(labels, world.for_year, prices, utility, role, facility)
             if key not in self._mapped:
-                under = self._surface(world, prices, make)
+                under = self._surface(world, labels, prices, make)
                 if under is None:
                     return None
                 found = self._read(key)
@@ -82,8 +83,8 @@ class Networks:
             find(*one)
         return len(wanted)
 
-    def _surface(self, world: World, prices: Prices, make: bool) -> Surface | None:
-        key = key_of(world, prices, "power", "dem", GROUND)
+    def _surface(self, world: World, labels: dict[str, str], prices: Prices, make: bool) -> Surface | None:
+        key = key_of(labels, world.for_year, prices, "power", "dem", GROUND)
         if key not in self._mapped:
             found = self._read(key)
             if found is None:

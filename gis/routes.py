@@ -10,7 +10,7 @@ An accumulation is worth keeping by `key_of`: the layers, prices and the facilit
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gis import surface as ground
 from gis.spread import Links, spread, way
 from gis.surface import CODES, COVER_AT, COVERS, CROSSED, NO_ELEVATION, PASSED, PROTECTED, SLOPES, Prices, Surface
-from layers.records import Floats, Geoms, Ints, World
+from layers.records import Floats, Geoms, Ints
 
 VERSION = b"1"  # of the cells' codes and of what is done with them
 SURE = ("seen", "mem-high", "mem-mid", "mem-low", "assumption")  # from the surest
@@ -204,12 +204,13 @@ def least_sure(said: Sequence[str]) -> str:
     return max(said, key=lambda one: SURE.index(one) if one in SURE else len(SURE))
 
 
-def key_of(world: World, prices: Prices, utility: str, role: str, facility: str) -> str:
-    """What an accumulation was made of, in short: another county, price or facility has another key."""
-    bounds = (0.0, 0.0, 0.0, 0.0)
+def key_of(labels: Mapping[str, str], for_year: int, prices: Prices, utility: str, role: str, facility: str) -> str:
+    """What an accumulation was made of, in short: another county, price, year or facility has another key.
+
+    `labels` says the version of every layer by role; one that is not loaded is not in it.
+    """
     running = hashlib.sha256(VERSION)
-    for one in sorted({*ground.READS, role}):
-        layer = (world.raster("dem") or world.raster("slope")) if one == "dem" else world.near(one, bounds)
-        running.update(f"{one} {'' if layer is None else layer.layer.label};".encode())
-    running.update(f"{world.for_year} {ground.CELL_M} {utility} {role} {facility};{prices.said(utility)}".encode())
+    for one in sorted({*ground.READS, "slope", role}):
+        running.update(f"{one} {labels.get(one, '')};".encode())
+    running.update(f"{for_year} {ground.CELL_M} {utility} {role} {facility};{prices.said(utility)}".encode())
     return running.hexdigest()[:32]

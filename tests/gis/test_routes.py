@@ -213,17 +213,18 @@ def test_a_hole_in_the_heights_is_priced_as_steepest_and_said():
 
 
 def test_the_key_changes_with_what_an_accumulation_is_made_of():
-    one = world(layer("rivers", []))
-    other = MemoryWorld(layer("rivers", []), rasters=[FLAT], for_year=2030)
-    key = key_of(one, PRICES, "power", "substations", "a")
-    assert key == key_of(one, PRICES, "power", "substations", "a")
+    labels = {"dem": "dem@1:aa", "rivers": "rivers@1:bb", "substations": "substations@1:cc"}
+    key = key_of(labels, 2026, PRICES, "power", "substations", "a")
+    assert key == key_of({**labels, "parcels": "parcels@7:dd"}, 2026, PRICES, "power", "substations", "a")
     others = [
-        key_of(one, PRICES, "water", "substations", "a"),
-        key_of(one, PRICES, "power", "substations", "b"),
-        key_of(other, PRICES, "power", "substations", "a"),
-        key_of(one.without("rivers"), PRICES, "power", "substations", "a"),
+        key_of(labels, 2026, PRICES, "water", "substations", "a"),
+        key_of(labels, 2026, PRICES, "power", "substations", "b"),
+        key_of(labels, 2030, PRICES, "power", "substations", "a"),
+        key_of({**labels, "rivers": "rivers@2:ee"}, 2026, PRICES, "power", "substations", "a"),
+        key_of({**labels, "substations": "substations@2:ff"}, 2026, PRICES, "power", "substations", "a"),
+        key_of({"dem": "dem@1:aa"}, 2026, PRICES, "power", "substations", "a"),
     ]
-    assert len({key, *others}) == 5
+    assert len({key, *others}) == 7
 
 
 def test_a_site_takes_the_cell_that_is_cheapest_to_reach():
