@@ -26,6 +26,7 @@ from gis.explain import Finding, conclusion, findings, verdict
 from gis.ground import Ground
 from gis.intervals import Interval
 from gis.principles import FIVE, Measured, columns_of, measured
+from gis.remedies import remedy
 from gis.rules import Rulebook
 from layers import area as ellipsoid
 from layers.crs import to_lonlat
@@ -61,7 +62,11 @@ def answer(checked: Checked, i: int, j: int, site: Site, *, key: str | None = No
     geometries = [site.geometry, *(part.geometry for part in site.parts), *(one.evidence for one in found)]
     drawn = geojson(geometries, checked.world.crs)
     count = 1 + len(site.parts)
-    told = [_finding(one, shape) for one, shape in zip(found, drawn[count:], strict=True)]
+    fixes = [
+        remedy(checked, rule, i, j, ground) if one.status == "fail" else None
+        for rule, one in zip(checked.rules, found, strict=True)
+    ]
+    told = [_finding(one, shape, fix) for one, shape, fix in zip(found, drawn[count:], fixes, strict=True)]
     return {
         "id": key or check_id(),
         "purpose": checked.purpose,
@@ -112,7 +117,7 @@ def _measure(one: Measured) -> dict[str, Any]:
     }
 
 
-def _finding(one: Finding, evidence: dict[str, Any] | None) -> dict[str, Any]:
+def _finding(one: Finding, evidence: dict[str, Any] | None, fix: dict[str, str] | None) -> dict[str, Any]:
     return {
         "rule": one.rule,
         "status": one.status,
@@ -133,7 +138,7 @@ def _finding(one: Finding, evidence: dict[str, Any] | None) -> dict[str, Any]:
         "features": list(one.features),
         "accuracy": one.accuracy,
         "message": one.message,
-        "remedy": None,
+        "remedy": fix,
         "evidence": evidence,
     }
 

@@ -12,11 +12,13 @@ from fastapi import Request
 
 from api import opinions, recheck
 from api.answers import answer, asked_columns
+from api.networks import Networks
 from api.outlook import Outlooks
 from api.scope import Scope, Zones
 from api.settings import Settings
 from gis.check import check, rulebook
 from gis.indicators import with_indicators
+from gis.roads import RoadClasses, roads_of
 from gis.rules import Rulebook
 from layers.access import Access, User
 from layers.errors import BadInput, Busy, Fault, Unreachable
@@ -38,6 +40,7 @@ class County:
         self._confirmed: tuple[str, Rulebook] | None = None
         self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
         self.inbox = Inbox(beside(settings.county))
+        self.networks = Networks(store, self.rulebook)
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
         self.opinions = opinions.Opinions(store)
@@ -81,6 +84,9 @@ class County:
                     world.raster(layer.role)
                 else:
                     world.near(layer.role, layer.extent.bounds)
+            roads = world.near("roads", (0.0, 0.0, 0.0, 0.0))
+            if roads is not None:
+                roads_of(roads, RoadClasses.of(self.rulebook()))
 
     def check(
         self,
@@ -94,7 +100,8 @@ class County:
         world = self.store.at(as_of, for_year)
         geometries = [site.geometry for site in sites]
         book = self.rulebook()
-        checked = check(geometries, project, book, world, purpose=purpose, extra=asked_columns(book))
+        routes = self.networks.lookup(world)
+        checked = check(geometries, project, book, world, purpose=purpose, extra=asked_columns(book), routes=routes)
         return [answer(checked, i, 0, site) for i, site in enumerate(sites)]
 
     def check_and_keep(
@@ -111,7 +118,10 @@ class County:
         again (`api.recheck`)."""
         world = self.store.at(as_of, for_year)
         book = self.rulebook()
-        checked = check([site.geometry], project, book, world, purpose=purpose, extra=asked_columns(book))
+        routes = self.networks.lookup(world)
+        checked = check(
+            [site.geometry], project, book, world, purpose=purpose, extra=asked_columns(book), routes=routes
+        )
         found = answer(checked, 0, 0, site)
         kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
         if book.digest != self._book_kept:

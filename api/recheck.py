@@ -19,6 +19,7 @@ import shapely
 
 from api.answers import answer, asked_columns
 from gis.check import check
+from gis.meetings import MEETINGS, Serving
 from gis.rules import Rule, Rulebook
 from layers.records import Part, Project, Site
 from layers.store import Store
@@ -75,7 +76,9 @@ def recheck(store: Store, check_id: str) -> dict[str, Any]:
     world = store.seen(was["layer_versions"], date.fromisoformat(was["as_of"]), was["for_year"], pools)
     project = Project.model_validate(was["project"])
     checked = check([site.geometry], project, book, world, purpose=was["purpose"], extra=asked_columns(book))
-    again = json.loads(json.dumps(answer(checked, 0, 0, site, key=check_id)))
+    again: dict[str, Any] = json.loads(json.dumps(answer(checked, 0, 0, site, key=check_id)))
+    for one in (was, again):
+        _without_ways(one, book)
     differences = [one for name in SAME if name in was for one in _differences(name, was[name], again[name])]
     return {
         "id": check_id,
@@ -87,6 +90,12 @@ def recheck(store: Store, check_id: str) -> dict[str, Any]:
         "rulebook_digest": given["rulebook_digest"],
         "program": {"was": given["program"], "is": version("parkplan")},
     }
+
+
+def _without_ways(said: dict[str, Any], book: Rulebook) -> None:
+    """A way to a facility is shown where one is kept that day, and no verdict depends on it."""
+    routed = {rule.id for rule in book.rules if any(isinstance(MEETINGS.get(n), Serving) for n in rule.columns)}
+    said["findings"] = [{**one, "evidence": None} if one["rule"] in routed else one for one in said["findings"]]
 
 
 def _differences(path: str, was: Any, now: Any) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ import shapely
 from numpy.typing import NDArray
 
 from gis.facts import FACTS, FULL, Facts, measure_facts
-from gis.ground import Ground
+from gis.ground import Ground, Routes
 from gis.intervals import Interval, concatenate
 from gis.judge import Status, Statuses, Verdict, margin, outcome, status
 from gis.meetings import MEETINGS, measure_meetings
@@ -53,6 +53,7 @@ class Checked:
     verdict: NDArray[np.int8]
     replaced: dict[str, str]
     last: Ground
+    routes: Routes | None = None
 
     @cached_property
     def estimated(self) -> tuple[frozenset[str], ...]:
@@ -63,7 +64,7 @@ class Checked:
         """Site `i` alone in the world, for whoever spells its cell out; what was measured on it is kept."""
         if len(self.sites) == 1:
             return self.last
-        return Ground(self.sites[i : i + 1], self.world, self.rulebook)
+        return Ground(self.sites[i : i + 1], self.world, self.rulebook, self.routes)
 
     def column(self, name: str | float, i: int, j: int) -> Interval:
         """One column of one cell, as an interval of one number."""
@@ -84,6 +85,7 @@ def check(
     *,
     purpose: Purpose = "screening",
     extra: Iterable[str] = (),
+    routes: Routes | None = None,
 ) -> Checked:
     """Check sites against projects.
 
@@ -94,6 +96,7 @@ def check(
     rulebook : the rules; those asked at `purpose` and in force on `world.as_of` count
     world : the county as of a day, from `store.at(as_of, for_year)`
     extra : further facts to measure, whether a rule asks for them or not
+    routes : what is kept of ways to facilities, to point at; no verdict depends on it
 
     Raises BadInput for sites that are not areas and for unknown industry codes, all of them at once.
     """
@@ -110,7 +113,7 @@ def check(
     replaced = {rule.replaces: rule.id for rule in rules if rule.replaces is not None and rule.is_confirmed}
 
     def block(start: int) -> tuple[dict[str, Interval], dict[str, Interval], Statuses, Ground]:
-        ground = Ground(geometries[start : start + BLOCK], world, rulebook)
+        ground = Ground(geometries[start : start + BLOCK], world, rulebook, routes)
         measured = measure_facts(ground, facts, reach)
         met = measure_meetings(ground, meetings, asked, needs)
         return measured, met, _judge(rules, measured, needs, met, (ground.count, len(asked)), replaced), ground
@@ -137,6 +140,7 @@ def check(
         _verdict(rules, statuses),
         replaced,
         grounds[-1],
+        routes,
     )
 
 

@@ -17,11 +17,12 @@ import shapely
 from gis.ground import Ground
 from gis.intervals import Interval
 from gis.landuse import KINDS
-from gis.meetings import MEETINGS, WATER_REACH_M, Serving
+from gis.meetings import MEETINGS, Kind, Serving
 from gis.needs import measure_needs
 from gis.network import headroom_of, route, upstream_of
 from gis.quota import QuotaNeed, accounts, shares
 from gis.rules import Rulebook
+from gis.ways import WATER_REACH_M
 from layers.errors import BadInput, Fault
 from layers.records import Areas, Claim, Load, Other, Project, World
 
@@ -36,12 +37,13 @@ class Demand:
     role: str
     reach: str | float
     zh: str
+    fit: Kind | None = None
 
 
 def _served(meeting: str, zh: str) -> Demand:
     one = MEETINGS[meeting]
     assert isinstance(one, Serving)
-    return Demand(one.need, one.role, one.reach, zh)
+    return Demand(one.need, one.role, one.reach, zh, one.fit)
 
 
 DEMANDS = (
@@ -162,7 +164,10 @@ def _routes(ground: Ground, one: Demand, amount: float, needs: dict[str, Interva
     pools = ground.world.pools()
     far_m = ground.matrix_m(one.role, layer)[0]
     known = ~np.isnan(headroom_of(layer, pools, one.kind))
-    near = np.flatnonzero(far_m <= reach_m)
+    within = far_m <= reach_m
+    if one.fit is not None:
+        within &= one.fit[0](layer, needs[one.fit[1]].hi[:1])[1][:, 0]
+    near = np.flatnonzero(within)
     if not known.any() or (len(near) and not known[near].any()):
         return None  # nobody knows what there is
     upstream = layer.once("upstream", upstream_of)

@@ -27,6 +27,7 @@ from layers.units import m2
 Names = Mapping[str, tuple[str, str]]  # layer role -> (zh, en)
 
 UNITS = {"m2": "m²", "m": "m", "deg": "°", "share": "", "kva": "kVA", "m3": "m³", "m3d": "m³/d", "td": "t/d", "": ""}
+UNITS |= {"t": "t", "trucks": "辆/d", "sources": ""}
 SAYS = {  # need column -> the field of a project it is read from
     "is_chemical": "industry", "is_food": "industry", "is_two_high": "industry", "is_dusty": "dust",
     "footprint_fits": "footprint",

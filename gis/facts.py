@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gis.accuracy import Certain, Reach
 from gis.earthwork import PLATFORM, Aspect
 from gis.footprint import Frontage, LargestRectangle
@@ -16,6 +18,7 @@ from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, 
 from gis.intervals import Interval
 from gis.landuse import on_land_use
 from gis.quota import QuotaBalance, QuotaNeed
+from gis.ways import RoadReach, RoadRoom, RoadTrucks, RoadWorst
 
 # The law's classes by voltage, and nothing between them: a line of 66 kV keeps the distance of 110 kV.
 LINE = {
@@ -25,6 +28,7 @@ LINE = {
     "500": Within("voltage_kv", 330.001, 1100),
 }
 PLANNED_INDUSTRY = ("1001", "100101", "100102", "100103")  # 用地用海分类 2023: industrial land
+FIRE_MAIN_MM = 100.0  # the thinnest main that hydrants stand on (GB 50974-2014)
 UNASKED_REACH_M = 5_000.0  # how far a distance is looked for when no rule says
 ROAD = {name: IsIn("road_class", (name,)) for name in ("expressway", "national", "provincial", "county", "township")}
 
@@ -96,6 +100,14 @@ FACTS: dict[str, Measurement] = {
         for name, volts in LINE.items()
     },
     "water_main_m": Distance("water_mains"),
+    "fire_main_m": Distance("water_mains", Within("diameter_mm", FIRE_MAIN_MM, np.inf)),
+    # the way to a trunk road over the network
+    "road_reach_m": RoadReach(),
+    "road_grade_share": RoadWorst("grade_share", "share"),
+    "road_width_min_m": RoadWorst("width_m", "m"),
+    "road_bridge_t": RoadWorst("bridge_limit_t", "t"),
+    "road_trucks_max_d": RoadTrucks(),
+    "road_headroom_td": RoadRoom(),
     # neighbours
     "residential_m": Distance("residential"),
     "sensitive_site_m": Distance("sensitive_sites"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,13 @@ from gis.rules import Rulebook, Tolerance, tolerances
 from layers.records import Bools, Floats, Geoms, Layer, Raster, Snapshot, World, union_bounds
 from layers.units import rounded
 
+if TYPE_CHECKING:
+    from gis.routes import Reached
+
 T = TypeVar("T")
+Routes = Callable[[str, str, str], "Reached | None"]
+"""Looks up what is kept of routes: (utility, role, facility id) -> the accumulation, None where none is kept."""
+
 WIDEST_LAND_M = 100.0  # assumption: no highway's land is wider, edge to edge, interchanges aside
 SLIVER_M2 = 1e-6  # floating-point dust on a shared border; real slivers are far larger and are shown
 HAIR_M2 = 0.1  # a hair's width of ground as large as this would be a kilometre long
@@ -95,8 +101,9 @@ class Within:
 class Ground:
     """A block of sites in a world, with what several facts share: areas, overlaps, cells, depth of survey."""
 
-    def __init__(self, sites: Geoms, world: World, book: Rulebook | None = None) -> None:
+    def __init__(self, sites: Geoms, world: World, book: Rulebook | None = None, routes: Routes | None = None) -> None:
         self.sites = sites
+        self.routes = routes
         self.world = world
         self.book = book
         self.assumed = tolerances() if book is None else book.tolerances

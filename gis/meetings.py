@@ -17,11 +17,14 @@ from gis.derived import InsideShare, Ratio, Served
 from gis.footprint import FootprintFits
 from gis.ground import SLIVER_M2, Ground, Outside, Shown
 from gis.intervals import Interval
-from gis.network import Service, headroom_of, serve
+from gis.network import Fit, Service, can_feed, headroom_of, serve
 from gis.raw_materials import RawMaterial
+from gis.ways import WATER_REACH_M, WaterHead
 from layers.records import Bools, Floats, Project, Snapshot
 
 Needs = Mapping[str, Interval]
+Kind = tuple[Callable[[Snapshot, Floats], Fit], str]
+"""Which facilities are of a kind to serve, and the need column that asks for the kind."""
 
 
 class Meeting(Protocol):
@@ -45,7 +48,7 @@ class Serving:
     """The nearest facility that has enough left, or what is left within reach.
 
     `reach` is a need column in metres, or metres. `effluent plants` and `water works` reach by policy, a substation
-    by the economic distance of the voltage the load needs.
+    by the economic distance of the voltage the load needs. `fit` and its need column say which are of a kind to serve.
     """
 
     role: str
@@ -53,6 +56,7 @@ class Serving:
     reach: str | float
     column: Callable[[Service], Interval]
     unit: str
+    fit: Kind | None = None
 
     def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval:
         layer = ground.layer(self.role)
@@ -62,21 +66,24 @@ class Serving:
         reach = needs[self.reach] if isinstance(self.reach, str) else Interval.exact(far)
         to_each_m, headroom, surveyed_m = (
             ground.matrix_m(self.role, layer),
-            self._headroom(ground),
+            self.headroom(ground),
             ground.depth_m(layer),
         )
 
-        def served(need: Floats, reach_m: Floats) -> Interval:
-            return self.column(serve(to_each_m, headroom, need, reach_m, surveyed_m))
+        def served(need: Floats, reach_m: Floats, kind: Floats | None) -> Interval:
+            fit = self.fit[0](layer, kind) if self.fit is not None and kind is not None else None
+            return self.column(serve(to_each_m, headroom, need, reach_m, surveyed_m, fit))
 
-        most = served(needs[self.need].hi, reach.hi)
+        kind = needs[self.fit[1]] if self.fit is not None else None
+        most = served(needs[self.need].hi, reach.hi, None if kind is None else kind.hi)
         if needs[self.need].is_exact and reach.is_exact:
             return most
         # An estimated load: who serves it and how far he may be both grow with it, so the ends bound what lies between.
-        least = served(needs[self.need].lo, reach.lo)
+        least = served(needs[self.need].lo, reach.lo, None if kind is None else kind.lo)
         return Interval(np.minimum(least.lo, most.lo), np.maximum(least.hi, most.hi))
 
-    def _headroom(self, ground: Ground) -> np.ndarray:
+    def headroom(self, ground: Ground) -> Floats:
+        """(K,) what each facility has left, of its own and upstream."""
         layer = ground.layer(self.role)
         assert layer is not None
         return headroom_of(layer, ground.world.pools(), self.need)
@@ -87,12 +94,24 @@ class Serving:
         layer = ground.layer(self.role)
         if layer is None or len(layer.pieces) == 0:
             return None
-        enough = self._headroom(ground) >= needs[self.need].hi[0]
+        enough = self.headroom(ground) >= needs[self.need].hi[0]
+        if self.fit is not None:
+            enough &= self.fit[0](layer, needs[self.fit[1]].hi[:1])[0][:, 0]
         distance_m = np.where(enough if enough.any() else True, ground.matrix_m(self.role, layer)[0], np.inf)
         row = int(np.argmin(distance_m))
+        way = self._way(site, ground, str(layer.column("id")[row]))
+        if way is not None:
+            return Shown(way, (layer.names[row],))
         pieces = layer.pieces[layer.owner == row]
         nearest = pieces[int(np.argmin(shapely.distance(site, pieces)))]
         return Shown(shapely.shortest_line(site, nearest), (layer.names[row],))
+
+    def _way(self, site: shapely.Geometry, ground: Ground, facility: str) -> shapely.Geometry | None:
+        """The kept route to a facility; None where none is kept."""
+        utility = next(name for name, kind in UTILITY_ROLES.items() if kind == self.role)
+        reached = None if ground.routes is None else ground.routes(utility, self.role, facility)
+        route = None if reached is None else reached.route(site)
+        return None if route is None else route.line
 
 
 @dataclass(frozen=True)
@@ -213,14 +232,17 @@ def _dustless(area_m2: np.ndarray) -> np.ndarray:
 
 
 SECTIONS = {"B": (6, 12), "C": (13, 43), "D": (44, 46)}  # mining, manufacturing, power and water of GB/T 4754
-WATER_REACH_M = 8_000.0  # assumption: how far a works or an effluent plant may be before a trunk main is a project
+CAN_FEED = (can_feed, "supply_kv")
+UTILITY_ROLES = {"power": "substations", "water": "water_sources", "effluent": "wastewater_plants"}
 EFFLUENT_HEADROOM = Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d")
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),
     "footprint_fits": FootprintFits(),
     "held_by_others_m2": HeldByOthers(),
-    "power_serving_m": Serving("substations", "power_kva", "power_reach_m", lambda s: s.distance_m, "m"),
-    "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva"),
+    "power_serving_m": Serving("substations", "power_kva", "power_reach_m", lambda s: s.distance_m, "m", CAN_FEED),
+    "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva", CAN_FEED),
+    "power_sources": Serving("substations", "power_kva", "power_reach_m", lambda s: s.count, "sources", CAN_FEED),
+    "water_head_m": WaterHead(),
     "water_serving_m": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.distance_m, "m"),
     "water_headroom_m3d": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d"),
     "effluent_headroom_m3d": EFFLUENT_HEADROOM,
@@ -250,6 +272,9 @@ def measure_meetings(
 def reads(name: str) -> tuple[str, ...]:
     """The need columns a meeting column rests on."""
     one = MEETINGS.get(name)
+    if isinstance(one, WaterHead):
+        return (one.need,)
     if not isinstance(one, Serving):
         return ()
-    return (one.need, one.reach) if isinstance(one.reach, str) else (one.need,)
+    kind = (one.fit[1],) if one.fit is not None else ()
+    return (one.need, one.reach, *kind) if isinstance(one.reach, str) else (one.need, *kind)

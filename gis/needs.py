@@ -19,6 +19,8 @@ from gis.rules import Rulebook
 from layers.errors import BadInput, Fault
 from layers.records import Document, Floats, Project
 
+PAYLOAD_T = 25.0  # assumption: of the truck that a plant's freight is counted in (domain table road_classes)
+
 Need = Callable[[Project, "Traits"], float | None]
 
 TRAITS = (
@@ -51,6 +53,7 @@ class Traits:
         voltages = tables["voltages"]
         voltages = voltages[voltages["supply_kv"].astype(float) >= 10]  # below that a transformer serves, not a station
         self._most_kva = voltages["max_kva"].astype(float).to_numpy()
+        self._kv = voltages["supply_kv"].astype(float).to_numpy()
         self._reach_m = voltages["economic_reach_m"].astype(float).to_numpy()
 
     def of(self, project: Project, trait: str) -> float | None:
@@ -80,6 +83,12 @@ class Traits:
             return None
         return float(self._reach_m[np.searchsorted(self._most_kva, power_kva)])
 
+    def supply_kv(self, power_kva: float | None) -> float | None:
+        """The lowest voltage of a station that carries a load."""
+        if power_kva is None:
+            return None
+        return float(self._kv[np.searchsorted(self._most_kva, power_kva)])
+
     def known(self, digits: str) -> bool:
         """A code is known when it, or the group it belongs to, stands in the classification we hold."""
         return digits in self._names or (len(digits) == 4 and digits[:3] in self._names)
@@ -108,6 +117,19 @@ def _per_hectare(amount: float | None, project: Project) -> float | None:
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
     return None if part is None or not whole else part / whole
+
+
+def trucks_d(freight_td: float | None) -> float | None:
+    """Truck passages a day: each load comes full or leaves full, and the truck runs the other way empty.
+
+    >>> trucks_d(250.0)
+    20.0
+    """
+    return None if freight_td is None else freight_td * 2 / PAYLOAD_T
+
+
+def _flag(amount: float | None) -> float | None:
+    return None if amount is None else float(amount > 0)
 
 
 def _either(said: bool | None, trait: float | None) -> float | None:
@@ -219,11 +241,15 @@ NEEDS: dict[str, Need] = {
     "has_land_max": lambda p, t: float(p.land_max_m2 is not None),
     "power_kva": lambda p, t: _whole(p, "power_kva"),
     "power_reach_m": lambda p, t: t.reach_m(_whole(p, "power_kva")),
+    "supply_kv": lambda p, t: t.supply_kv(_whole(p, "power_kva")),
+    "wants_dual_supply": lambda p, t: None if p.dual_supply is None else float(p.dual_supply),
     "water_m3d": lambda p, t: _most(_whole(p, "water_peak_m3d"), _whole(p, "water_m3d")),
     "water_mean_m3d": lambda p, t: _whole(p, "water_m3d"),
     "output_wan": lambda p, t: p.output_wan,
     "energy_tce": lambda p, t: p.energy_tce,
     "freight_td": lambda p, t: _whole(p, "freight_td"),
+    "trucks_d": lambda p, t: trucks_d(_whole(p, "freight_td")),
+    "hauls": lambda p, t: _flag(_whole(p, "freight_td")),
     "effluent_m3d": lambda p, t: _whole(p, "effluent_m3d"),
     # the control indicators and what their table asks of the industry; NaN where it is not loaded
     "floor_area_ratio": lambda p, t: _ratio(p.floor_area_m2, _land(p)),

@@ -1,7 +1,8 @@
-"""Which facility can serve a project from a site: near enough, and with enough left.
+"""Which facility can serve a project from a site: near enough, of a fitting kind, and with enough left.
 
-The nearest substation is no use when it is full. For each project the facilities with enough headroom count, and
-the nearest of them serves; a facility whose headroom nobody knows may serve, and counts in one bound only.
+The nearest substation is no use when it is full, of too low a voltage, or fed by one that is full. For each project the
+facilities with enough headroom count, and the nearest of them serves; a facility whose headroom or voltage nobody knows
+may serve, and counts in one bound only.
 """
 
 from __future__ import annotations
@@ -12,15 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from gis.intervals import Interval
-from layers.records import Floats, Snapshot
+from layers.records import Bools, Floats, Snapshot
+
+Fit = tuple[Bools, Bools]
+"""(K, N) facilities that certainly are of a kind to serve each project, and those that may be."""
+
+ANY_STATION_KV = 10.0  # every substation has a 10 kV side, whatever its own voltage
 
 
 @dataclass(frozen=True)
 class Service:
-    """For sites (P,) and projects (N,): how far the serving facility is and how much is left within reach."""
+    """For sites (P,) and projects (N,): how far the serving facility is, how much is left within reach, how many
+    facilities within reach have enough."""
 
     distance_m: Interval
     headroom: Interval
+    count: Interval
 
 
 def route(facility: str, upstream: Mapping[str, str]) -> tuple[str, ...]:
@@ -54,7 +62,22 @@ def headroom_of(layer: Snapshot, pools: Mapping[str, float], unit: str) -> Float
     return np.array(left, dtype=float)
 
 
-def serve(distance_m: Floats, headroom: Floats, need: Floats, reach_m: Floats, surveyed_m: Floats) -> Service:
+def can_feed(layer: Snapshot, supply_kv: Floats) -> Fit:
+    """(K, N) substations that can feed loads at a voltage: high enough, and with an outgoing bay left.
+
+    Nobody feeds 110 kV from a station of 35 kV. Up to 10 kV any station will do.
+    """
+    own_kv, bays = layer.column("voltage_kv").astype(float)[:, None], layer.column("bays_free").astype(float)[:, None]
+    asked = supply_kv[None, :]
+    low = asked <= ANY_STATION_KV
+    sure, may = low | (own_kv >= asked), low | ~(own_kv < asked) | np.isnan(asked)
+    full = bays == 0
+    return sure & ~full, may & ~full
+
+
+def serve(
+    distance_m: Floats, headroom: Floats, need: Floats, reach_m: Floats, surveyed_m: Floats, fit: Fit | None = None
+) -> Service:
     """Match sites with facilities for each project.
 
     Parameters
@@ -63,6 +86,7 @@ def serve(distance_m: Floats, headroom: Floats, need: Floats, reach_m: Floats, s
     headroom : (K,) what each has left, NaN unknown
     need, reach_m : (N,) what each project draws and how far a connection may go, NaN unknown
     surveyed_m : (P,) how far around each site facilities were looked for; -1 not at all
+    fit : which are of a kind to serve; all where not given
 
     Examples
     --------
@@ -72,17 +96,24 @@ def serve(distance_m: Floats, headroom: Floats, need: Floats, reach_m: Floats, s
     ([[900.0]], [[50.0]])
     """
     untold = np.isnan(headroom)
-    sure = np.stack([_least(distance_m, headroom >= one) for one in need], axis=1)
-    maybe = np.stack([_least(distance_m, untold | (headroom >= one)) for one in need], axis=1)
+    surely, may = fit if fit is not None else (np.ones((len(headroom), len(need)), dtype=bool),) * 2
+    enough = (headroom[:, None] >= need) & surely
+    perhaps = (untold[:, None] | (headroom[:, None] >= need)) & may
+    sure = np.stack([_least(distance_m, keep) for keep in enough.T], axis=1)
+    maybe = np.stack([_least(distance_m, keep) for keep in perhaps.T], axis=1)
     # Beyond the end of the survey a nearer one may stand.
     lo = np.minimum(maybe, np.maximum(surveyed_m, 0.0)[:, None])
     lo = np.where(maybe <= surveyed_m[:, None], maybe, lo)
     within = distance_m[:, :, None] <= reach_m
-    left = np.where(within & ~untold[:, None], headroom[:, None], 0.0).max(axis=1, initial=0.0)
-    more = (within & untold[:, None]).any(axis=1) | (surveyed_m[:, None] < reach_m)
+    left = np.where(within & (~untold[:, None] & surely), headroom[:, None], 0.0).max(axis=1, initial=0.0)
+    beyond = surveyed_m[:, None] < reach_m
+    more = (within & (untold[:, None] & may | may & ~surely)).any(axis=1) | beyond
+    many = Interval((within & enough).sum(axis=1, dtype=float), (within & perhaps).sum(axis=1, dtype=float))
     said = ~np.isnan(need + reach_m)[None, :] & (surveyed_m >= 0)[:, None]
     return Service(
-        Interval(np.minimum(lo, sure), sure).where(said), Interval(left, np.where(more, np.inf, left)).where(said)
+        Interval(np.minimum(lo, sure), sure).where(said),
+        Interval(left, np.where(more, np.inf, left)).where(said),
+        Interval(many.lo, np.where(beyond, np.inf, many.hi)).where(said),
     )
 
 

@@ -28,6 +28,7 @@ Severity = Literal["block", "condition", "warn"]
 HARDEST = {"statute": "block", "standard": "block", "policy": "condition", "assumption": "warn"}
 HARDNESS = {"warn": 0, "condition": 1, "block": 2}
 TABLES = (
+    "connection_prices",
     "control_indicators",
     "earthwork_prices",
     "energy_benchmarks",
@@ -40,6 +41,7 @@ TABLES = (
     "principles",
     "raw_materials",
     "reserve_steps",
+    "road_classes",
     "voltages",
 )
 REACH_SLACK_M = 1.0  # look a little past the limit, so that "nothing found" is beyond it and not on it
@@ -160,7 +162,13 @@ def load(columns: Iterable[str], source: Traversable | None = None) -> Rulebook:
 @cache
 def tolerances() -> dict[str, Tolerance]:
     """What the rulebook shipped with this package assumes of layers that state no accuracy."""
-    return _tolerances(_table(files("gis").joinpath("rulebook"), "positional_accuracy"))
+    return _tolerances(shipped("positional_accuracy"))
+
+
+@cache
+def shipped(name: str) -> pd.DataFrame:
+    """A table of the rulebook shipped with this package."""
+    return _table(files("gis").joinpath("rulebook"), name)
 
 
 def _tolerances(rows: pd.DataFrame) -> dict[str, Tolerance]:

@@ -25,6 +25,7 @@ from scripts.commands import (
     find,
     indicators,
     migrate,
+    network,
     outlook,
     parcels,
     projects,
@@ -354,6 +355,8 @@ app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
 app.command("migrate")(migrate.migrate)
+app.command("network")(network.network)
+app.command("connect")(network.connect)
 app.command("outlook")(outlook.outlook)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)

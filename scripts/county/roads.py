@@ -47,6 +47,15 @@ BRIDGE_T = {
     "township": 20.0,
     "village": 13.0,
 }
+MOST_GRADE = {  # cut and fill see to it that a road is no steeper (JTG B01-2014); village roads were never designed
+    "expressway": 0.05,
+    "national": 0.06,
+    "provincial": 0.07,
+    "county": 0.08,
+    "township": 0.09,
+    "village": 0.13,
+}
+GRADE_STEP_M = 100.0
 PLANNED_YEAR = 2028
 NAMES = [re.sub("街道|社区|镇|乡", "", place.name) for place in TOWNS]
 
@@ -265,6 +274,24 @@ def _expressway(rng: np.random.Generator) -> shapely.LineString:
     return cast("shapely.LineString", clipped(np.array([shapely.LineString(np.round(np.column_stack([x, y]), 3))]))[0])
 
 
+def _natural_grade(lines: Geoms, terrain: Terrain) -> Floats:
+    """The grade that nine tenths of a line stay below where it follows the ground, by steps of 100 m."""
+    count = np.maximum((shapely.length(lines) // GRADE_STEP_M).astype(np.int64), 1) + 1
+    line = np.repeat(np.arange(len(lines)), count)
+    nth = np.arange(len(line)) - np.repeat(np.cumsum(count) - count, count)
+    along = nth * shapely.length(lines)[line] / (count - 1)[line]
+    xy = shapely.get_coordinates(shapely.line_interpolate_point(lines[line], along))
+    z = terrain.height_at(xy[:, 0], xy[:, 1])
+    same = line[1:] == line[:-1]
+    grade = np.abs(np.diff(z) / np.maximum(np.diff(along), 1.0))[same]
+    of = line[1:][same]
+    order = np.lexsort((grade, of))
+    last = np.cumsum(np.bincount(of, minlength=len(lines))) - 1
+    steps = np.bincount(of, minlength=len(lines))
+    found: Floats = grade[order][last - (steps / 10).astype(np.int64)]
+    return found
+
+
 def _dressed(lines: Geoms, ways: list[Way], terrain: Terrain, rng: np.random.Generator) -> gpd.GeoDataFrame:
     classes = np.array([way.road_class for way in ways])
     order: Ints = np.argsort([CLASSES.index(c) for c in classes], kind="stable")
@@ -283,5 +310,7 @@ def _dressed(lines: Geoms, ways: list[Way], terrain: Terrain, rng: np.random.Gen
         land_width_m=land,
         width_m=[WIDTH_M[c] for c in classes],
         bridge_limit_t=bridge,
+        bridges=(~np.isnan(bridge)).astype(float),
+        grade_share=np.minimum(_natural_grade(lines, terrain), [MOST_GRADE[c] for c in classes]).round(3),
         open_year=[way.open_year for way in ways],
     )

@@ -18,6 +18,7 @@ from scripts.county.terrain import Terrain
 
 Frames = dict[str, gpd.GeoDataFrame]
 XY = tuple[float, float]
+TWO_KVA = 16_000.0  # from here on a station has two transformers, as the firm shares of `pools` take it
 ASSUMED = "假设 assumption"  # nobody published a figure for any of them
 
 
@@ -47,6 +48,7 @@ def utilities(seed: int, terrain: Terrain) -> Frames:
             capacity_kva=[s.capacity_kva for s in stations],
             load_kva=[s.load_kva for s in stations],
             capacity_source=ASSUMED,
+            transformers=[2.0 if s.capacity_kva >= TWO_KVA else 1.0 for s in stations],
             open_year=[s.open_year for s in stations],
         ),
         "power_lines": _power_lines(seed, places, plants),
@@ -190,6 +192,9 @@ def _water(terrain: Terrain) -> gpd.GeoDataFrame:
         kind=[r[2] for r in rows],
         capacity_m3d=[float(r[4]) for r in rows],
         capacity_source=ASSUMED,
+        yield_m3d=[2.0 * r[4] for r in rows],  # of a dry year; nobody published any
+        yield_guarantee_share=[0.95 for _ in rows],
+        ecological_flow_m3d=[0.2 * r[4] for r in rows],
         open_year=[r[5] for r in rows],
     )
 

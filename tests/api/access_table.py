@@ -90,6 +90,8 @@ TABLE = (
     Row("GET", "/maps/parcels/{parcel_id}", READ),
     Row("GET", "/maps/checks/{check_id}", READ),
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
+    Row("GET", "/network/report", READ),
+    Row("POST", "/connections", CHECK, {"project_id": "{project_id}", "site": SITE}),
     Row("GET", "/outlook", READ),
     Row("GET", "/outlook.html", READ),
     Row("GET", "/outlook.xlsx", READ),

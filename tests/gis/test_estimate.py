@@ -209,7 +209,10 @@ def test_inside_the_range_it_is_unknown_below_it_fails_above_it_passes():
 def test_a_rule_that_reads_no_estimate_does_not_say_so():
     checked = check([SITE], TEA, CONFIRMED, kind_world(), purpose="entry")
     said = {one.rule for one in findings(checked, 0, 0) if "估算" in one.message["zh"]}
-    assert said == {"power.reach", "power.headroom", "water.reach", "water.headroom", "land.enough"}
+    assert said == {
+        "power.reach", "power.headroom", "water.reach", "water.headroom", "water.head", "land.enough",
+        "road.grade", "road.bridge", "road.trucks", "road.headroom",
+    }  # fmt: skip
 
 
 def test_the_ground_an_estimate_may_need_is_the_largest():
@@ -251,7 +254,7 @@ def test_which_needs_rest_on_an_estimate():
     assert estimated_needs(Project(id="x", land_m2=1), BOOK) == frozenset()
     assert estimated_needs(EMM, BOOK) == {
         "land_m2", "land_min_m2", "power_kva", "power_reach_m", "water_m3d", "water_mean_m3d", "freight_td",
-        "effluent_m3d",
+        "effluent_m3d", "supply_kv", "trucks_d", "hauls",
     }  # fmt: skip
 
 

@@ -1,0 +1,285 @@
+"""What it takes to connect a site: from which facility, along which way, with what equipment, at what cost.
+
+Capacity left, reach and cost decide together: of the facilities that surely have enough, the one whose connection costs
+least serves. Where none surely has, those nobody knows enough of are shown as such; where all are full, the fullest is
+not offered but the shortage is. Routes are looked up in accumulations that are kept elsewhere; none is searched here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import shapely
+
+from gis import terrain
+from gis.ground import Ground, Routes
+from gis.intervals import Interval
+from gis.needs import measure_needs
+from gis.network import Fit, can_feed, headroom_of
+from gis.routes import Item, Route, bill, least_sure
+from gis.rules import Rulebook
+from gis.surface import Prices
+from gis.ways import WATER_REACH_M, head_of
+from layers.records import Bools, Floats, Project, Snapshot, World
+
+Served = Literal["served", "unknown", "short", "none"]
+PIPES_MM = (150, 200, 300, 400, 600)
+PIPE_M_S = 1.0  # economic velocity in a main
+GRAVITY = 9.81
+EVERY_ROAD = "*"  # the one accumulation of access roads starts from every public road
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One utility of one site. Amounts in `unit`; NaN where nobody knows. Costs in wan CNY: low, typical, high."""
+
+    utility: str
+    status: Served
+    facility: str | None
+    name: str | None
+    need: float
+    headroom: float
+    unit: str
+    distance_m: float
+    grade: str  # the voltage, the pipe, the road class
+    route: Route | None
+    items: tuple[Item, ...]
+    notes: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def cost_wan(self) -> tuple[float, float, float] | None:
+        """None where there is no route to price."""
+        if self.route is None:
+            return None
+        low, typical, high = (math.fsum(item.wan[end] for item in self.items) for end in range(3))
+        return low, typical, high
+
+    @property
+    def confidence(self) -> str:
+        return least_sure([item.confidence for item in self.items]) if self.items else "assumption"
+
+    @property
+    def shortage(self) -> float:
+        """How much is missing at the facility; 0 where it is enough or unknown."""
+        return max(self.need - self.headroom, 0.0) if self.status == "short" else 0.0
+
+
+@dataclass(frozen=True)
+class _Kind:
+    role: str
+    need: str
+    unit: str
+
+
+KINDS = {
+    "power": _Kind("substations", "power_kva", "kva"),
+    "water": _Kind("water_sources", "water_m3d", "m3d"),
+    "effluent": _Kind("wastewater_plants", "effluent_m3d", "m3d"),
+}
+
+
+def connect(site: shapely.Geometry, project: Project, book: Rulebook, world: World, kept: Routes) -> list[Connection]:
+    """The connections of one site and project: power (two where it asks for a second supply), water, effluent, road.
+
+    A demand that an estimate bounds counts with its upper end; one that nobody said has no connection but a row.
+    """
+    ground = Ground(np.array([site], dtype=object), world, book)
+    needs = measure_needs([project], book)
+    found = []
+    for utility, kind in KINDS.items():
+        amount = float(needs[kind.need].hi[0])
+        if amount == 0:
+            continue
+        many = 2 if utility == "power" and needs["wants_dual_supply"].hi[0] == 1 else 1
+        found += _connections(ground, needs, utility, kind, kept, many)
+    found.append(_access(ground, needs, kept))
+    return found
+
+
+def _connections(
+    ground: Ground, needs: Mapping[str, Interval], utility: str, kind: _Kind, kept: Routes, many: int
+) -> list[Connection]:
+    layer = ground.layer(kind.role)
+    need = float(needs[kind.need].hi[0])
+    blank = Connection(utility, "none", None, None, need, math.nan, kind.unit, math.nan, "", None, ())
+    if layer is None or len(layer.features) == 0 or math.isnan(need):
+        why = ("项目未填写需求", "the project does not say how much") if math.isnan(need) else (
+            f"未加载图层 {kind.role}", f"the layer {kind.role} is not loaded or empty"
+        )  # fmt: skip
+        return [replace(blank, notes=(why,))]
+    left = headroom_of(layer, ground.world.pools(), kind.need)
+    far = ground.matrix_m(kind.role, layer)[0]
+    reach_m = float(needs["power_reach_m"].hi[0]) if utility == "power" else WATER_REACH_M
+    surely, may = _fit(layer, needs) if utility == "power" else (np.ones(len(far), dtype=bool),) * 2
+    near = far <= reach_m
+    groups: tuple[tuple[Served, Bools], ...] = (
+        ("served", near & surely & (left >= need)),
+        ("unknown", near & may & (np.isnan(left) | (left >= need))),
+        ("short", near & may & (left < need)),
+    )
+    for status, keep in groups:
+        rows = np.flatnonzero(keep)
+        if len(rows) == 0:
+            continue
+        if status == "short":  # what is least short is the least to add
+            rows = rows[[int(np.argmax(left[rows]))]]
+        made = [
+            _priced(ground, layer, int(row), needs, utility, replace(
+                blank, status=status, facility=str(layer.column("id")[row]), name=layer.names[row],
+                headroom=float(left[row]), distance_m=float(far[row]),
+            ), kept)
+            for row in rows[np.argsort(far[rows], kind="stable")]
+        ]  # fmt: skip
+        made.sort(key=lambda one: math.inf if one.cost_wan is None else one.cost_wan[1])
+        chosen = made[:many]
+        if len(chosen) < many:
+            only = ("仅一个电源可供，不满足双电源", "only one source can serve; a second supply is asked for")
+            chosen[-1] = replace(chosen[-1], notes=(*chosen[-1].notes, only))
+        return chosen
+    why = (f"{reach_m / 1000:g} km 内无可接设施", f"no facility of a fitting kind within {reach_m / 1000:g} km")
+    return [replace(blank, notes=(why,))]
+
+
+def _fit(layer: Snapshot, needs: Mapping[str, Interval]) -> tuple[Bools, Bools]:
+    fit: Fit = can_feed(layer, needs["supply_kv"].hi[:1])
+    return fit[0][:, 0], fit[1][:, 0]
+
+
+def _priced(
+    ground: Ground,
+    layer: Snapshot,
+    row: int,
+    needs: Mapping[str, Interval],
+    utility: str,
+    made: Connection,
+    kept: Routes,
+) -> Connection:
+    """A connection with its way and its bill, as far as both are known."""
+    reached = kept(utility, layer.layer.role, str(layer.column("id")[row]))
+    site = ground.sites[0]
+    if reached is None:
+        why = ("路线未计算（parkplan connect 计算并保留）", "no route is kept for it; parkplan connect works it out")
+        return replace(made, notes=(*made.notes, why))
+    route = reached.route(site)
+    if route is None:
+        why = ("无可行路线（保护区或图幅外）", "no way leads there: protected ground, or outside the survey")
+        return replace(made, notes=(*made.notes, why))
+    assert ground.book is not None
+    prices = Prices.of(ground.book)
+    if utility == "power":
+        kv = float(needs["supply_kv"].hi[0])
+        grade, items = _power(prices, route, max(kv, 10.0), made.need)
+    else:
+        lift_m = _lift_m(ground, layer, row, route, prices, utility)
+        grade, items = _pipe(prices, route, utility, made.need, lift_m)
+    return replace(made, grade=grade, route=route, items=tuple(items), notes=(*made.notes, *_gaps(route)))
+
+
+def _power(prices: Prices, route: Route, kv: float, kva: float) -> tuple[str, list[Item]]:
+    line, bay = f"line_{kv:g}kv", f"bay_{kv:g}kv"
+    items = bill(route, prices, prices.of_item("power", line), prices.confidence("power", line))
+    items.append(_thing(prices, "power", bay, 1, "个 bay", f"{kv:g} kV 出线间隔", f"{kv:g} kV outgoing bay"))
+    mva = kva / 1000
+    items.append(_thing(prices, "power", "user_transformer", mva, "MVA", "用户变压器", "transformer at the plant"))
+    return f"{kv:g} kV", items
+
+
+def _pipe(prices: Prices, route: Route, utility: str, m3d: float, lift_m: Floats) -> tuple[str, list[Item]]:
+    size = pipe_mm(m3d)
+    item = f"pipe_{size}"
+    items = bill(route, prices, prices.of_item(utility, item), prices.confidence(utility, item))
+    if (lift_m > 0).any():
+        share = prices.of_item(utility, "pump_efficiency")
+        kw = m3d / 86_400 * GRAVITY * np.maximum(lift_m, 0.0) / share
+        station = np.where(lift_m > 0, prices.of_item(utility, "pump_station"), 0.0)
+        wan = kw * prices.of_item(utility, "pump_kw") + station
+        zh = f"加压泵站（扬程约 {lift_m[1]:.0f} m）"
+        en = f"pump station (lift about {lift_m[1]:.0f} m)"
+        sure = least_sure([prices.confidence(utility, one) for one in ("pump_efficiency", "pump_kw", "pump_station")])
+        items.append(Item(zh, en, float(kw[1]), "kW", (float(wan[0]), float(wan[1]), float(wan[2])), sure))
+    return f"DN{size}", items
+
+
+def pipe_mm(m3d: float) -> int:
+    """The thinnest pipe that carries a flow at the economic velocity; the widest we price for anything larger.
+
+    >>> pipe_mm(1_000.0), pipe_mm(3_000.0)
+    (150, 300)
+    """
+    wanted = math.sqrt(4 * m3d / 86_400 / (math.pi * PIPE_M_S)) * 1000
+    return next((one for one in PIPES_MM if one >= wanted), PIPES_MM[-1])
+
+
+def _lift_m(ground: Ground, layer: Snapshot, row: int, route: Route, prices: Prices, utility: str) -> Floats:
+    """(3,) metres a pump has to lift: none where water runs by itself; the highest point on the way decides.
+
+    Water needs the head of a hydrant at the highest ground of the site; sewage only has to get over the way's summit.
+    A way without heights asks for no pump, and a note says so.
+    """
+    dem = ground.world.raster("dem")
+    found = ground.raster("dem")
+    if dem is None or found is None:
+        return np.zeros(3)
+    friction = prices.of_item(utility, "friction") * route.length_m / 1000
+    xy = route.surface.places(route.row, route.column)
+    along = terrain.at_points(dem, xy[:, 0], xy[:, 1])
+    zonal = terrain.zonal(*found, 1)
+    if utility == "water":
+        start = head_of(layer, lambda x, y: terrain.at_points(dem, x, y))[row]
+        site = zonal["max"][0] + prices.of_item("water", "hydrant_head")
+        summit = np.nanmax(along) if not np.isnan(along).all() else math.nan
+        lift = np.maximum(site, summit) + friction - start
+    else:
+        start = zonal["min"][0]
+        lift = np.nanmax(along) - start + friction if not np.isnan(along).all() else np.full(3, math.nan)
+        lift = np.where(np.nanmax(along) - start <= 0, 0.0, lift) if not np.isnan(along).all() else lift
+    made: Floats = np.nan_to_num(lift, nan=0.0)
+    return made
+
+
+def _thing(prices: Prices, utility: str, item: str, count: float, unit: str, zh: str, en: str) -> Item:
+    low, typical, high = (float(one) * count for one in prices.of_item(utility, item))
+    return Item(zh, en, count, unit, (low, typical, high), prices.confidence(utility, item))
+
+
+def _access(ground: Ground, needs: Mapping[str, Interval], kept: Routes) -> Connection:
+    """The access road to the nearest public road."""
+    need = float(needs["freight_td"].hi[0])
+    made = Connection("road", "none", None, None, need, math.nan, "td", math.nan, "三级公路", None, ())
+    layer = ground.layer("roads")
+    if layer is None or len(layer.features) == 0:
+        return replace(made, notes=(("未加载公路", "no roads are loaded"),))
+    assert ground.book is not None
+    prices = Prices.of(ground.book)
+    reached = kept("road", "roads", EVERY_ROAD)
+    route = reached.route(ground.sites[0]) if reached is not None else None
+    if route is None:
+        return replace(made, notes=(("路线未计算或不可达", "no route is kept, or none leads there"),))
+    pieces = layer.pieces
+    at = int(layer.tree.nearest(shapely.Point(route.surface.places(route.row[-1:], route.column[-1:])[0])))
+    row = int(layer.owner[at])
+    items = bill(route, prices, prices.of_item("road", "access"), prices.confidence("road", "access"))
+    far = float(shapely.distance(ground.sites[0], pieces[at]))
+    name, facility = layer.names[row], str(layer.column("id")[row])
+    return replace(
+        made, status="served", facility=facility, name=name, distance_m=far, route=route, items=tuple(items),
+        notes=_gaps(route),
+    )  # fmt: skip
+
+
+def _gaps(route: Route) -> tuple[tuple[str, str], ...]:
+    """What the surface did not know of the way."""
+    said = []
+    blind = route.blind_m
+    if blind > 0:
+        said.append(
+            (f"路线有 {blind:,.0f} m 无高程，按最陡计价", f"{blind:,.0f} m of it have no elevation: priced as steepest")
+        )
+    if route.surface.missing:
+        roles = ", ".join(route.surface.missing)
+        said.append((f"未计入未加载的图层：{roles}", f"layers that are not loaded cost nothing here: {roles}"))
+    return tuple(said)
