@@ -27,7 +27,7 @@ from layers import migrations, places, postgis_tables, snapshot
 from layers.crs import working
 from layers.errors import BadInput, Fault, StoreBroken, UnknownName
 from layers.ingest import Prepared
-from layers.ledger.unkept import Unkept
+from layers.ledger.postgres import PostgresLedger
 from layers.places import Url
 from layers.postgis_fabric import PostgisFabric
 from layers.postgres import IMPORT_S, Connection, PostgresTables, connect, told
@@ -149,10 +149,12 @@ class PostGIS(Shelf):
         self._schemas: dict[str, pa.Schema] = {}
         self.fabric = PostgisFabric(self._tables, self.crs, self._read_features, self._srid)
         self.fabric.clock = self._clock
-        self.ledger = Unkept(self._clock)
+        self.ledger = PostgresLedger(self._tables)
+        self.ledger.clock = self._clock
         snapshot.sweep(self.cache)
 
     def close(self) -> None:
+        self.ledger.close()
         self._tables.close()
 
     def _clock(self) -> datetime:
