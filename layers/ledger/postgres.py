@@ -59,6 +59,24 @@ HELD = (
 
 
 @dataclass
+class _Hold:
+    """Ground that is taken: from entry `taken` until entry `freed`, within a box."""
+
+    reservation: str
+    ground: str
+    taken: int
+    freed: int | None
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def row(self) -> dict[str, Any]:
+        said = {"reservation": self.reservation, "ground": self.ground, "taken": self.taken, "freed": self.freed}
+        return said | {"bounds": f"({self.east!r},{self.north!r}),({self.west!r},{self.south!r})"}
+
+
+@dataclass
 class _Sheet:
     """What a part of a transaction has to write and has not sent yet, over what was known when it began."""
 
@@ -71,7 +89,7 @@ class _Sheet:
     grounds: dict[str, bytes] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     frees: list[dict[str, Any]] = field(default_factory=list)
-    holds: list[dict[str, Any]] = field(default_factory=list)
+    holds: list[_Hold] = field(default_factory=list)
     answers: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -79,8 +97,8 @@ class _Sheet:
 
     def free(self, reservation: str, seq: int) -> None:
         for one in self.holds:
-            if one["reservation"] == reservation and one["freed"] is None:
-                one["freed"] = seq
+            if one.reservation == reservation and one.freed is None:
+                one.freed = seq
                 return
         self.frees.append({"reservation": reservation, "freed": seq})
 
@@ -114,7 +132,7 @@ class _Sheet:
                 for one in self.reservations.values()
             ],
             "frees": self.frees,
-            "holds": self.holds,
+            "holds": [one.row() for one in self.holds],
             "answers": list(self.answers.values()),
         }
         return json.dumps(rows, ensure_ascii=False)
@@ -134,7 +152,8 @@ class PostgresPage:
         self._parts = 0
         self.torn: psycopg.Error | None = None
         rows = self._ask(LAST, ())
-        self._seq, at, self._hash = rows[0] if rows else (0, "", chain.FIRST)
+        last: tuple[int, str, str] = rows[0] if rows else (0, "", chain.FIRST)
+        self._seq, at, self._hash = last
         self._now = max(stamp(now), at)
         self._holders: dict[str, dict[str, Balance]] = {}  # as they are in the database
         self._sheets = [_Sheet(self._seq, self._hash)]
@@ -183,10 +202,6 @@ class PostgresPage:
             self.torn = self.torn or error
             raise
 
-    def _read(self, sql: str, bindings: tuple[Any, ...]) -> list[Any]:
-        self.send()
-        return self._ask(sql, bindings)
-
     # --- reading ---
 
     def of_holder(self, holder: str) -> Sequence[Balance]:
@@ -214,7 +229,8 @@ class PostgresPage:
         return chain.entry(found[0])
 
     def reversed_by(self, seq: int) -> int | None:
-        rows = self._read(REVERSED, (seq,))
+        self.send()
+        rows = self._ask(REVERSED, (seq,))
         return rows[0][0] if rows else None
 
     def reservation(self, key: str) -> Reservation:
@@ -230,8 +246,20 @@ class PostgresPage:
         return read_ground(self._ask, digest)
 
     def holds_near(self, ground: shapely.Geometry) -> Sequence[tuple[str, shapely.Geometry]]:
-        rows = self._read(NEAR, tuple(map(float, ground.bounds)))
-        return [(key, shapely.from_wkb(wkb)) for key, wkb in rows]
+        west, south, east, north = map(float, ground.bounds)
+        gone: set[str] = set()
+        here: dict[str, str] = {}  # what is not sent yet: reservation -> its ground
+        for sheet in self._sheets:
+            for one in sheet.frees:
+                gone.add(one["reservation"])
+                here.pop(one["reservation"], None)
+            for hold in sheet.holds:
+                far = hold.west > east or hold.east < west or hold.south > north or hold.north < south
+                if hold.freed is None and not far:
+                    here[hold.reservation] = hold.ground
+        found = [(key, shapely.from_wkb(wkb)) for key, wkb in self._ask(NEAR, (west, south, east, north))]
+        found = [(key, other) for key, other in found if key not in gone]
+        return [*found, *((key, self.ground(digest)) for key, digest in here.items())]
 
     def due(self) -> list[str]:
         return [key for (key,) in self._ask(DUE, (self.now,))]
@@ -261,9 +289,7 @@ class PostgresPage:
         if ground is not None:
             sheet.grounds[one.ground] = shapely.to_wkb(ground, output_dimension=2)
             if one.state in LIVE:
-                west, south, east, north = map(float, ground.bounds)
-                hold = {"reservation": one.id, "ground": one.ground, "taken": one.version, "freed": None}
-                sheet.holds.append(hold | {"bounds": f"({east!r},{north!r}),({west!r},{south!r})"})
+                sheet.holds.append(_Hold(one.id, one.ground, one.version, None, *map(float, ground.bounds)))
         elif one.state not in LIVE:
             sheet.free(one.id, one.version)
 

@@ -186,7 +186,7 @@ def test_a_step_back_that_would_lose_something_is_refused(databases, store):
     assert [one.parcel for one in store.fabric.at()] == ["parcels-2", "parcels-3"]
     empty = databases.new()
     empty.close()
-    assert postgis.migrate(databases.name(empty), "base") == ("0002", None)
+    assert postgis.migrate(databases.name(empty), "base") == ("0003", None)
     assert tables(databases, empty) == set()
     with pytest.raises(UnknownName):
         postgis.migrate(databases.name(empty))
