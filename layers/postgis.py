@@ -43,7 +43,7 @@ def create(county: str | Path, name: str, crs: str) -> PostGIS:
     place = places.url(county)
     wanted = working(crs)
     with contextlib.closing(connect(place)) as first:
-        _extend(first, place)
+        extend(first, place)
         srid = _srid(first, wanted)
     with _engine(place, "founded") as begun:
         if migrations.current(begun, place.schema) is not None:
@@ -71,7 +71,7 @@ def _engine(place: Url, what: str) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
-def _extend(connection: Connection, place: Url) -> None:
+def extend(connection: Connection, place: Url) -> None:
     """PostGIS in the database, made where we may."""
     if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'postgis'").fetchone():
         return
@@ -134,7 +134,7 @@ class PostGIS(Shelf):
         super().__init__()
         self.place = place = places.url(county)
         self.cache = places.snapshots(place)
-        _examine(place)
+        examine(place)
         self.tables = self._tables = PostgresTables(place)
         try:
             facts = dict(self._tables.all("SELECT key, value FROM parkplan_county"))
@@ -237,7 +237,7 @@ class PostGIS(Shelf):
         return table, geometries, pd.Index(table["id"], dtype=object)
 
 
-def _examine(place: Url) -> None:
+def examine(place: Url) -> None:
     """Whether there is a county whose tables are ours; says so where there is not."""
     with contextlib.closing(connect(place)) as first, told(place.label, "opened"):
         found = first.execute(

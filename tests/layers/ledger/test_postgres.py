@@ -234,7 +234,7 @@ piece = st.one_of(
     st.lists(st.tuples(coordinate, coordinate), min_size=4, max_size=8).map(
         lambda xy: shapely.MultiPoint(xy).convex_hull.buffer(1.0)
     ),
-    st.builds(lambda n: plot(n), st.integers(0, 6)),
+    st.builds(plot, st.integers(0, 6)),
 )  # fmt: skip
 
 
