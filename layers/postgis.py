@@ -27,7 +27,7 @@ from layers import migrations, places, postgis_tables, snapshot
 from layers.crs import working
 from layers.errors import BadInput, Fault, StoreBroken, UnknownName
 from layers.ingest import Prepared
-from layers.ledger.unkept import Unkept
+from layers.ledger.postgres import PostgresLedger
 from layers.places import Url
 from layers.postgis_fabric import PostgisFabric
 from layers.postgres import IMPORT_S, Connection, PostgresTables, connect, told
@@ -43,7 +43,7 @@ def create(county: str | Path, name: str, crs: str) -> PostGIS:
     place = places.url(county)
     wanted = working(crs)
     with contextlib.closing(connect(place)) as first:
-        _extend(first, place)
+        extend(first, place)
         srid = _srid(first, wanted)
     with _engine(place, "founded") as begun:
         if migrations.current(begun, place.schema) is not None:
@@ -71,7 +71,7 @@ def _engine(place: Url, what: str) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
-def _extend(connection: Connection, place: Url) -> None:
+def extend(connection: Connection, place: Url) -> None:
     """PostGIS in the database, made where we may."""
     if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'postgis'").fetchone():
         return
@@ -134,7 +134,7 @@ class PostGIS(Shelf):
         super().__init__()
         self.place = place = places.url(county)
         self.cache = places.snapshots(place)
-        _examine(place)
+        examine(place)
         self.tables = self._tables = PostgresTables(place)
         try:
             facts = dict(self._tables.all("SELECT key, value FROM parkplan_county"))
@@ -149,10 +149,12 @@ class PostGIS(Shelf):
         self._schemas: dict[str, pa.Schema] = {}
         self.fabric = PostgisFabric(self._tables, self.crs, self._read_features, self._srid)
         self.fabric.clock = self._clock
-        self.ledger = Unkept(self._clock)
+        self.ledger = PostgresLedger(self._tables)
+        self.ledger.clock = self._clock
         snapshot.sweep(self.cache)
 
     def close(self) -> None:
+        self.ledger.close()
         self._tables.close()
 
     def _clock(self) -> datetime:
@@ -235,7 +237,7 @@ class PostGIS(Shelf):
         return table, geometries, pd.Index(table["id"], dtype=object)
 
 
-def _examine(place: Url) -> None:
+def examine(place: Url) -> None:
     """Whether there is a county whose tables are ours; says so where there is not."""
     with contextlib.closing(connect(place)) as first, told(place.label, "opened"):
         found = first.execute(

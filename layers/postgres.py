@@ -143,7 +143,7 @@ def configure(connection: Connection, schema: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _bound(text: str) -> LiteralString:
+def bound(text: str) -> LiteralString:
     """SQL with our marks, `?` and `:name`, as psycopg wants them."""
     return re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text.replace("?", "%s"))
 
@@ -205,11 +205,11 @@ class PostgresTables:
 
     def all(self, sql: str, bindings: Bindings = ()) -> list[Any]:
         with self.connection() as mine:
-            return mine.execute(_bound(sql), bindings).fetchall()
+            return mine.execute(bound(sql), bindings).fetchall()
 
     def each(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         with self.transaction() as mine, mine.cursor() as cursor:
-            cursor.executemany(_bound(sql), rows)
+            cursor.executemany(bound(sql), rows)
 
     def append(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         with (

@@ -19,6 +19,7 @@ from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
 from scripts import measures
 from scripts.commands import (
+    backup,
     diff,
     estimate,
     export,
@@ -349,6 +350,7 @@ def map_(county: County, to: Annotated[Path, typer.Option("--out", help="The pag
     out.print(f"wrote {to}")
 
 
+app.command("backup")(backup.backup)
 app.command("diff")(diff.diff)
 app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
@@ -361,6 +363,7 @@ app.command("outlook")(outlook.outlook)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
 app.command("quota")(quota.quota)
+app.command("restore")(backup.restore)
 app.command("supply")(quota.supply)
 app.command("verify")(quota.verify)
 app.command("users")(users.users)

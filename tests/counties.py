@@ -47,7 +47,7 @@ def found_county(path: Path, world: MemoryWorld | None = None) -> GeoPackage:
     return store
 
 
-def fill_county(store: Store, world: MemoryWorld | None = None, *, books: bool = True) -> None:
+def fill_county(store: Store, world: MemoryWorld | None = None) -> None:
     world = world or small_world()
     for role in world.roles:
         if role in ("dem", "placed"):
@@ -59,8 +59,7 @@ def fill_county(store: Store, world: MemoryWorld | None = None, *, books: bool =
     values = np.zeros((500, 500), dtype=np.float32)
     store.put(from_grid(values, EAST - 5e3, NORTH + 5e3, 20.0, "dem", source="tests", synthetic=True), by="tests")
     pools = pd.DataFrame({"account": list(world.pools()), "balance": list(world.pools().values())}).assign(unit="")
-    if books:
-        open_books(store.ledger, pools, Paper("试字1号", date(2026, 1, 1)))
+    open_books(store.ledger, pools, Paper("试字1号", date(2026, 1, 1)))
     for rule in rulebook().rules:
         store.save("confirmation", rule.id, {"rule": rule.id, "document": "试字1号", "date": "2026-01-01"})
     store.save("project", "TEA", TEA)

@@ -3,6 +3,8 @@
 records   accounts, postings, entries, balances, reservations     states   the life of a reservation, as a table
 book      which postings an operation makes, and the fold         story    what the entries of a reservation come to
 chain     the hash chain                                          acts     what may be done, over any store
-keeping   what a store can do, and the opening entries            sqlite   the store in a county file
-verify    proves all of it                                        placed   held ground as a layer
+keeping   what a store can do, and the opening entries            placed   held ground as a layer
+rows      the books as rows, in SQL of both databases             writer   many requests, one transaction
+sqlite    the store in a county file                              postgres the store in a database
+verify    proves all of it
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from layers.ledger.chain import COLUMNS
 from layers.ledger.records import BUCKETS
+from layers.ledger.rows import ROW, TEN
 
 _TEN = ", ".join(
     f"{bucket} INTEGER NOT NULL CHECK (typeof({bucket}) = 'integer' AND {bucket} >= 0)" for bucket in BUCKETS
@@ -63,9 +64,6 @@ CREATE TRIGGER IF NOT EXISTS parkplan_ledger_{table}_grows BEFORE INSERT ON park
         ("answers", "actor = NEW.actor AND key = NEW.key"),
     )
 )
-ROW = ", ".join(COLUMNS)
-TEN = ", ".join(BUCKETS)
-LAST = "SELECT seq, at, hash FROM parkplan_ledger_entries ORDER BY seq DESC LIMIT 1"
 INSERT_ENTRY = (
     f"INSERT INTO parkplan_ledger_entries ({ROW}, previous, hash) VALUES ({', '.join('?' * (len(COLUMNS) + 2))})"
 )
@@ -75,7 +73,7 @@ PUT_BALANCE = (
     " ON CONFLICT (account) DO UPDATE SET " + ", ".join(f"{bucket} = excluded.{bucket}" for bucket in BUCKETS)
 )
 PUT_RESERVATION = "INSERT OR REPLACE INTO parkplan_ledger_reservations VALUES (?,?,?,?,?)"
-BOXED = "b.max_x >= ? AND b.min_x <= ? AND b.max_y >= ? AND b.min_y <= ?"
+BOXED = "b.max_x >= ? AND b.max_y >= ? AND b.min_x <= ? AND b.min_y <= ?"
 NEAR = (
     "SELECT h.reservation, g.wkb FROM rtree_parkplan_ledger_boxes b"
     " CROSS JOIN parkplan_ledger_holds h ON h.hold = b.hold JOIN parkplan_ledger_grounds g ON g.digest = h.ground"
@@ -86,8 +84,4 @@ HELD = (
     " CROSS JOIN parkplan_ledger_holds h ON h.hold = b.hold JOIN parkplan_ledger_grounds g ON g.digest = h.ground"
     " JOIN parkplan_ledger_reservations r ON r.id = h.reservation"
     f" WHERE {BOXED} AND h.taken <= ? AND (h.freed IS NULL OR h.freed > ?) ORDER BY h.hold"
-)
-DUE = (
-    "SELECT id FROM parkplan_ledger_reservations WHERE expires_at IS NOT NULL AND expires_at <= ?"
-    " ORDER BY expires_at LIMIT 200"
 )

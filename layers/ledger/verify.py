@@ -66,6 +66,7 @@ def verify(ledger: Ledger) -> Verified:
     told = _Told({}, {}, {})
     kept_holds: int = 0
     try:
+        ledger.sweep()  # what is due would otherwise expire between two looks at the books
         _follow(ledger, told)
         _balances(ledger, told)
         _reservations(ledger, told)

@@ -1,6 +1,9 @@
 """Durable postings and whole reservations per second, in process, beside a plain sqlite3 script on the same disk.
 
-    python -m scripts.bench.ledger [--entries 5000] [--reservations 3000] [--callers 64]
+    python -m scripts.bench.ledger [--entries 5000] [--reservations 3000] [--callers 64] [--county postgresql://...]
+
+With `--county` the books are those of a fresh county in a database (`postgis` starts a throwaway server that is as
+durable as one usually is: fsync and synchronous commit are on).
 
 Every caller waits for its own answer, which comes after COMMIT with synchronous=FULL. An entry is a grant of four
 postings (a tuple of three kinds is three; a transfer is six). A reservation is ground, three kinds of quota, a load on
@@ -11,12 +14,13 @@ one request, one transaction, a balance that is checked and updated, a row in a 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
@@ -26,13 +30,13 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from layers.gpkg import create
 from layers.ledger import acts
 from layers.ledger.book import Change
-from layers.ledger.keeping import Key, Ledger, open_books
+from layers.ledger.keeping import Key, open_books
 from layers.ledger.records import Paper, account
 from layers.ledger.verify import verify
 from layers.records import Areas, Claim, Load
+from layers.store import Store, create_store
 
 PAPER = Paper("台账测速", date(2026, 1, 1))
 QUOTA = "quota/520625/2026/new_construction"
@@ -41,12 +45,24 @@ PLENTY = 10**12
 SIDE_M = 50.0
 
 
-def founded(folder: Path) -> Ledger:
+def founded(folder: Path, county: str) -> Store:
     amounts = {QUOTA.replace("new_construction", kind): PLENTY for kind in KINDS}
     amounts |= {f"capacity/{name}/power_kva": PLENTY for name in ("S1", "S2")}
-    ledger = create(folder / "county.gpkg", "bench", "EPSG:4545").ledger
-    open_books(ledger, pd.DataFrame({"account": list(amounts), "balance": list(amounts.values())}), PAPER)
-    return ledger
+    store = create_store(county or folder / "county.gpkg", "bench", "EPSG:4545")
+    open_books(store.ledger, pd.DataFrame({"account": list(amounts), "balance": list(amounts.values())}), PAPER)
+    return store
+
+
+@contextlib.contextmanager
+def place(county: str) -> Iterator[str]:
+    """The county's URL, of a server of its own where `postgis` is asked for."""
+    if county != "postgis":
+        yield county
+        return
+    from tests.postgres import server
+
+    with server(("shared_buffers=256MB",)) as url:
+        yield f"{url}?schema=bench"
 
 
 def asked(n: int) -> acts.Ask:
@@ -98,10 +114,12 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=5_000)
     parser.add_argument("--reservations", type=int, default=3_000)
     parser.add_argument("--callers", type=int, default=64)
+    parser.add_argument("--county", default="", help="postgresql://..., or postgis")
     said = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ledger-") as place:
-        folder = Path(place)
-        ledger = founded(folder)
+    with tempfile.TemporaryDirectory(prefix="ledger-") as name, place(said.county) as county:
+        folder = Path(name)
+        store = founded(folder, county)
+        ledger = store.ledger
         order = acts.Order(Change("grant", account(QUOTA), Areas(3, 2, 1)), PAPER, "reviewer")
         seconds, each = together(
             lambda n: timed(lambda: ledger.run(lambda page: acts.order(page, order))), said.entries, said.callers
@@ -121,9 +139,10 @@ def main() -> None:
         proof = verify(ledger)
         proven = entries / (time.perf_counter() - start)
         assert proof.whole, proof
-        ledger.close()
+        store.close()
         found = {
             "machine": f"{platform.machine()}, Python {platform.python_version()}",
+            "store": "PostgreSQL" if county else "GeoPackage",
             "callers": said.callers,
             "postings_per_s": round(postings),
             "entry_p50_ms": round(float(entry_ms[0]), 2),

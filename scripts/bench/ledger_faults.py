@@ -1,10 +1,12 @@
-"""The books under attack: altered bytes, many processes on one file, a writer killed at any moment.
+"""The books under attack: altered bytes, many processes on one county, a writer killed at any moment.
 
     python -m scripts.bench.ledger_faults [--tampers 1000] [--kills 200] [--processes 8] [--operations 10000]
+                                          [--county postgis]
 
 Every altered byte of an entry, a posting or a ground must be found by `verify`. Whatever was acknowledged before a
 kill must be there after it, and nothing by halves. Many processes must never promise more than there is, nor the same
-ground twice. Prints a line for each and exits 1 where one does not hold.
+ground twice. With `--county` the books are in a database (see `scripts.bench.ledger`), whose bytes nobody alters here.
+Prints a line for each and exits 1 where one does not hold.
 """
 
 from __future__ import annotations
@@ -31,15 +33,16 @@ import pandas as pd
 import shapely
 
 from layers.errors import Busy, CapacityShort, GroundTaken, IllegalTransition, ParkError, QuotaShort, StoreBroken
-from layers.gpkg import create
 from layers.ledger import acts
 from layers.ledger.book import Change
-from layers.ledger.keeping import open_books
+from layers.ledger.keeping import Ledger, open_books
 from layers.ledger.records import Paper, Reservation, account
 from layers.ledger.sqlite import SqliteLedger
 from layers.ledger.states import LIVE
 from layers.ledger.verify import verify
 from layers.records import Areas, Claim, Load
+from layers.store import create_store, open_store
+from scripts.bench.ledger import place as place_of
 
 PAPER = Paper("台账压力试验", date(2026, 1, 1))
 QUOTA = "quota/520625/2026/new_construction"
@@ -56,14 +59,14 @@ def told(what: str) -> Iterator[None]:
         raise StoreBroken(f"the county cannot be {what} ({error})") from error
 
 
-def founded(folder: Path) -> Path:
+def founded(folder: Path, county: str = "") -> str:
     """A county whose books hold 400,000 m2 and a substation of 20,000 kVA fed by one of as much."""
-    store = create(folder / "county.gpkg", "bench", "EPSG:4545")
+    store = create_store(county or folder / "county.gpkg", "bench", "EPSG:4545")
     amounts = {QUOTA: GRANTED_M2, QUOTA.replace("new_construction", "agricultural"): GRANTED_M2}
     amounts |= {f"capacity/{name}/power_kva": KVA for name in ("S1", "S2")}
     open_books(store.ledger, pd.DataFrame({"account": list(amounts), "balance": list(amounts.values())}), PAPER)
     store.close()
-    return store.path
+    return county or str(folder / "county.gpkg")
 
 
 def plot(n: int) -> shapely.Geometry:
@@ -80,10 +83,11 @@ def asked(n: int, by: str, m2: int = 10_000, kva: int = 400) -> acts.Ask:
 # --- a process that works on the books ----------------------------------------------------------------
 
 
-def work(path: Path, operations: int, seed: int) -> None:
+def work(county: str, operations: int, seed: int) -> None:
     """Reserve, decide, release and adjust at random; every acknowledged operation is a line on standard output."""
     draw = random.Random(seed)
-    ledger = SqliteLedger(path, told)
+    store = open_store(county)
+    ledger = store.ledger
     mine = [one.id for one in ledger.reservations(("reserved", "applied", "approved"))]  # a killed one's are ours
     counts: Counter[str] = Counter()
     for _ in range(operations):
@@ -96,11 +100,11 @@ def work(path: Path, operations: int, seed: int) -> None:
             continue
         counts["done"] += 1
         print(json.dumps([what, *said]), flush=True)
-    ledger.close()
+    store.close()
     print(json.dumps({"counts": counts}), flush=True)
 
 
-def _one(ledger: SqliteLedger, draw: random.Random, mine: list[str], by: str) -> tuple[str, list[Any]]:
+def _one(ledger: Ledger, draw: random.Random, mine: list[str], by: str) -> tuple[str, list[Any]]:
     dice = draw.random()
     if dice < 0.5 or not mine:
         m2, kva = draw.choice([(10_000, 400), (60_000, 300), (5_000, 3_000)])
@@ -123,8 +127,8 @@ def _one(ledger: SqliteLedger, draw: random.Random, mine: list[str], by: str) ->
     return event, [after.version, after.id, after.state]
 
 
-def worker(path: Path, operations: int, seed: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "scripts.bench.ledger_faults", "--work", str(path)]
+def worker(county: str, operations: int, seed: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "scripts.bench.ledger_faults", "--work", county]
     command += ["--operations", str(operations), "--seed", str(seed)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -142,9 +146,10 @@ class Found:
     seconds: float = 0.0
 
 
-def judge(path: Path, acknowledged: list[list[Any]], found: Found) -> None:
+def judge(county: str, acknowledged: list[list[Any]], found: Found) -> None:
     """The books prove themselves, and everything that was acknowledged is in the journal."""
-    ledger = SqliteLedger(path, told)
+    store = open_store(county)
+    ledger = store.ledger
     proof = verify(ledger)
     if not proof.whole:
         found.faults.append(str(proof.reason))
@@ -154,14 +159,14 @@ def judge(path: Path, acknowledged: list[list[Any]], found: Found) -> None:
             found.faults.append(f"{what} was acknowledged as entry {seq}, which is {journal.get(seq)}")
     grounds = Counter(one.reservation.ground for one in ledger.holds())
     found.faults += [f"{ground[:12]} has {count} winners" for ground, count in grounds.items() if count > 1]
-    ledger.close()
+    store.close()
 
 
-def many(folder: Path, processes: int, operations: int) -> Found:
-    """Several processes on one file at once."""
-    path, found = founded(folder), Found()
+def many(folder: Path, processes: int, operations: int, county: str = "") -> Found:
+    """Several processes on one county at once."""
+    county, found = founded(folder, county), Found()
     start = time.perf_counter()
-    running = [worker(path, operations // processes, seed) for seed in range(processes)]
+    running = [worker(county, operations // processes, seed) for seed in range(processes)]
     acknowledged: list[list[Any]] = []
     for one in running:
         out, err = one.communicate(timeout=900)
@@ -174,15 +179,15 @@ def many(folder: Path, processes: int, operations: int) -> Found:
             else:
                 acknowledged.append(said)
     found.seconds, found.done = time.perf_counter() - start, len(acknowledged)
-    judge(path, acknowledged, found)
+    judge(county, acknowledged, found)
     return found
 
 
-def killed(folder: Path, kills: int, seed: int = 1) -> Found:
-    """A writing process killed at a random moment, again and again, on one file."""
-    path, found, draw = founded(folder), Found(), random.Random(seed)
+def killed(folder: Path, kills: int, seed: int = 1, county: str = "") -> Found:
+    """A writing process killed at a random moment, again and again, on one county."""
+    county, found, draw = founded(folder, county), Found(), random.Random(seed)
     for n in range(kills):
-        one = worker(path, 1_000_000, 1_000 + n)
+        one = worker(county, 1_000_000, 1_000 + n)
         assert one.stdout is not None
         first = one.stdout.readline()
         time.sleep(draw.uniform(0.0, 0.25))
@@ -190,7 +195,7 @@ def killed(folder: Path, kills: int, seed: int = 1) -> Found:
         lines = [first, *one.communicate()[0].splitlines()]
         acknowledged = [json.loads(line) for line in lines if line.endswith(("]", "]\n"))]
         found.done += len(acknowledged)
-        judge(path, acknowledged, found)
+        judge(county, acknowledged, found)
         if found.faults:
             break
     return found
@@ -198,7 +203,7 @@ def killed(folder: Path, kills: int, seed: int = 1) -> Found:
 
 def tampered(folder: Path, tampers: int, seed: int = 1) -> Found:
     """One value after the other altered behind the books' back; each must be found, and named as it was altered."""
-    path, found, draw = founded(folder), Found(), random.Random(seed)
+    path, found, draw = Path(founded(folder)), Found(), random.Random(seed)
     _filled(path, draw)
     db = apsw.Connection(str(path))
     for (name,) in list(db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%ledger%'")):
@@ -277,22 +282,24 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--operations", type=int, default=10_000)
-    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--county", default="", help="postgresql://..., or postgis")
+    parser.add_argument("--work", default="", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
     said = parser.parse_args()
-    if said.work is not None:
+    if said.work:
         work(said.work, said.operations, said.seed)
         return
     faults: list[str] = []
-    attacks: tuple[tuple[str, Callable[[Path], Found]], ...] = (
-        (f"{said.tampers:,} altered values", lambda place: tampered(place, said.tampers)),
-        (f"{said.processes} processes", lambda place: many(place, said.processes, said.operations)),
-        (f"{said.kills} kills", lambda place: killed(place, said.kills)),
-    )
+    attacks: list[tuple[str, Callable[[Path, str], Found]]] = [
+        (f"{said.processes} processes", lambda place, url: many(place, said.processes, said.operations, url)),
+        (f"{said.kills} kills", lambda place, url: killed(place, said.kills, 1, url)),
+    ]
+    if not said.county:
+        attacks.insert(0, (f"{said.tampers:,} altered values", lambda place, _: tampered(place, said.tampers)))
     for name, attack in attacks:
-        with tempfile.TemporaryDirectory(prefix="ledger-") as folder:
+        with tempfile.TemporaryDirectory(prefix="ledger-") as folder, place_of(said.county) as url:
             start = time.perf_counter()
-            found = attack(Path(folder))
+            found = attack(Path(folder), url)
             refused = ", ".join(f"{word} {count:,}" for word, count in sorted(found.refusals.items()))
             ends = f"{len(found.faults)} faults; {time.perf_counter() - start:.1f} s"
             print(f"{name}: {found.done:,} done; refused {refused or 'nothing'}; {ends}", flush=True)

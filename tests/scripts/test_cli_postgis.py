@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 import shapely
 from fastapi.testclient import TestClient
@@ -67,7 +68,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def url(databases: InDatabase) -> str:
     """A county of a few features."""
     with contextlib.closing(databases.new()) as store:
-        fill_county(store, books=False)
+        fill_county(store)
         return databases.name(store)
 
 
@@ -99,7 +100,7 @@ def test_a_county_is_made_filled_looked_at_and_changed_by_its_url(run: Run, data
     }  # as surveyed
     assert run("quality", url, "parcels", "--json").code == 0
     assert run("doctor", url).out.count("parcels") == 1
-    assert run("migrate", url, "--json").json == {"county": label, "was": "0002", "is": "0002"}
+    assert run("migrate", url, "--json").json == {"county": label, "was": "0003", "is": "0003"}
 
 
 def test_a_check_says_the_same_words_and_codes_and_can_be_asked_again(run: Run, url: str, tmp_path: Path):
@@ -109,6 +110,32 @@ def test_a_check_says_the_same_words_and_codes_and_can_be_asked_again(run: Run, 
     assert said.code in (0, 10, 11), said.err
     assert run("recheck", url, said.json["id"]).code == 0
     assert run("projects", url, "--json").json[0]["id"] == "TEA"
+
+
+def test_the_books_are_kept_and_proven_and_a_backup_brings_them_back(run: Run, url: str, tmp_path: Path):
+    account = "quota/520625/2030/new_construction"
+    paper = ("--document", "8号", "--date", "2030-03-01")
+    assert run("quota", url, "grant", account, "--areas", "20000,15000,6000", *paper).code == 0
+    shown = run("quota", url, "show", account, "--json").json["accounts"]
+    assert [one["available"] for one in shown] == [20_000]
+    assert run("supply", url, "--json").json["approved_unsupplied"] == []
+    proof = run("verify", url, "--json")
+    assert (proof.code, proof.json["whole"]) == (0, True)
+    file = tmp_path / "county.backup"
+    made = run("backup", url, file, "--json")
+    assert (made.code, made.json["head"]) == (0, proof.json["head"]), made.err
+    assert run("backup", url, file).code == 3
+    taken = run("restore", file, url)
+    assert (taken.code, "exists already" in taken.err) == (3, True)
+    with contextlib.closing(psycopg.connect(url.partition("?")[0], autocommit=True)) as admin:
+        admin.execute("DROP DATABASE IF EXISTS back")
+        admin.execute("CREATE DATABASE back")
+    base, _, schema = url.partition("?")
+    back = f"{base.rpartition('/')[0]}/back?{schema}"
+    restored = run("restore", file, back)
+    assert restored.code == 0, restored.err
+    assert "一致 whole" in restored.out
+    assert run("verify", back, "--json").json["head"] == proof.json["head"]
 
 
 def test_users_of_a_county_in_a_database_open_it_to_the_network(run: Run, url: str, tmp_path: Path):

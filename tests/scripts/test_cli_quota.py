@@ -73,3 +73,16 @@ def test_supply_lists_what_waits_and_what_is_idle(county):
     assert "征缴土地闲置费" in said
     found = json.loads(run("supply", county, "--on", "2027-07-01", "--json").output)
     assert (found["approved_unsupplied_m2"], found["idle_m2"]) == (40, 60)
+
+
+def test_a_backup_of_the_county_comes_back_and_is_proven(county, tmp_path):
+    file, again = tmp_path / "county.backup", tmp_path / "again" / "again.gpkg"
+    made = run("backup", county, file)
+    assert (made.exit_code, "1 entries" in made.output) == (0, True), made.output
+    assert run("backup", county, file).exit_code == 1  # it is there
+    restored = run("restore", file, again, "--json")
+    assert restored.exit_code == 0, restored.output
+    assert json.loads(restored.output)["proof"]["entries"] == 1
+    assert run("verify", again).exit_code == 0
+    assert run("restore", file, again).exit_code == 1
+    assert run("backup", tmp_path / "none.gpkg", tmp_path / "x").exit_code == 1

@@ -25,9 +25,6 @@ def file_books(folder: Path) -> Ledger:
     return create(folder / "county.gpkg", "县", "EPSG:4545").ledger
 
 
-STORES = {"gpkg": file_books}  # every store passes the same tests
-
-
 def opened(ledger: Ledger, **more: float) -> Ledger:
     """1,000 m2 of new construction (600 agricultural, 300 cultivated) and 100 kVA."""
     amounts = {QUOTA: 1_000, f"{QUOTA[:18]}agricultural": 600, f"{QUOTA[:18]}cultivated": 300, POWER: 100, **more}

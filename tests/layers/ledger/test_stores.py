@@ -35,15 +35,21 @@ from layers.ledger.records import Posting
 from layers.ledger.states import LIVE, STEPS
 from layers.ledger.verify import verify
 from layers.records import Areas
-from tests.layers.ledger.books import POWER, QUOTA, STORES, ask, claim, held, opened, order, plot, reserve, turn
+from tests.layers.ledger.books import POWER, QUOTA, ask, claim, held, opened, order, plot, reserve, turn
 
 
-@pytest.fixture(params=list(STORES))
-def ledger(request, tmp_path):
-    ledger = opened(STORES[request.param](tmp_path))
+@pytest.fixture
+def store(stores):
+    store = stores.new()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def ledger(store):
+    ledger = opened(store.ledger)
     yield ledger
     found = verify(ledger)
-    ledger.close()
     assert found.whole, found
 
 
@@ -247,16 +253,12 @@ def test_one_request_that_fails_does_not_take_the_others_with_it(ledger):
 class Model(RuleBasedStateMachine):
     """The books beside a dictionary: every answer and every refusal must be the dictionary's."""
 
-    store = ""
-    folder = None
-    count = 0
+    stores = None
 
     @initialize()
     def found(self):
-        Model.count += 1
-        place = Model.folder / str(Model.count)
-        place.mkdir()
-        self.ledger = opened(STORES[Model.store](place))
+        self.store = Model.stores.new()
+        self.ledger = opened(self.store.ledger)
         self.free, self.kva = 1_000, 100
         self.live = {}  # id -> [state, plot, new, kva]
 
@@ -334,14 +336,13 @@ class Model(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "ledger"):
             found = verify(self.ledger)
-            self.ledger.close()
+            self.store.close()
             assert found.whole, found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("store", list(STORES))
-def test_the_books_are_those_of_a_tiny_model(store, tmp_path):
-    Model.store, Model.folder, Model.count = store, tmp_path, 0
+def test_the_books_are_those_of_a_tiny_model(stores):
+    Model.stores = stores
     run_state_machine_as_test(Model, settings=settings(max_examples=25, stateful_step_count=40, deadline=None))
 
 
