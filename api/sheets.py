@@ -63,11 +63,12 @@ def intended(store: Store, projects: Sequence[Mapping[str, Any]]) -> list[Sheet]
     if not any(layer.role == "zones" for layer in store.layers()):
         return []
     zones = store.frame("zones")
+    made_up = zones["synthetic"].eq(True) if "synthetic" in zones else zones["id"].isna()  # no word of it: not made up
     made = []
     for zone in zones.itertuples():
         mine = [one for one in projects if one.get("zone") in (zone.id, getattr(zone, "name", None))]
         for one, spot in zip(mine, _spread(zone.geometry, len(mine)), strict=True):
-            said = {"id": one.get("id") or one["name"], "stage": one.get("stage"), "synthetic": bool(zone.synthetic)}
+            said = {"id": one.get("id") or one["name"], "stage": one.get("stage"), "synthetic": made_up[zone.Index]}
             made.append({"name": one.get("name") or one["id"], **said, "geometry": spot})
     if not made:
         return []
