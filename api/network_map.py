@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import shapely
 
 from api import maps
 from api.sheets import AROUND, around, sheets
+from layers.crs import LONLAT, parse_cached, transform
 from layers.store import Store
 
 FIELDS = (
@@ -29,8 +31,9 @@ TITLES = {
 
 def chart(store: Store, found: dict[str, Any], site: shapely.Geometry) -> maps.Chart:
     """A map of `found`, an answer of POST /connections; `site` in the working CRS."""
-    layers = sheets(store, AROUND, around(site, 1_500.0))
     drawn = [one for one in found["connections"] if one["route"] is not None]
+    ways = transform(np.array([_shape(one["route"]) for one in drawn], dtype=object), parse_cached(LONLAT), store.crs)
+    layers = sheets(store, AROUND, around(shapely.union_all([site, *ways]), 500.0))
     for utility, (zh, en) in TITLES.items():
         rows = [one for one in drawn if one["utility"] == utility]
         if rows:
