@@ -96,13 +96,9 @@ class Problem:
             out[:, row] = use[site, project]
         return out
 
-    def use_of(self, project: int) -> Floats:
-        """(S, P) what a project takes from each pool on each site."""
-        out = np.zeros((self.shape[0], len(self.pools)))
-        out[:, self.paired] = self.across * self.along[:, project]
-        for row, use in zip(self.full, self.dense, strict=True):
-            out[:, row] = use[:, project]
-        return out
+    def use_of_at(self, project: int, sites: Ints) -> Floats:
+        """(K, P) what a project takes from each pool on some sites."""
+        return self.use_at(sites * self.shape[1] + project)
 
     def value(self, site: Ints, bought: Bools) -> float:
         """The benefit of a plan, less what it buys."""
@@ -186,7 +182,9 @@ def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Pr
 
         use = _use(pool.use, shape)
         if use is None:
-            fault(f"its use is neither {shape} nor a pair of ({shape[0]},) and ({shape[1]},)", "Give either", field="use")
+            fault(
+                f"its use is neither {shape} nor a pair of ({shape[0]},) and ({shape[1]},)", "Give either", field="use"
+            )
         elif not all(np.isfinite(part).all() and (part >= 0).all() for part in use):
             fault("a use is negative or not a number", "An unknown need has to be settled before planning", field="use")
         elif len(use) == 2:
@@ -199,7 +197,9 @@ def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Pr
             fault("its price is not above zero", "Give what one unit more costs", field="price")
         for one in pool.expansions:
             if not (np.isfinite(one.extra) and one.extra >= 0 and np.isfinite(one.cost) and one.cost >= 0):
-                fault("an expansion is negative or not a number", "Give extra and cost of at least 0", field="expansions")
+                fault(
+                    "an expansion is negative or not a number", "Give extra and cost of at least 0", field="expansions"
+                )
     bought = _purchases(pools, faults)
     if len(faults) > before:
         return None
@@ -279,7 +279,9 @@ def _pairs(conflicts: Any, shape: tuple[int, int], faults: list[Fault]) -> Ints:
     if rows.size == 0:
         return np.zeros((0, 2), dtype=np.int64)
     if rows.ndim != 2 or rows.shape[1] != 4:
-        faults.append(Fault(f"their shape is {rows.shape}", "Give (site, project, site, project) rows", field="conflicts"))
+        faults.append(
+            Fault(f"their shape is {rows.shape}", "Give (site, project, site, project) rows", field="conflicts")
+        )
         return np.zeros((0, 2), dtype=np.int64)
     outside = ((rows < 0) | (rows >= np.array([*shape, *shape]))).any(axis=1)
     for row in np.flatnonzero(outside)[:20]:
