@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from gis.plan import Expansion, Pool, choose
 from gis.solver import search
 from layers.errors import BadInput
+from scripts.bench.plan_cases import PUBLISHED, as_pools, published
 
 
 def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=()):
@@ -117,31 +117,143 @@ def test_no_plan_is_worth_more_and_none_is_missed(priced, asked):
         assert found.bound == pytest.approx(best, abs=1e-5)
 
 
-# the published optima of OR-Library's gap1 ... gap12, which maximise
-PUBLISHED = """336 327 339 341 326  434 436 420 419 428  580 564 573 570 564  656 644 673 647 664  563 558 564 568 559
-    761 759 758 752 747  942 949 968 945 951  1133 1134 1141 1117 1127  709 717 712 723 706  958 963 960 947 947
-    1139 1178 1195 1171 1171  1451 1449 1433 1447 1446"""
-
-
-def assignment(path: Path) -> tuple[np.ndarray, list[Pool]]:
-    """Agents as sites that may do several jobs, each with its capacity as a pool."""
-    numbers = np.array(path.read_text().split(), dtype=float)
-    agents, jobs = int(numbers[0]), int(numbers[1])
-    value, weight = numbers[2 : 2 + 2 * agents * jobs].reshape(2, agents, jobs)
-    pools = []
-    for agent, capacity in enumerate(numbers[-agents:]):
-        use = np.zeros((agents, jobs))
-        use[agent] = weight[agent]
-        pools.append(Pool(f"agent {agent}", use, capacity))
-    return value, pools
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("k", range(12))
 def test_a_published_assignment_instance_is_solved_to_its_optimum(shared_data, k):
     path = shared_data / "opt_gap" / "cattrysse1994" / f"gap{k + 1}-{k % 5}"
     if not path.is_file():
         pytest.skip(f"no {path.name}")
-    value, pools = assignment(path)
-    found = choose(value, pools=pools, exclusive=False, must=True, time_limit_s=60)
-    assert (found.status, found.objective) == ("optimal", float(PUBLISHED.split()[5 * k + k % 5]))
+    value, weight, capacity = published(path)
+    found = choose(value, pools=as_pools(weight, capacity), exclusive=False, must=True, time_limit_s=60)
+    assert (found.status, found.objective) == ("optimal", PUBLISHED[5 * k + k % 5])
+
+
+def short_case(seed):
+    """Projects that must all be placed, in pools too small for them."""
+    rng = np.random.default_rng(seed)
+    sites, projects = 12, 6
+    zone = rng.integers(0, 2, sites)
+    benefit = np.where(rng.random((sites, projects)) < 0.7, rng.integers(1, 50, (sites, projects)), -np.inf)
+    benefit[np.arange(projects), np.arange(projects)] = 5.0  # everyone has ground of its own
+    land, power = rng.integers(5, 40, projects).astype(float), rng.uniform(10, 90, projects)
+    pools = [
+        Pool("land 0", ((zone == 0).astype(float), land), float(rng.integers(0, 30)), price=3.0),
+        Pool("land 1", ((zone == 1).astype(float), land), float(rng.integers(0, 30)), price=2.0),
+        Pool("power", (np.ones(sites), power), 0.6 * power.sum(), [Expansion(0.1 * power.sum(), 9.0)]),
+    ]
+    return benefit, pools
+
+
+def raised(pools, more, share=1.0):
+    return [
+        Pool(one.name, one.use, one.balance + share * more.get(one.name, 0.0), one.expansions, one.price)
+        for one in pools
+    ]
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_the_increases_that_are_stated_are_enough_and_a_hundredth_less_is_not(seed):
+    benefit, pools = short_case(seed)
+    found = choose(benefit, pools=pools, must=True)
+    assert found.status == "infeasible"
+    assert found.shortfall
+    assert choose(benefit, pools=raised(pools, found.shortfall), must=True).status == "optimal"
+    assert choose(benefit, pools=raised(pools, found.shortfall, 0.99), must=True).status == "infeasible"
+
+
+def test_no_increase_helps_a_project_that_may_stand_nowhere():
+    found = choose([[1.0, -np.inf]], pools=[Pool("land", ([1], [5, 5]), 20.0)], exclusive=False, must=True)
+    assert (found.status, found.shortfall) == ("infeasible", None)
+
+
+def test_what_cannot_be_read_is_named_all_at_once():
+    nan = float("nan")
+    with pytest.raises(BadInput) as refused:
+        choose(
+            [[1.0, nan], [2.0, 3.0]],
+            pools=[
+                Pool("land", [[1, 2, 3]], 5.0),
+                Pool("power", ([1, -1], [1, 1]), nan),
+                Pool("water", ([1, 1], [1, 1]), 1.0, [Expansion(1, 5, "main")]),
+                Pool("effluent", ([1, 1], [1, 1]), 1.0, [Expansion(1, 6, "main")]),
+            ],
+            overlaps=[[0, 7]],
+            conflicts=[(0, 0, 0, 9)],
+            must=[True],
+            fixed=[(0, 0), (0, 1), (5, 0), (1, 0)],
+        )
+    named = {(fault.layer, fault.field, fault.feature) for fault in refused.value.faults}
+    assert named == {
+        ("benefit", None, "site 0, project 1"),
+        ("pool land", "use", None),
+        ("pool power", "use", None),
+        ("pool power", "balance", None),
+        ("pool effluent", None, None),
+        ("overlaps", None, "group 0"),
+        ("conflicts", None, "row 0"),
+        (None, "must", None),
+        ("fixed", None, "row 1"),
+        ("fixed", None, "row 2"),
+        ("fixed", None, "row 3"),
+    }
+
+
+def test_locks_that_contradict_each_other_are_refused_with_their_names():
+    with pytest.raises(BadInput, match="share ground"):
+        choose(np.ones((2, 2)), overlaps=[[0, 1]], fixed=[(0, 0), (1, 1)])
+    with pytest.raises(BadInput, match="rules out project 1 on site 1"):
+        choose(np.ones((2, 2)), conflicts=[(0, 0, 1, 1)], fixed=[(0, 0), (1, 1)])
+
+
+def test_one_purchase_serves_every_pool_that_names_it():
+    one = ([1.0], [10.0])
+    road = [
+        Pool("road", one, 0.0, [Expansion(10, 4, "new road")]),
+        Pool("bridge", one, 5.0, [Expansion(5, 4, "new road")]),
+    ]
+    found = choose([[9.0]], pools=road)
+    assert (found.objective, found.expansions_used) == (5.0, ("new road",))
+    assert choose([[3.0]], pools=road).objective == 0.0
+
+
+def hard(seed=3):
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(1, 101, (10, 80)).astype(float)
+    cost = 111 - weight + rng.integers(-10, 11, (10, 80))
+    return -cost, as_pools(weight, np.floor(0.8 * weight.sum(axis=1) / 10))
+
+
+def test_a_search_is_ended_by_whoever_watches_it_and_keeps_its_best():
+    value, pools = hard()
+    told = []
+
+    def watch(progress):
+        told.append(progress)
+        return progress.site is None
+
+    began = time.monotonic()
+    found = choose(value, pools=pools, exclusive=False, time_limit_s=60, watch=watch)
+    assert time.monotonic() - began < 20
+    assert found.status == "feasible"
+    assert found.bound >= found.objective == told[-1].objective
+
+
+def test_a_deadline_is_kept_and_the_bound_says_how_good_the_plan_is():
+    value, pools = hard()
+    found = choose(value, pools=pools, exclusive=False, must=True, time_limit_s=2)
+    assert found.seconds < 6
+    assert found.bound >= found.objective
+    assert found.gap == pytest.approx((found.bound - found.objective) / abs(found.objective))
+
+
+def test_a_previous_plan_is_where_the_search_begins():
+    value, pools = hard()
+    first = choose(value, pools=pools, exclusive=False, time_limit_s=3)
+    again = choose(value, pools=pools, exclusive=False, time_limit_s=1, start=first.site)
+    assert again.objective >= first.objective
+
+
+def test_the_same_seed_gives_the_same_plan():
+    benefit, pools = short_case(1)
+    one, two = (choose(benefit, pools=pools, seed=7) for _ in range(2))
+    assert (one.site == two.site).all()
