@@ -1,4 +1,4 @@
-"""HiGHS in a process of its own: programmes come in on standard input, incumbents and answers go out on standard output.
+"""HiGHS in a process of its own: programmes come in on standard input, incumbents and answers go out on its output.
 
 Nothing else imports highspy, which cannot live beside ortools. The end of the input ends the process, also in the midst
 of a solve. Everything is minimised.
@@ -10,7 +10,7 @@ import os
 import queue
 import sys
 import threading
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import highspy
 import numpy as np
@@ -21,7 +21,7 @@ from gis.solver.wire import Message, read, write
 class Child:
     """One model at a time."""
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: IO[bytes]) -> None:
         self.out, self.lock = out, threading.Lock()
         self.highs = highspy.Highs()
         self.integer = np.zeros(0, dtype=np.uint8)

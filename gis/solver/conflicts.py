@@ -1,7 +1,7 @@
 """Conflicts as few strong rows: pairs that form complete blocks become one row each.
 
 A set of cells of which at most one can be chosen anyway (one project on several sites, or several projects on a site
-that holds one) is a *side*. Where every cell of one side conflicts with every cell of another, their sum is at most one.
+that holds one) is a *side*. Where every cell of one side conflicts with every cell of another, their sum is at most 1.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def _needed(problem: Problem) -> Ints:
     projects = problem.shape[1]
     site, project = np.divmod(problem.conflicts, projects)
     same_site = (site[:, 0] == site[:, 1]) & problem.exclusive[site[:, 0]]
-    return problem.conflicts[(project[:, 0] != project[:, 1]) & ~same_site]
+    needed: Ints = problem.conflicts[(project[:, 0] != project[:, 1]) & ~same_site]
+    return needed
 
 
 def _rows(problem: Problem, pairs: Ints, by_site: bool) -> tuple[Ints, Ints, int]:
     """One row for each first cell and each side of second cells; then rows with the same second side are merged."""
-    first_site, first_project = np.divmod(pairs[:, 0], problem.shape[1])
     second_site, second_project = np.divmod(pairs[:, 1], problem.shape[1])
     # the second side: the same project anywhere, or whoever is on the same site where that holds one
     whole = problem.exclusive[second_site] & by_site

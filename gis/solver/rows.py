@@ -87,7 +87,8 @@ class Rows:
         parts.append((column, self.conflict_row[found], np.ones(len(column))))
         column, found = _matches(cells, self.link_cells)
         parts.append((column, self.first_link + found, np.ones(len(column))))
-        return _columns(-problem.benefit.ravel()[cells], parts)
+        cost: Floats = -problem.benefit.ravel()[cells]
+        return _columns(cost, parts)
 
     def of_purchases(self) -> Columns:
         pool, column = np.nonzero(self.problem.extra)
@@ -151,7 +152,8 @@ def _largest_use(problem: Problem) -> Floats:
         largest[problem.paired] = problem.across.max(axis=0) * problem.along.max(axis=1)
     for row, use in zip(problem.full, problem.dense, strict=True):
         largest[row] = use.max()
-    return np.maximum(largest, problem.extra.max(axis=1, initial=0.0))
+    most: Floats = np.maximum(largest, np.abs(problem.extra).max(axis=1, initial=0.0))
+    return most
 
 
 def _by_site(sites: Ints, groups: Ints) -> tuple[Ints, Ints]:

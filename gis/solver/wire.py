@@ -1,18 +1,18 @@
-"""Messages between the planner and its solver: a length of eight bytes and an .npz of plain arrays, nothing unpickled."""
+"""Messages between the planner and its solver: eight bytes of length and an .npz of arrays, nothing unpickled."""
 
 from __future__ import annotations
 
 import io
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
 Message = dict[str, Any]
 
 
-def write(stream: BinaryIO, lock: threading.Lock, **arrays: Any) -> None:
+def write(stream: IO[bytes], lock: threading.Lock, **arrays: Any) -> None:
     held = io.BytesIO()
     np.savez(held, **arrays)
     body = held.getvalue()
@@ -21,7 +21,7 @@ def write(stream: BinaryIO, lock: threading.Lock, **arrays: Any) -> None:
         stream.flush()
 
 
-def read(stream: BinaryIO) -> Iterator[Message]:
+def read(stream: IO[bytes]) -> Iterator[Message]:
     while len(head := stream.read(8)) == 8:
         with np.load(io.BytesIO(stream.read(int.from_bytes(head, "little"))), allow_pickle=False) as held:
             yield {name: held[name] if held[name].ndim else held[name].item() for name in held.files}

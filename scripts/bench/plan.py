@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gis.plan import Choice, Pool, Progress, choose
+from gis.plan import Choice, Progress, choose
 from gis.solver.greedy import plans
 from gis.solver.problem import Problem, read
 from gis.solver.process import Solver
@@ -108,9 +108,7 @@ def counties(seeds: int) -> None:
     placed = np.flatnonzero(found.site >= 0)
     locked = placed[: int(0.8 * len(placed))]
     again = choose(**case, fixed=[(int(n), int(found.site[n])) for n in locked], time_limit_s=5, gap=0.001)
-    print(
-        f"  80 % locked: {again.seconds:.2f} s, gap {again.gap:.3%}, {again.objective / found.objective:.5f} of the plan"
-    )
+    print(f"  80 % locked: {again.seconds:.2f} s, gap {again.gap:.3%}, {again.objective / found.objective:.5f} of it")
     run("300 projects x 20,000 parcels, every fitting parcel open", county(300, 20_000, 1), 30, peer=False)
 
 
@@ -130,7 +128,12 @@ def classic(seeds: int, seconds: float = 10.0) -> None:
         for agents, jobs in ((10, 100), (20, 200)):
             for seed in range(seeds):
                 cost, weight, capacity = assignment(kind, agents, jobs, seed)
-                case = {"benefit": -cost, "pools": as_pools(weight, capacity), "exclusive": False, "must": True}
+                case: dict[str, Any] = {
+                    "benefit": -cost,
+                    "pools": as_pools(weight, capacity),
+                    "exclusive": False,
+                    "must": True,
+                }
                 found = choose(**case, time_limit_s=seconds)
                 best, bound = directly(problem_of(case), seconds)
                 print(

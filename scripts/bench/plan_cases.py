@@ -1,4 +1,4 @@
-"""Instances for the planner's bench, drawn by seed: counties of projects and parcels, and the classic assignment types."""
+"""Instances for the planner's bench, drawn by seed: counties of projects and parcels, classic assignment types."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from gis.plan import Expansion, Pool
 from layers.records import Floats
 
 # the optima of OR-Library's gap1 ... gap12, five instances each; they are maximised
-PUBLISHED = tuple(
-    int(one)
-    for one in """336 327 339 341 326  434 436 420 419 428  580 564 573 570 564  656 644 673 647 664  563 558 564 568 559
-    761 759 758 752 747  942 949 968 945 951  1133 1134 1141 1117 1127  709 717 712 723 706  958 963 960 947 947
-    1139 1178 1195 1171 1171  1451 1449 1433 1447 1446""".split()
-)
+PUBLISHED = (
+    336, 327, 339, 341, 326, 434, 436, 420, 419, 428, 580, 564, 573, 570, 564, 656, 644, 673, 647, 664,
+    563, 558, 564, 568, 559, 761, 759, 758, 752, 747, 942, 949, 968, 945, 951, 1133, 1134, 1141, 1117, 1127,
+    709, 717, 712, 723, 706, 958, 963, 960, 947, 947, 1139, 1178, 1195, 1171, 1171, 1451, 1449, 1433, 1447, 1446,
+)  # fmt: skip
 
 
 def published(path: Path) -> tuple[Floats, Floats, Floats]:
