@@ -57,6 +57,7 @@ def choose(
     conflicts: Any = (),
     must: bool | ArrayLike = False,
     fixed: Iterable[tuple[int, int]] = (),
+    fund: float | None = None,
     time_limit_s: float = 30.0,
     gap: float = 0.0,
     seed: int = 0,
@@ -74,6 +75,7 @@ def choose(
     conflicts : (site, project, site, project) that may not both happen
     must : projects that have to be placed, all or (N,)
     fixed : (project, site) already decided
+    fund : the ceiling on what purchases cost together (园区建设资金)
     start : (N,) a plan to begin with, such as the previous one; used as far as it still holds
     watch : hears of every better plan and bound; answering False ends the search with the best so far
 
@@ -92,12 +94,14 @@ def choose(
         faults.append(Fault("it is not above zero", "Give seconds", field="time_limit_s"))
     if not (np.isfinite(gap) and gap >= 0):
         faults.append(Fault("it is not a share of at least 0", "Give 0.01 for one per cent", field="gap"))
+    if fund is not None and not (np.isfinite(fund) and fund >= 0):
+        faults.append(Fault("it is not an amount of at least 0", "Give what may be spent", field="fund"))
     if not 0 <= seed < 2**31:
         faults.append(Fault("it is not between 0 and 2147483647", "Give another", field="seed"))
     if faults:
         raise BadInput("the plan cannot be read", faults)
     with Solver() as solver:  # it starts while we read
-        problem = read(benefit, asked, exclusive, overlaps, conflicts, must, fixed)
+        problem = read(benefit, asked, exclusive, overlaps, conflicts, must, fixed, fund)
         first = None
         if start is not None:
             first = np.asarray(start, dtype=np.int64)

@@ -74,10 +74,11 @@ def needed(problem: Problem, site: Ints) -> Bools:
     """(Y,) a small set of purchases under which the plan's pools hold: all, less the dearest that can be left out."""
     used = problem.used(site)
     slack = ROUNDING * np.maximum(np.abs(used), 1.0)
+    grows = (problem.extra >= 0).all(axis=1)  # the fund shrinks, and is looked at by `holds`
     keep = np.ones(len(problem.cost), dtype=bool)
     for one in np.argsort(-problem.cost, kind="stable"):
         keep[one] = False
-        if (used > problem.balance + problem.extra[:, keep].sum(axis=1) + slack).any():
+        if (used > problem.balance + problem.extra[:, keep].sum(axis=1) + slack)[grows].any():
             keep[one] = True
     return keep
 

@@ -17,6 +17,9 @@ from layers.errors import BadInput, Fault
 from layers.records import Bools, Floats, Ints
 
 
+FUND = "fund"  # the pool of money for purchases, where there is a ceiling
+
+
 @dataclass(frozen=True)
 class Expansion:
     """What more a pool holds once somebody pays: `extra` in the pool's unit, `cost` in that of the benefit."""
@@ -32,7 +35,8 @@ class Pool:
 
     Parameters
     ----------
-    use : (S, N) what project n takes on site s, or the pair ((S,), (N,)) whose product that is
+    use : (S, N) what project n takes on site s, or as a tuple the product ((S,), (N,)), or the sum of R products
+        ((S, R), (R, N)): what sites of R sorts let projects take
     balance : what there is to take; infinite where there is no end
     expansions : what may be bought; the same name in several pools is one purchase
     price : what one more unit costs, for `shortfall` to find the cheapest increases
@@ -50,7 +54,7 @@ class Problem:
     """What is to be decided.
 
     benefit : (S, N), -inf where a project may not stand
-    across, along : (S, Q) and (Q, N), the pools whose use is a product, by their row in `paired`
+    across, along : (S, Q) and (Q, N), the uses that are products, by the row in `paired` of the pool they count in
     dense : the other pools' (S, N), by their row in `full`
     balance, price : (P,); extra : (P, Y); cost : (Y,) of the purchases
     exclusive : (S,) at most one project; shared, group : (K,) site and the group of sites it shares ground with
@@ -91,7 +95,8 @@ class Problem:
         """(K, P) what each cell takes from each pool."""
         site, project = np.divmod(cells, self.shape[1])
         out = np.zeros((len(cells), len(self.pools)))
-        out[:, self.paired] = self.across[site] * self.along[:, project].T
+        if len(self.paired):
+            np.add.at(out.T, self.paired, (self.across[site] * self.along[:, project].T).T)
         for row, use in zip(self.full, self.dense, strict=True):
             out[:, row] = use[site, project]
         return out
@@ -123,6 +128,7 @@ def read(
     conflicts: Any,
     must: bool | ArrayLike,
     fixed: Any,
+    fund: float | None = None,
 ) -> Problem:
     """What was asked, as arrays. Raises BadInput with every fault."""
     faults: list[Fault] = []
@@ -148,6 +154,8 @@ def read(
     if faults:
         raise BadInput("the plan cannot be read", faults)
     assert read_pools is not None
+    if fund is not None:
+        read_pools = _with_fund(read_pools, fund)
     for project in np.flatnonzero(decided >= 0):
         keep = table[decided[project], project]
         table[:, project] = -np.inf
@@ -171,8 +179,14 @@ def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Pr
     """The pools' part of the problem; the rest is filled in by `read`."""
     before = len(faults)
     names = [pool.name for pool in pools]
-    for name in {name for name in names if names.count(name) > 1}:
-        faults.append(Fault("two pools have this name", "Give each pool a name of its own", layer=f"pool {name}"))
+    for name in sorted({name for name in names if names.count(name) > 1 or name == FUND}):
+        faults.append(
+            Fault(
+                "two pools have this name, or it is kept for the fund",
+                "Give each pool a name of its own",
+                layer=f"pool {name}",
+            )
+        )
     paired: list[tuple[int, Floats, Floats]] = []
     full: list[tuple[int, Floats]] = []
     for row, pool in enumerate(pools):
@@ -188,7 +202,8 @@ def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Pr
         elif not all(np.isfinite(part).all() and (part >= 0).all() for part in use):
             fault("a use is negative or not a number", "An unknown need has to be settled before planning", field="use")
         elif len(use) == 2:
-            paired.append((row, use[0], use[1]))
+            across, along = use[0].reshape(shape[0], -1), use[1].reshape(-1, shape[1])
+            paired += [(row, across[:, r], along[r]) for r in range(across.shape[1])]
         else:
             full.append((row, use[0]))
         if np.isnan(pool.balance) or np.isneginf(pool.balance):
@@ -226,6 +241,17 @@ def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Pr
     )
 
 
+def _with_fund(problem: Problem, fund: float) -> Problem:
+    """The ceiling on purchases is one more pool, which nobody uses and every purchase makes smaller."""
+    return replace(
+        problem,
+        pools=(*problem.pools, FUND),
+        balance=np.append(problem.balance, fund),
+        price=np.append(problem.price, 1.0),
+        extra=np.vstack([problem.extra, -problem.cost]),
+    )
+
+
 def purchase(pool: Pool, k: int) -> str:
     """The name of a pool's k-th expansion: its own, else the pool's with its number."""
     return pool.expansions[k].name or f"{pool.name}#{k + 1}"
@@ -242,10 +268,16 @@ def _purchases(pools: list[Pool], faults: list[Fault]) -> dict[str, float]:
 
 
 def _use(use: Any, shape: tuple[int, int]) -> tuple[Floats, ...] | None:
-    if isinstance(use, tuple | list) and len(use) == 2:
-        pair = [np.asarray(part, dtype=float) for part in use]
-        if pair[0].shape == (shape[0],) and pair[1].shape == (shape[1],):
-            return (pair[0], pair[1])
+    if isinstance(use, tuple) and len(use) == 2:  # a list of two is a table of two sites
+        across, along = (np.asarray(part, dtype=float) for part in use)
+        if (across.shape, along.shape) == ((shape[0],), (shape[1],)):
+            return (across, along)
+        if (
+            across.ndim == along.ndim == 2
+            and across.shape[0] == shape[0]
+            and along.shape == (across.shape[1], shape[1])
+        ):
+            return (across, along)
     try:
         full = np.asarray(use, dtype=float)
     except ValueError:

@@ -149,7 +149,7 @@ class Rows:
 def _largest_use(problem: Problem) -> Floats:
     largest = np.zeros(len(problem.pools))
     if len(problem.paired):
-        largest[problem.paired] = problem.across.max(axis=0) * problem.along.max(axis=1)
+        np.maximum.at(largest, problem.paired, problem.across.max(axis=0) * problem.along.max(axis=1))
     for row, use in zip(problem.full, problem.dense, strict=True):
         largest[row] = use.max()
     most: Floats = np.maximum(largest, np.abs(problem.extra).max(axis=1, initial=0.0))

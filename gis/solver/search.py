@@ -1,7 +1,7 @@
 """The best plan found by a deadline, and what no plan can be worth more than.
 
-Few cells: the whole programme at once. Many: the relaxation is solved over some columns, and every cell is priced by
-its duals until none is worth adding. By weak duality these duals bound the value of every plan there is, and of every
+The relaxation is solved over some columns (all, where there are few), and every cell is priced by its duals until none
+is worth adding. By weak duality these duals bound the value of every plan there is, and of every
 plan with a given cell in it; cells whose plans cannot beat the one in hand are left out without any loss, and where
 more than the solver can take remain, the best of what was left out stays in the bound.
 """
@@ -21,7 +21,7 @@ from gis.solver.process import Solver
 from gis.solver.rows import Columns, Rows, joined
 from layers.records import Bools, Floats, Ints
 
-WHOLE = 15_000  # cells that are solved all at once, without pricing
+WHOLE = 15_000  # cells that are all columns from the beginning
 LARGEST = 40_000  # cells handed to the solver as one programme after pricing
 EACH = 40  # cells of each project that pricing begins with
 ADDED = 12  # cells of each project that one round of pricing adds
@@ -128,9 +128,6 @@ def search(solver: Solver, one: Search, start: Ints | None) -> None:
     cells = problem.cells
     if one.is_done:
         return
-    if len(cells) <= WHOLE:
-        _solve(solver, one, rows, cells, np.inf)
-        return
     worth, part, bound = _price(solver, one, rows)
     if one.infeasible or worth is None:
         return
@@ -167,11 +164,13 @@ def _price(solver: Solver, one: Search, rows: Rows) -> tuple[Floats | None, Floa
     problem = one.problem
     sites, projects = problem.shape
     scale = _scale(problem)
-    ranked = np.argpartition(-problem.benefit, min(EACH, sites - 1), axis=0)[:EACH]
-    first = (ranked * projects + np.arange(projects)).ravel()
-    first = first[np.isfinite(problem.benefit.ravel()[first])]
     known = np.zeros(sites * projects, dtype=bool)
-    known[first] = True
+    if len(problem.cells) <= WHOLE:
+        known[problem.cells] = True
+    else:
+        ranked = np.argpartition(-problem.benefit, min(EACH, sites - 1), axis=0)[:EACH]
+        first = (ranked * projects + np.arange(projects)).ravel()
+        known[first[np.isfinite(problem.benefit.ravel()[first])]] = True
     if one.site is not None:
         known[problem.chosen(one.site)] = True
     known[rows.link_cells] = True
@@ -179,7 +178,7 @@ def _price(solver: Solver, one: Search, rows: Rows) -> tuple[Floats | None, Floa
     must = np.flatnonzero(problem.must)
     # until columns are found that place everyone who must be placed, a price that no plan can be worth
     far = (
-        2 * projects * max(float(np.abs(problem.benefit[np.isfinite(problem.benefit)]).max()), 1e-9)
+        2 * projects * max(float(np.abs(problem.benefit[np.isfinite(problem.benefit)]).max(initial=0.0)), 1e-9)
         + problem.cost.sum()
     )
     missing = Columns(np.full(len(must), far), np.arange(len(must) + 1), must, np.ones(len(must)))

@@ -16,7 +16,7 @@ from layers.errors import BadInput
 from scripts.bench.plan_cases import PUBLISHED, as_pools, published
 
 
-def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=()):
+def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=(), fund=None):
     """The most any plan is worth, by trying all of them; -inf where there is none. Shares nothing with the planner."""
     benefit = np.asarray(benefit, dtype=float)
     sites, projects = benefit.shape
@@ -44,9 +44,15 @@ def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), 
         worth = sum(benefit[cell] for cell in placed)
         for count in range(len(costs) + 1):
             for bought in itertools.combinations(costs, count):
-                fits = True
+                fits = fund is None or sum(costs[name] for name in bought) <= fund
                 for pool in pools:
-                    use = pool.use if not isinstance(pool.use, tuple) else np.outer(*pool.use)
+                    use = (
+                        pool.use
+                        if not isinstance(pool.use, tuple)
+                        else np.outer(*pool.use)
+                        if pool.use[0].ndim == 1
+                        else pool.use[0] @ pool.use[1]
+                    )
                     extra = sum(
                         one.extra for k, one in enumerate(pool.expansions) if (one.name or (pool.name, k)) in bought
                     )
@@ -74,6 +80,8 @@ def small(draw):
         else:
             use = np.array(draw(st.lists(whole, min_size=sites * projects, max_size=sites * projects)), dtype=float)
             use = use.reshape(sites, projects)
+            if draw(st.booleans()):
+                use = (np.eye(sites), use)  # as many sorts of sites as there are sites
         expansions = [
             Expansion(draw(whole), 3.0, draw(st.sampled_from([None, "road"]))) for _ in range(draw(st.integers(0, 1)))
         ]
@@ -86,6 +94,7 @@ def small(draw):
         "overlaps": draw(st.lists(st.lists(site, min_size=2, max_size=3), max_size=2)),
         "conflicts": draw(st.lists(st.tuples(site, project, site, project), max_size=4)),
         "must": np.array(draw(st.lists(st.sampled_from([False, False, True]), min_size=projects, max_size=projects))),
+        "fund": draw(st.sampled_from([None, None, 3.0, 2.0])),
         "fixed": draw(st.lists(st.tuples(project, site), max_size=1)),
     }
 
