@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 from layers.errors import BadInput, Fault
 from layers.records import Bools, Floats, Ints
 
-
 FUND = "fund"  # the pool of money for purchases, where there is a ceiling
 
 

@@ -1,0 +1,454 @@
+"""The whole project library on the ground at once: offers, years, quotas and capacities become one `choose`.
+
+Sites run down once for each year a project may be approved in, projects run across. Quota falls in the year of approval
+and may be carried over: for every window of years, what is approved in it is at most what was granted for it. Loads stay
+from the year of production on. What comes out is verified by `gis.verify_plan` before anybody sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import shapely
+
+from gis.offers import Candidates
+from gis.plan import Choice, Expansion, Pool, Watch, choose
+from gis.scenario import Scenario
+from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
+from layers.errors import BadInput, Fault
+from layers.records import Bools, Floats, Ints, Project
+
+LOADS = ("power_kva", "water_m3d", "effluent_m3d")
+QUOTAS = ("new_construction", "agricultural", "cultivated")
+
+
+@dataclass(frozen=True, eq=False)
+class County:
+    """What is measured of S candidates and N projects.
+
+    allowed : (S, N) the check lets the project stand there; value : (S, N) by the scenario's objectives
+    unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take
+    serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
+    energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
+    """
+
+    allowed: Bools
+    value: Floats
+    unit: Sequence[str]
+    quota_m2: Mapping[str, Floats]
+    serves: Mapping[str, Bools]
+    loads: Mapping[str, Floats]
+    energy_tce: Floats
+    kinds: Mapping[str, Bools]
+    accounts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """One project on one candidate."""
+
+    project: str
+    site: int
+    name: str
+    value: float
+    steps: tuple[Step, ...]
+    waits_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Held:
+    """One pool in one year (or window of years, named by its last) of a plan."""
+
+    name: str
+    year: int
+    used: float
+    balance: float
+    price: float
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """A plan of projects on candidates: `violations` is what the verifier found, empty where the plan holds."""
+
+    assigned: tuple[Assigned, ...]
+    unplaced: dict[str, tuple[tuple[str, str], ...]]
+    pools: tuple[Held, ...]
+    bought: tuple[str, ...]
+    choice: Choice
+    violations: tuple[Violation, ...]
+    shortfall: dict[str, float] | None = None
+    notes: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True, eq=False)
+class _Phases:
+    """Every project's phases counted from the year of its first approval: share of the whole, and the three years."""
+
+    project: Ints
+    share: Floats
+    approval: Ints
+    start: Ints
+    production: Ints
+    load: dict[str, Floats]
+
+
+def plan(
+    sites: Candidates, projects: Sequence[Project], county: County, scenario: Scenario, watch: Watch | None = None
+) -> Joint:
+    """The best plan for a scenario, verified.
+
+    Raises BadInput for names in the scenario that stand for nothing, and for locks on ground where the project may not
+    stand, all of them at once.
+    """
+    years = scenario.start_years
+    assert years is not None, "the caller knows which year it is"
+    keys = [one.key for one in projects]
+    _known(sites, keys, county, scenario)
+    phases = _phases(projects, county.loads, scenario.build_years)
+    count, spread = len(sites.ground), len(years)
+    value = county.value * np.array([scenario.priorities.get(key, 1.0) for key in keys])
+    benefit = np.tile(np.where(county.allowed & sites.fits, value, -np.inf), (spread, 1))
+    for n, project in enumerate(projects):
+        first = min((one.approval_year for one in project.phases if one.approval_year is not None), default=None)
+        if first in years:
+            late = np.repeat(np.array(years) != first, count)
+            benefit[late, n] = -np.inf
+    if scenario.energy_cap_tce is not None:
+        benefit[:, np.isnan(county.energy_tce)] = -np.inf  # unknown is not zero
+    pools, held = _pools(county, phases, scenario, count)
+    must = np.array([key in scenario.must for key in keys])
+    locked = _locks(sites, keys, years, projects, benefit, scenario)
+    choice = choose(
+        benefit,
+        pools=pools,
+        overlaps=_groups(sites, spread),
+        conflicts=_conflicts(sites, county, scenario, benefit),
+        must=must,
+        fixed=locked,
+        fund=None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight,
+        time_limit_s=scenario.time_limit_s,
+        gap=scenario.gap,
+        seed=scenario.seed,
+        watch=watch,
+    )
+    assigned = tuple(
+        _assigned(sites, keys, county, phases, years, choice, value, n) for n in np.flatnonzero(choice.site >= 0)
+    )
+    violations = _verified(assigned, sites, projects, county, scenario, choice, years)
+    pool_rows = tuple(
+        Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0))
+        for pool, (account, year) in zip(pools, held, strict=True)
+    )
+    unplaced = {keys[n]: _why_not(n, county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)}
+    return Joint(assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall)
+
+
+def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Scenario) -> None:
+    faults = []
+
+    def fault(reason: str, field: str) -> None:
+        faults.append(Fault(reason, "Correct the name", layer="scenario", field=field))
+
+    for key in sorted({*scenario.must, *scenario.locks, *scenario.priorities} - set(keys)):
+        fault(f"there is no project {key!r}", "must, locks, priorities")
+    for key, site in scenario.locks.items():
+        if site not in sites.names:
+            fault(f"there is no candidate site {site!r} for {key}", "locks")
+    for one in scenario.purchases:
+        for account in sorted(set(one.adds) - set(county.accounts)):
+            fault(f"there is no account {account!r}", f"purchases.{one.name}")
+    for account in sorted(set(scenario.balances) - set(county.accounts)):
+        fault(f"there is no account {account!r}", "balances")
+    for rule in scenario.apart:
+        for kind in sorted({rule.kind, rule.other} - set(county.kinds)):
+            fault(f"there is no kind {kind!r}; one of {', '.join(sorted(county.kinds))}", "apart")
+    if faults:
+        raise BadInput("the scenario cannot be used", faults)
+
+
+def _phases(projects: Sequence[Project], loads: Mapping[str, Floats], build_years: int) -> _Phases:
+    rows: list[tuple[int, float, int, int, int]] = []
+    drawn: dict[str, list[float]] = {kind: [] for kind in LOADS}
+    for n, project in enumerate(projects):
+        phases = project.phases
+        years = [one.approval_year for one in phases if one.approval_year is not None]
+        if not phases or len(years) < len(phases):  # without years of their own, all at once
+            rows.append((n, 1.0, 0, 0, build_years))
+            for kind in LOADS:
+                drawn[kind].append(float(loads[kind][n]))
+            continue
+        whole = sum(one.land_m2 for one in phases)
+        said = {kind: [getattr(one, kind) for one in phases] for kind in LOADS}
+        for k, one in enumerate(phases):
+            assert one.approval_year is not None
+            begun = one.start_year or one.approval_year
+            done = one.production_year or begun + build_years
+            share = one.land_m2 / whole
+            rows.append((n, share, *(year - min(years) for year in (one.approval_year, begun, done))))  # type: ignore[arg-type]
+            for kind in LOADS:
+                all_said = None not in said[kind]
+                drawn[kind].append(float(said[kind][k]) if all_said else float(loads[kind][n]) * share)
+    table = np.array(rows, dtype=float)
+    return _Phases(
+        table[:, 0].astype(np.int64),
+        table[:, 1],
+        *(table[:, k].astype(np.int64) for k in (2, 3, 4)),
+        {kind: np.array(values, dtype=float) for kind, values in drawn.items()},
+    )
+
+
+def _sums(phases: _Phases, amount: Floats, keep: Bools, projects: int) -> Floats:
+    """(N,) a project's amounts of those phases that count."""
+    return np.bincount(phases.project[keep], amount[keep], projects)
+
+
+def _pools(county: County, phases: _Phases, scenario: Scenario, count: int) -> tuple[list[Pool], list[tuple[str, int]]]:
+    years = scenario.start_years
+    assert years is not None
+    projects = county.allowed.shape[1]
+    accounts = {**county.accounts, **scenario.balances}
+    pools: list[Pool] = []
+    held: list[tuple[str, int]] = []
+    starts = np.repeat(np.arange(len(years)), count)
+    last = max(years) + int(phases.approval.max(initial=0))
+    span = list(range(min(years), last + 1))
+
+    def put(name: str, account: str, year: int, use: Any, balance: float, adds: Sequence[Expansion]) -> None:
+        pools.append(Pool(name, use, balance, adds))
+        held.append((account, year))
+
+    def bought(wanted: Sequence[str], until: int) -> list[Expansion]:
+        """Purchases that serve any of some accounts by a year; their cost is stated alike in each pool."""
+        return [
+            Expansion(
+                sum(one.adds.get(account, 0.0) for account in wanted), one.cost_wan * scenario.fund_weight, one.name
+            )
+            for one in scenario.purchases
+            if any(account in one.adds for account in wanted) and (one.from_year or 0) <= until
+        ]
+
+    for unit in sorted(set(county.unit)):
+        inside = np.tile(np.array([one == unit for one in county.unit], dtype=float), len(years))
+        for kind in QUOTAS:
+            takes = inside * np.tile(county.quota_m2[kind], len(years))
+            if not takes.any():
+                continue
+            across = takes[:, None] * (starts[:, None] == np.arange(len(years)))
+            for first in span:
+                for end in range(first, span[-1] + 1):
+                    along = np.stack(
+                        [
+                            _sums(
+                                phases,
+                                phases.share,
+                                (first <= t + phases.approval) & (t + phases.approval <= end),
+                                projects,
+                            )
+                            for t in years
+                        ]
+                    )
+                    if not along.any():
+                        continue
+                    granted = [f"quota/{unit}/{year}/{kind}" for year in range(first - scenario.carry_years, end + 1)]
+                    balance = sum(accounts.get(one, 0.0) for one in granted)
+                    name = f"quota/{unit}/{end}/{kind}" + ("" if first == end else f" since {first}")
+                    put(name, f"quota/{unit}/{end}/{kind}", end, (across, along), balance, bought(granted, end))
+    done = [t + int(one) for t in years for one in np.unique(phases.production)]
+    opens = {one.from_year - 1 for one in scenario.purchases if one.from_year is not None}
+    ends = sorted({max(done), *(year for year in opens if min(done) <= year < max(done))})
+    for account, serves in county.serves.items():
+        kind = account.rpartition("/")[2]
+        for end in ends:
+            on = [_sums(phases, phases.load[kind], t + phases.production <= end, projects) for t in years]
+            use = np.concatenate([serves * one for one in on])
+            if use.any():
+                name = account if end == ends[-1] else f"{account} {end}"
+                put(name, account, end, use, accounts[account], bought([account], end))
+    if scenario.energy_cap_tce is not None:
+        energy = np.nan_to_num(county.energy_tce)
+        put("energy_tce", "energy_tce", max(done), (np.ones(len(starts)), energy), scenario.energy_cap_tce, [])
+    return pools, held
+
+
+def _groups(sites: Candidates, spread: int) -> list[Ints]:
+    """Shared ground in any of the years; a site itself is taken once, whenever."""
+    count = len(sites.ground)
+    later = np.arange(spread) * count
+    groups = [(one[:, None] + later).ravel() for one in sites.overlaps()]
+    inside = np.zeros(count, dtype=bool)
+    for one in groups:
+        inside[one[one < count]] = True
+    if spread > 1:
+        groups += [site + later for site in np.flatnonzero(~inside)]
+    return groups
+
+
+def _conflicts(sites: Candidates, county: County, scenario: Scenario, benefit: Floats) -> Ints:
+    count, projects = county.allowed.shape
+    spread = len(benefit) // count
+    rows: list[Ints] = []
+    for rule in scenario.apart:
+        one, other = np.flatnonzero(county.kinds[rule.kind]), np.flatnonzero(county.kinds[rule.other])
+        if not len(one) or not len(other):
+            continue
+        left, right = shapely.STRtree(sites.ground).query(sites.ground, predicate="dwithin", distance=rule.distance_m)
+        near = shapely.distance(sites.ground[left], sites.ground[right]) < rule.distance_m
+        left, right = left[near], right[near]
+        for i in one:
+            for j in other:
+                if i == j:
+                    continue
+                for early in range(spread):
+                    for late in range(spread):
+                        a, b = left + early * count, right + late * count
+                        both = np.isfinite(benefit[a, i]) & np.isfinite(benefit[b, j])
+                        rows.append(
+                            np.stack([a[both], np.full(both.sum(), i), b[both], np.full(both.sum(), j)], axis=1)
+                        )
+    none: Ints = np.zeros((0, 4), dtype=np.int64)
+    return np.concatenate([none, *rows])
+
+
+def _locks(
+    sites: Candidates,
+    keys: Sequence[str],
+    years: Sequence[int],
+    projects: Sequence[Project],
+    benefit: Floats,
+    scenario: Scenario,
+) -> list[tuple[int, int]]:
+    faults, locked = [], []
+    count = len(sites.ground)
+    for key, name in scenario.locks.items():
+        n, site = keys.index(key), sites.names.index(name)
+        open_ = [k for k in range(len(years)) if np.isfinite(benefit[k * count + site, n])]
+        if not open_:
+            faults.append(
+                Fault(
+                    f"{key} may not stand on {name}",
+                    "Take the lock off, or see its check",
+                    None,
+                    "scenario",
+                    key,
+                    "locks",
+                )
+            )
+        else:
+            locked.append((n, open_[0] * count + site))
+    if faults:
+        raise BadInput("a project is locked on ground where it may not stand", faults)
+    return locked
+
+
+def _assigned(
+    sites: Candidates,
+    keys: Sequence[str],
+    county: County,
+    phases: _Phases,
+    years: Sequence[int],
+    choice: Choice,
+    value: Floats,
+    n: int,
+) -> Assigned:
+    turn, site = divmod(int(choice.site[n]), len(sites.ground))
+    steps = []
+    for row in np.flatnonzero(phases.project == n):
+        approval, start, done = (
+            years[turn] + int(one[row]) for one in (phases.approval, phases.start, phases.production)
+        )
+        takes = {
+            f"quota/{county.unit[site]}/{kind}": float(county.quota_m2[kind][site] * phases.share[row])
+            for kind in QUOTAS
+        }
+        for account, serves in county.serves.items():
+            if serves[site, n]:
+                takes[account] = float(phases.load[account.rpartition("/")[2]][row])
+        steps.append(Step(approval, start, done, takes))
+    return Assigned(keys[n], site, sites.names[site], float(value[site, n]), tuple(steps))
+
+
+def _verified(
+    assigned: Sequence[Assigned],
+    sites: Candidates,
+    projects: Sequence[Project],
+    county: County,
+    scenario: Scenario,
+    choice: Choice,
+    years: Sequence[int],
+) -> tuple[Violation, ...]:
+    accounts = {**county.accounts, **scenario.balances}
+    keys = [one.key for one in projects]
+    stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in county.serves]
+    granted: dict[str, dict[int, float]] = {}
+    for account, balance in accounts.items():
+        part = account.split("/")
+        if part[0] == "quota" and len(part) == 4 and part[2].isdigit():
+            granted.setdefault(f"quota/{part[1]}/{part[3]}", {})[int(part[2])] = balance
+    for unit in sorted(set(county.unit)):
+        for kind in QUOTAS:
+            name = f"quota/{unit}/{kind}"
+            stocks.append(Stock(name, "quota", granted.get(name, {}), scenario.carry_years))
+    bought = []
+    for one in scenario.purchases:
+        if one.name in choice.expansions_used:
+            adds: dict[str, float] = {}
+            for account, amount in one.adds.items():
+                part = account.split("/")
+                name = f"quota/{part[1]}/{part[3]}" if part[0] == "quota" else account
+                adds[name] = adds.get(name, 0.0) + amount
+            bought.append(Bought(one.name, one.cost_wan * scenario.fund_weight, adds, one.from_year or min(years)))
+    placements = []
+    for one in assigned:
+        n = keys.index(one.project)
+        kinds = frozenset(kind for kind, holds in county.kinds.items() if holds[n])
+        placements.append(Placement(one.project, sites.ground[one.site], one.steps, one.value, one.name, None, kinds))
+    fund = None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight
+    blocked = [(one.project, one.name) for one in assigned if not county.allowed[one.site, keys.index(one.project)]]
+    return verify(
+        placements,
+        stocks,
+        apart=[Apart(one.kind, one.other, one.distance_m) for one in scenario.apart],
+        bought=bought,
+        fund=fund,
+        must=scenario.must if choice.status in ("optimal", "feasible") else (),
+        locks=scenario.locks if assigned else {},
+        blocked=blocked,
+        objective=choice.objective if assigned else None,
+    )
+
+
+def _why_not(
+    n: int, county: County, sites: Candidates, pools: Sequence[Pool], benefit: Floats, choice: Choice
+) -> tuple[tuple[str, str], ...]:
+    """Why a project is not placed: no ground, no check, or which pools are too full for its best sites."""
+    if not sites.fits[:, n].any():
+        return (("没有面积合适的候选地块", "no candidate has ground of its size"),)
+    if not (sites.fits[:, n] & county.allowed[:, n]).any():
+        return (("面积合适的候选地块均未通过校验", "no candidate of its size passes the check"),)
+    rows = np.flatnonzero(np.isfinite(benefit[:, n]))
+    if not len(rows):
+        return (("能耗未知，而方案设有能耗上限", "its energy is unknown and the scenario has a cap"),)
+    short: list[tuple[str, str]] = []
+    blocked = np.zeros(len(rows), dtype=int)
+    full = []
+    for pool in pools:
+        if isinstance(pool.use, tuple):
+            across, along = pool.use
+            use = across[rows] * along[n] if across.ndim == 1 else across[rows] @ along[:, n]
+        else:
+            use = pool.use[rows, n]
+        left = pool.balance - choice.used.get(pool.name, 0.0)
+        over = use > left + 1e-9
+        blocked += over
+        if over.any():
+            full.append((int(over.sum()), pool.name, float(use[over].min() - left)))
+    if (blocked > 0).all():
+        for _, name, amount in sorted(full, reverse=True)[:3]:
+            short.append((f"{name} 至少缺 {amount:,.0f}", f"{name} is short by at least {amount:,.0f}"))
+        return tuple(short)
+    if (benefit[rows, n] <= 0).all():
+        return (("在任何候选地块上的价值都不为正", "its value is not above zero on any candidate"),)
+    return (("可用地块已由价值更高的项目占用，或与之冲突", "projects of more value take its ground or rule it out"),)
