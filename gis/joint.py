@@ -1,8 +1,8 @@
 """The whole project library on the ground at once: offers, years, quotas and capacities become one `choose`.
 
-Sites run down once for each year a project may be approved in, projects run across. Quota falls in the year of approval
-and may be carried over: for every window of years, what is approved in it is at most what was granted for it. Loads stay
-from the year of production on. What comes out is verified by `gis.verify_plan` before anybody sees it.
+Sites run down once for each year a project may be approved in, projects run across. Quota falls in the year of
+approval and may be carried over: for every window of years, what is approved in it is at most what was granted for it.
+Loads stay from the year of production on. What comes out is verified by `gis.verify_plan` before anybody sees it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 import shapely
 
 from gis.offers import Candidates
-from gis.plan import Choice, Expansion, Pool, Watch, choose
+from gis.plan import Choice, Expansion, Pool, choose
 from gis.scenario import Scenario
+from gis.solver.search import Watch
 from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
 from layers.errors import BadInput, Fault
 from layers.records import Bools, Floats, Ints, Project
@@ -135,14 +136,16 @@ def plan(
         watch=watch,
     )
     assigned = tuple(
-        _assigned(sites, keys, county, phases, years, choice, value, n) for n in np.flatnonzero(choice.site >= 0)
+        _assigned(sites, keys, county, phases, years, choice, value, int(n)) for n in np.flatnonzero(choice.site >= 0)
     )
     violations = _verified(assigned, sites, projects, county, scenario, choice, years)
     pool_rows = tuple(
         Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0))
         for pool, (account, year) in zip(pools, held, strict=True)
     )
-    unplaced = {keys[n]: _why_not(n, county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)}
+    unplaced = {
+        keys[n]: _why_not(int(n), county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)
+    }
     return Joint(assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall)
 
 
@@ -192,17 +195,20 @@ def _phases(projects: Sequence[Project], loads: Mapping[str, Floats], build_year
                 all_said = None not in said[kind]
                 drawn[kind].append(float(said[kind][k]) if all_said else float(loads[kind][n]) * share)
     table = np.array(rows, dtype=float)
+    whole_years = table.astype(np.int64)
     return _Phases(
-        table[:, 0].astype(np.int64),
+        whole_years[:, 0],
         table[:, 1],
-        *(table[:, k].astype(np.int64) for k in (2, 3, 4)),
+        whole_years[:, 2],
+        whole_years[:, 3],
+        whole_years[:, 4],
         {kind: np.array(values, dtype=float) for kind, values in drawn.items()},
     )
 
 
 def _sums(phases: _Phases, amount: Floats, keep: Bools, projects: int) -> Floats:
     """(N,) a project's amounts of those phases that count."""
-    return np.bincount(phases.project[keep], amount[keep], projects)
+    return np.asarray(np.bincount(phases.project[keep], amount[keep], projects), dtype=float)
 
 
 def _pools(county: County, phases: _Phases, scenario: Scenario, count: int) -> tuple[list[Pool], list[tuple[str, int]]]:
@@ -255,7 +261,7 @@ def _pools(county: County, phases: _Phases, scenario: Scenario, count: int) -> t
                     granted = [f"quota/{unit}/{year}/{kind}" for year in range(first - scenario.carry_years, end + 1)]
                     balance = sum(accounts.get(one, 0.0) for one in granted)
                     name = f"quota/{unit}/{end}/{kind}" + ("" if first == end else f" since {first}")
-                    put(name, f"quota/{unit}/{end}/{kind}", end, (across, along), balance, bought(granted, end))
+                    put(name, f"quota/{unit}/{end}/{kind}", end, (across, along), balance, bought(granted, 9999))
     done = [t + int(one) for t in years for one in np.unique(phases.production)]
     opens = {one.from_year - 1 for one in scenario.purchases if one.from_year is not None}
     ends = sorted({max(done), *(year for year in opens if min(done) <= year < max(done))})
@@ -287,7 +293,7 @@ def _groups(sites: Candidates, spread: int) -> list[Ints]:
 
 
 def _conflicts(sites: Candidates, county: County, scenario: Scenario, benefit: Floats) -> Ints:
-    count, projects = county.allowed.shape
+    count = len(sites.ground)
     spread = len(benefit) // count
     rows: list[Ints] = []
     for rule in scenario.apart:
@@ -394,19 +400,19 @@ def _verified(
     bought = []
     for one in scenario.purchases:
         if one.name in choice.expansions_used:
-            adds: dict[str, float] = {}
+            loads = {account: amount for account, amount in one.adds.items() if not account.startswith("quota/")}
+            bought.append(Bought(one.name, one.cost_wan * scenario.fund_weight, loads, one.from_year or min(years)))
             for account, amount in one.adds.items():
-                part = account.split("/")
-                name = f"quota/{part[1]}/{part[3]}" if part[0] == "quota" else account
-                adds[name] = adds.get(name, 0.0) + amount
-            bought.append(Bought(one.name, one.cost_wan * scenario.fund_weight, adds, one.from_year or min(years)))
+                if account.startswith("quota/"):  # a quota is of its own year
+                    _, unit, year, kind = account.split("/")
+                    bought.append(Bought(account, 0.0, {f"quota/{unit}/{kind}": amount}, int(year)))
     placements = []
-    for one in assigned:
-        n = keys.index(one.project)
+    for at in assigned:
+        n = keys.index(at.project)
         kinds = frozenset(kind for kind, holds in county.kinds.items() if holds[n])
-        placements.append(Placement(one.project, sites.ground[one.site], one.steps, one.value, one.name, None, kinds))
+        placements.append(Placement(at.project, sites.ground[at.site], at.steps, at.value, at.name, None, kinds))
     fund = None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight
-    blocked = [(one.project, one.name) for one in assigned if not county.allowed[one.site, keys.index(one.project)]]
+    blocked = [(at.project, at.name) for at in assigned if not county.allowed[at.site, keys.index(at.project)]]
     return verify(
         placements,
         stocks,

@@ -136,8 +136,10 @@ def _blocks(
             for other in next_to.get(member, [])
             if other not in one and total + area_m2[other] <= largest
         }
-    order = np.argsort(-compactness(np.array([one[0] for one in found], dtype=object)), kind="stable") if found else []
-    return [found[row] for row in order[:most]]
+    if not found:
+        return []
+    order = np.argsort(-compactness(np.array([one[0] for one in found], dtype=object)), kind="stable")
+    return [found[row] for row in order[:most].tolist()]
 
 
 def _cuts(
@@ -146,7 +148,7 @@ def _cuts(
     """Parts of parcels too large for a project, cut across their long and their short axis from either end."""
     found: list[tuple[shapely.Geometry, str, tuple[int, ...], bool]] = []
     wanted = np.unique(bounds[np.isfinite(bounds[:, 0]), 0])
-    for row in np.flatnonzero(area_m2 > wanted.min(initial=np.inf)):
+    for row in np.flatnonzero(area_m2 > wanted.min(initial=np.inf)).tolist():
         targets = wanted[wanted * LARGER < area_m2[row]]
         if not len(targets):
             continue

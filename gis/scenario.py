@@ -38,7 +38,8 @@ class Scenario(Strict):
 
     `weights` names columns: what a project says of itself (`tax_wan`, `jobs` ...) or what is measured of a site or of
     their meeting (`power_serving_m`); a negative weight makes a cost. `start_years` are the years in which a project
-    may be approved. `accept` is the worst verdict that may be planned on. What is left of a quota is carried `carry_years`.
+    may be approved. `accept` is the worst verdict that may be planned on. What is left of a quota is carried over for
+    `carry_years`.
     """
 
     weights: dict[str, float] = Field({"tax_wan": 1.0, "output_wan": 0.1, "jobs": 0.5, "area_m2": -0.002})

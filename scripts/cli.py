@@ -18,7 +18,7 @@ from rich.table import Table
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
 from scripts import measures
-from scripts.commands import diff, estimate, export, find, indicators, outlook, parcels, projects, quality, users
+from scripts.commands import diff, estimate, export, find, indicators, outlook, parcels, plan, projects, quality, users
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -338,6 +338,7 @@ app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
 app.command("outlook")(outlook.outlook)
+app.command("plan")(plan.plan)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
 app.command("users")(users.users)
