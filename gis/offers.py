@@ -39,7 +39,8 @@ class Candidates:
 
     def overlaps(self) -> list[Ints]:
         """Groups of candidates that share ground, at most one of which can be used."""
-        member = np.concatenate([np.array(one, dtype=np.int64) for one in self.members]) if self.members else []
+        none: Ints = np.zeros(0, dtype=np.int64)
+        member = np.concatenate([none, *(np.array(one, dtype=np.int64) for one in self.members)])
         owner = np.repeat(np.arange(len(self.members)), [len(one) for one in self.members])
         rows = pd.DataFrame({"member": member, "owner": owner, "whole": self.whole[owner]})
         groups: list[Ints] = []
@@ -73,7 +74,7 @@ def candidates(
     area_m2 = shapely.area(parcels)
     found: list[tuple[shapely.Geometry, str, tuple[int, ...], bool]] = []
     useful = _within(area_m2, bounds).any(axis=1)
-    found += [(parcels[row], names[row], (int(row),), True) for row in np.flatnonzero(useful)]
+    found += [(parcels[row], names[row], (int(row),), True) for row in np.flatnonzero(useful).tolist()]
     if together > 1:
         found += _blocks(parcels, names, area_m2, bounds, together, most)
     if cut:

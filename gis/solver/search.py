@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gis.solver.greedy import holds, needed, plans
+from gis.solver.improve import Improver
 from gis.solver.problem import Problem
 from gis.solver.process import Solver
 from gis.solver.rows import Columns, Rows, joined
@@ -148,7 +149,11 @@ def search(solver: Solver, one: Search, start: Ints | None) -> None:
         outside = float(most.max(initial=-np.inf))
         if outside <= one.objective + TOLERANCE * (1 + abs(one.objective)):
             outside = -np.inf
-        _solve(solver, one, rows, np.union1d(cells[kept], own), outside)
+        helper = Improver(one, rows, worth, _scale(problem))
+        try:
+            _solve(solver, one, rows, np.union1d(cells[kept], own), outside, helper)
+        finally:
+            helper.end()
         before = len(rest)
         if not before:
             break
@@ -251,7 +256,9 @@ def _answer(solver: Solver, one: Search, kind: str) -> dict[str, Any] | None:
     return None
 
 
-def _solve(solver: Solver, one: Search, rows: Rows, cells: Ints, outside: float) -> None:
+def _solve(
+    solver: Solver, one: Search, rows: Rows, cells: Ints, outside: float, helper: Improver | None = None
+) -> None:
     """The programme over some cells; no plan with another cell in it is worth more than `outside`."""
     problem, scale = one.problem, _scale(one.problem)
     fixed = joined(rows.of_purchases(), rows.of_used_sites())
@@ -267,6 +274,10 @@ def _solve(solver: Solver, one: Search, rows: Rows, cells: Ints, outside: float)
     solver.ask("solve", seconds=max(one.left_s, 0.1), gap=one.gap, **asked)
     whole = outside == np.inf
     for message in solver.answers(one.until + GRACE_S):
+        if helper is not None:
+            helper.turn()
+            if one.is_done:
+                return
         if message is None:
             one.tell()
         else:
