@@ -28,6 +28,7 @@ from api.routers import (
     pages,
     parcels,
     places,
+    plans,
     projects,
     public,
     uploads,
@@ -66,7 +67,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         warming = Thread(target=county.warm)  # the first caller should not wait for the layers
         warming.start()
+        county.plans.start()
         yield
+        county.plans.stop()
         warming.join()
         refusals.flush()
         store.close()
@@ -101,6 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         uploads,
         maps,
         outlook,
+        plans,
         public,
         users,
         audit,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import shapely
 
@@ -23,6 +24,8 @@ from layers.store import Store
 FACILITIES = {"power_kva": "substations", "water_m3d": "water_sources", "effluent_m3d": "wastewater_plants"}
 REACH_M = {"water_m3d": 8_000.0, "effluent_m3d": 8_000.0}
 OF_PROJECT = ("investment_wan", "output_wan", "tax_wan", "jobs", "land_m2", "energy_tce")
+BLOCK = 4  # parcels that may make one site together
+BORDER_M2 = 1.0  # less ground beyond a zone is a drawn border
 Words = tuple[str, str]
 
 
@@ -36,8 +39,8 @@ class Measured:
     notes: tuple[Words, ...]
 
 
-def ground_of(store: Store, projects: Sequence[Project], book: Rulebook, together: int = 4) -> Candidates:
-    """Candidates from the plots of the county, else from its parcels."""
+def ground_of(store: Store, projects: Sequence[Project], zones: Sequence[str] | None = None) -> Candidates:
+    """Candidates from the plots of the county, else from its parcels; of some zones those that lie in them entirely."""
     loaded = {layer.role for layer in store.layers()}
     role = next((role for role in ("plots", "parcels") if role in loaded), None)
     if role is None:
@@ -46,13 +49,33 @@ def ground_of(store: Store, projects: Sequence[Project], book: Rulebook, togethe
             [Fault("neither plots nor parcels are loaded", "parkplan import COUNTY FILE --role plots", layer="plots")],
         )
     frame = store.frame(role)
+    if zones is not None:
+        frame = frame[_inside(store, frame, zones)]
     ground = np.asarray(frame.geometry.values, dtype=object)
     bounds = np.array([bounds_m2(one) for one in projects])
-    return candidates(ground, frame["id"].astype(str).tolist(), bounds, together=together)
+    return candidates(ground, frame["id"].astype(str).tolist(), bounds, together=BLOCK)
+
+
+def _inside(store: Store, frame: gpd.GeoDataFrame, zones: Sequence[str]) -> Bools:
+    """(P,) which pieces of ground lie in some zones, by id, unit code or name, but for a border's width."""
+    known = store.frame("zones")
+    held = np.zeros(len(known), dtype=bool)
+    for name in ("id", "unit_code", "name"):
+        if name in known:
+            held |= known[name].astype(str).isin(zones).to_numpy()
+    mine = shapely.union_all(np.asarray(known.geometry.values, dtype=object)[held])
+    beyond = shapely.area(shapely.difference(np.asarray(frame.geometry.values, dtype=object), mine))
+    return np.asarray(beyond <= BORDER_M2, dtype=bool)
 
 
 def measure(
-    store: Store, projects: Sequence[Project], book: Rulebook, world: World, columns: Sequence[str], together: int = 4
+    store: Store,
+    projects: Sequence[Project],
+    book: Rulebook,
+    world: World,
+    columns: Sequence[str],
+    *,
+    zones: Sequence[str] | None = None,
 ) -> Measured:
     """Every candidate checked for every project; `columns` are measured besides what the rules ask for."""
     faults = [
@@ -67,7 +90,7 @@ def measure(
     ]
     if faults or not projects:
         raise BadInput("the projects cannot be planned", faults or [Fault("there is no project", "Give at least one")])
-    sites = ground_of(store, projects, book, together)
+    sites = ground_of(store, projects, zones)
     if not len(sites.ground):
         raise BadInput(
             "there is no ground to look at",
@@ -89,12 +112,14 @@ def joint_plan(
     book: Rulebook,
     world: World,
     watch: Watch | None = None,
+    *,
+    zones: Sequence[str] | None = None,
 ) -> tuple[Joint, Measured]:
     """Measure, then choose, then verify."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
     columns = [name for name in scenario.weights if name not in (*OF_PROJECT, "area_m2")]
-    found = measure(store, projects, book, world, columns)
+    found = measure(store, projects, book, world, columns, zones=zones)
     county, notes = county_of(found, scenario, world)
     return plan(found.sites, projects, county, scenario, watch), replace(found, notes=notes)
 

@@ -27,7 +27,8 @@ def alternatives(
     [2.0, 1.0]
     """
     table = np.asarray(benefit, dtype=float)
-    known, found = [first], []
+    known = [first]
+    found: list[Choice] = []
     cuts = list(pools)
     while len(found) < count:
         last = known[-1]

@@ -97,6 +97,11 @@ def rank(
             f"{one.zh or one.name}：{count} 处未知，按最差计",
             f"{one.en or one.name}: unknown at {count} of {len(ranked)} sites, counted as the worst",
         )
+        if count < len(ranked)
+        else (
+            f"{one.zh or one.name}：全部未知，不起作用",
+            f"{one.en or one.name}: unknown everywhere, tells nothing apart",
+        )
         for one, count in zip(criteria, unknown.sum(axis=0).tolist(), strict=True)
         if count
     ]

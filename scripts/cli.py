@@ -18,7 +18,20 @@ from rich.table import Table
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
 from scripts import measures
-from scripts.commands import diff, estimate, export, find, indicators, outlook, parcels, plan, projects, quality, users
+from scripts.commands import (
+    diff,
+    estimate,
+    export,
+    find,
+    indicators,
+    outlook,
+    parcels,
+    plan,
+    projects,
+    quality,
+    search,
+    users,
+)
 from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
@@ -341,6 +354,7 @@ app.command("outlook")(outlook.outlook)
 app.command("plan")(plan.plan)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
+app.command("search")(search.search)
 app.command("users")(users.users)
 app.command("audit")(users.audit)
 app.add_typer(parcels.app, name="parcels")

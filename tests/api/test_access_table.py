@@ -16,7 +16,14 @@ from tests.api.access_table import FORM, OPEN, TABLE, Row
 from tests.api.two_zones import EAST_PARCEL, WEST_PARCEL, bearer, people, served, two_zones
 
 FILLED = [row for row in TABLE if row.roles != OPEN]
-SCOPED = ("{check_id}", "{parcel_id}", "{project_id}", "{zone_id}", "{upload_id}")  # what belongs to a zone
+SCOPED = (
+    "{check_id}",
+    "{parcel_id}",
+    "{project_id}",
+    "{zone_id}",
+    "{upload_id}",
+    "{plan_id}",
+)  # what belongs to a zone
 ids = [f"{row.method} {row.path}" for row in FILLED]
 
 
@@ -35,12 +42,15 @@ class World:
         assert made.status_code == 201, made.text
         sent = self.client.post("/uploads", files={"file": ("site.geojson", boundary)}, headers=key)
         assert sent.status_code == 201, sent.text
+        plan = self.client.post("/plans", json={"projects": [f"TEA-{zone}"]}, headers=key)
+        assert plan.status_code == 202, plan.text
         return {
             "{check_id}": made.json()["id"],
             "{parcel_id}": parcel,
             "{project_id}": f"TEA-{zone}",
             "{zone_id}": zone,
             "{upload_id}": sent.json()["id"],
+            "{plan_id}": plan.json()["id"],
             "{form}": "csv",
             "{role}": "basic_farmland",
             "{key}": "none",
