@@ -322,11 +322,11 @@ def _scores(ranking: Ranking, weights: Draws) -> Floats:
         return np.asarray(weights @ ranking.scaled.T, dtype=float)
     if ranking.method == "topsis":
         table, squared = ranking.scaled, weights**2
-        worst = squared @ ((table - table.min(axis=0)) ** 2).T
+        worst: Floats = squared @ ((table - table.min(axis=0)) ** 2).T
         best = squared @ ((table - table.max(axis=0)) ** 2).T
         best += 1e-300
-        ratio: Floats = worst / best  # the square of TOPSIS' ratio: the same order
-        return ratio
+        worst /= best  # the square of TOPSIS' ratio: the same order
+        return worst
     return np.stack([owa(ranking.scaled, one, ranking.orness) for one in weights])
 
 
@@ -354,7 +354,7 @@ def _with(weights: Floats, criterion: int, to: Floats) -> Draws:
     return out
 
 
-def _keeps_winner(ranking: Ranking, steps: int = 200, halvings: int = 12) -> Floats:
+def _keeps_winner(ranking: Ranking, steps: int = 60, halvings: int = 12) -> Floats:
     criteria = len(ranking.weights)
     out = np.tile([0.0, 1.0], (criteria, 1))
     if not len(ranking.order):

@@ -1,6 +1,6 @@
 """The planner beside its peers in the same run: HiGHS given the whole programme at once without a start, and greedy.
 
-    python -m scripts.bench.plan [county|published|classic|short|all] [--published FOLDER] [--seeds 3]
+    python -m scripts.bench.plan [county|published|classic|shortfall|verifier|rank|short|all] [--published FOLDER]
 
 `FOLDER` holds OR-Library's gap1-0 ... gap12-4 (60 instances). One solver thread each. Ratios say more than seconds.
 """
@@ -15,11 +15,16 @@ from typing import Any
 import numpy as np
 
 from gis.plan import Choice, Progress, choose
+from gis.rank import Criterion, rank, robustness
 from gis.solver.greedy import plans
 from gis.solver.problem import Problem, read
 from gis.solver.process import Solver
 from gis.solver.rows import Rows, joined
-from scripts.bench.plan_cases import PUBLISHED, as_pools, assignment, county, published
+from gis.verify_plan import verify
+from scripts.bench.plan_cases import PUBLISHED, as_pools, assignment, county, published, raised, too_small
+from scripts.bench.plan_faults import broken, plan_of
+
+PARTS = ("county", "published", "classic", "shortfall", "verifier", "rank", "short", "all")
 
 
 def problem_of(case: dict[str, Any]) -> Problem:
@@ -145,12 +150,60 @@ def classic(seeds: int, seconds: float = 10.0) -> None:
                 )
 
 
+def shortfalls(count: int = 100) -> None:
+    """Infeasible plans: the increases stated are enough, one per cent less is not."""
+    enough = less = 0
+    slowest = 0.0
+    for seed in range(count):
+        benefit, pools = too_small(seed)
+        found = choose(benefit, pools=pools, must=True)
+        short = found.shortfall or {}
+        slowest = max(slowest, found.seconds)
+        enough += choose(benefit, pools=raised(pools, short), must=True).status == "optimal"
+        less += choose(benefit, pools=raised(pools, short, 0.99), must=True).status == "infeasible"
+    print(f"shortfall: enough in {enough} of {count}, 1 % less never in {less}; slowest {slowest:.2f} s")
+
+
+def verifier(count: int = 1_000) -> None:
+    """Seeded faults in a plan of 200 projects."""
+    rng = np.random.default_rng(11)
+    found, slowest, alarms = 0, 0.0, 0
+    for seed in range(20):
+        placements, stocks, asked = plan_of(seed)
+        began = time.perf_counter()
+        alarms += bool(verify(placements, stocks, **asked))
+        slowest = max(slowest, time.perf_counter() - began)
+    held = plan_of(99)
+    for _ in range(count):
+        placements, stocks, asked = list(held[0]), held[1], dict(held[2])
+        what = broken(rng, placements, stocks, asked)
+        found += what in {one.what for one in verify(placements, stocks, **asked)}
+    print(f"verifier: {found} of {count} faults found, {alarms} alarms on 20 valid ones, {slowest * 1000:.0f} ms")
+
+
+def ranks() -> None:
+    """10,000 weights over 5,000 sites and 12 criteria."""
+    rng = np.random.default_rng(0)
+    criteria = [Criterion(f"c{k}", "more" if k % 2 else "less") for k in range(12)]
+    ranking = rank(rng.lognormal(2, 1, (5_000, 12)), criteria)
+    for places in (1, 10):
+        began = time.perf_counter()
+        robustness(ranking, places=places)
+        print(f"TOPSIS, 10,000 draws x 5,000 sites x 12 criteria, {places} places: {time.perf_counter() - began:.2f} s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", default="short", choices=["county", "published", "classic", "short", "all"])
+    parser.add_argument("part", nargs="?", default="short", choices=PARTS)
     parser.add_argument("--published", type=Path)
     parser.add_argument("--seeds", type=int, default=1)
     asked = parser.parse_args()
+    if asked.part in ("verifier", "short", "all"):
+        verifier()
+    if asked.part in ("rank", "short", "all"):
+        ranks()
+    if asked.part in ("shortfall", "all"):
+        shortfalls()
     if asked.part in ("county", "short", "all"):
         counties(asked.seeds)
     if asked.part in ("classic", "all"):

@@ -104,3 +104,27 @@ def as_pools(weight: Floats, capacity: Floats) -> list[Pool]:
         use[agent] = weight[agent]
         pools.append(Pool(f"agent {agent}", use, float(capacity[agent])))
     return pools
+
+
+def too_small(seed: int) -> tuple[Floats, list[Pool]]:
+    """Projects that must all be placed, in pools too small for them."""
+    rng = np.random.default_rng(seed)
+    sites, projects = 12, 6
+    zone = rng.integers(0, 2, sites)
+    benefit = np.where(rng.random((sites, projects)) < 0.7, rng.integers(1, 50, (sites, projects)), -np.inf)
+    benefit[np.arange(projects), np.arange(projects)] = 5.0  # everyone has ground of its own
+    land, power = rng.integers(5, 40, projects).astype(float), rng.uniform(10, 90, projects)
+    pools = [
+        Pool("land 0", ((zone == 0).astype(float), land), float(rng.integers(0, 30)), price=3.0),
+        Pool("land 1", ((zone == 1).astype(float), land), float(rng.integers(0, 30)), price=2.0),
+        Pool("power", (np.ones(sites), power), 0.6 * power.sum(), [Expansion(0.1 * power.sum(), 9.0)]),
+    ]
+    return benefit, pools
+
+
+def raised(pools: list[Pool], more: dict[str, float], share: float = 1.0) -> list[Pool]:
+    """The pools with their increases, or a share of these."""
+    return [
+        Pool(one.name, one.use, one.balance + share * more.get(one.name, 0.0), one.expansions, one.price)
+        for one in pools
+    ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gis.plan import Expansion, Pool, choose
 from gis.solver import search
 from layers.errors import BadInput
-from scripts.bench.plan_cases import PUBLISHED, as_pools, published
+from scripts.bench.plan_cases import PUBLISHED, as_pools, published, raised, too_small
 
 
 def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=(), fund=None):
@@ -136,32 +136,9 @@ def test_a_published_assignment_instance_is_solved_to_its_optimum(shared_data, k
     assert (found.status, found.objective) == ("optimal", PUBLISHED[5 * k + k % 5])
 
 
-def short_case(seed):
-    """Projects that must all be placed, in pools too small for them."""
-    rng = np.random.default_rng(seed)
-    sites, projects = 12, 6
-    zone = rng.integers(0, 2, sites)
-    benefit = np.where(rng.random((sites, projects)) < 0.7, rng.integers(1, 50, (sites, projects)), -np.inf)
-    benefit[np.arange(projects), np.arange(projects)] = 5.0  # everyone has ground of its own
-    land, power = rng.integers(5, 40, projects).astype(float), rng.uniform(10, 90, projects)
-    pools = [
-        Pool("land 0", ((zone == 0).astype(float), land), float(rng.integers(0, 30)), price=3.0),
-        Pool("land 1", ((zone == 1).astype(float), land), float(rng.integers(0, 30)), price=2.0),
-        Pool("power", (np.ones(sites), power), 0.6 * power.sum(), [Expansion(0.1 * power.sum(), 9.0)]),
-    ]
-    return benefit, pools
-
-
-def raised(pools, more, share=1.0):
-    return [
-        Pool(one.name, one.use, one.balance + share * more.get(one.name, 0.0), one.expansions, one.price)
-        for one in pools
-    ]
-
-
 @pytest.mark.parametrize("seed", range(15))
 def test_the_increases_that_are_stated_are_enough_and_a_hundredth_less_is_not(seed):
-    benefit, pools = short_case(seed)
+    benefit, pools = too_small(seed)
     found = choose(benefit, pools=pools, must=True)
     assert found.status == "infeasible"
     assert found.shortfall
@@ -262,6 +239,6 @@ def test_a_previous_plan_is_where_the_search_begins():
 
 
 def test_the_same_seed_gives_the_same_plan():
-    benefit, pools = short_case(1)
+    benefit, pools = too_small(1)
     one, two = (choose(benefit, pools=pools, seed=7) for _ in range(2))
     assert (one.site == two.site).all()
