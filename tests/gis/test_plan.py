@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from gis.plan import Expansion, Pool, choose
 from gis.solver import search
+from gis.solver.conflicts import grouped
+from gis.solver.problem import read
 from layers.errors import BadInput
 from scripts.bench.plan_cases import PUBLISHED, as_pools, published, raised, too_small
 
@@ -242,3 +244,18 @@ def test_the_same_seed_gives_the_same_plan():
     benefit, pools = too_small(1)
     one, two = (choose(benefit, pools=pools, seed=7) for _ in range(2))
     assert (one.site == two.site).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_of_conflicts_say_all_of_them_and_nothing_else(seed):
+    rng = np.random.default_rng(seed)
+    pairs = [(a, i, b, j) for a in range(5) for b in range(5) for i in range(4) for j in range(i) if rng.random() < 0.6]
+    alone = rng.random(5) < 0.5
+    problem = read(np.ones((5, 4)), (), alone, (), pairs, False, ())
+    rows, cells, _ = grouped(problem)
+    said = {(int(p), int(q)) for row in set(rows) for p, q in itertools.combinations(sorted(cells[rows == row]), 2)}
+    meant = {tuple(sorted((a * 4 + i, b * 4 + j))) for a, i, b, j in pairs}
+    # what else stands in a row together cannot be chosen together anyway
+    other = {(p, q) for p, q in said - meant if p % 4 != q % 4 and not (p // 4 == q // 4 and alone[p // 4])}
+    assert other == set()
+    assert {(p, q) for p, q in meant - said if not (p // 4 == q // 4 and alone[p // 4])} == set()
