@@ -8,7 +8,7 @@ Loads stay from the year of production on. What comes out is verified by `gis.ve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,7 @@ def plan(
     assigned = tuple(
         _assigned(sites, keys, county, phases, years, choice, value, int(n)) for n in np.flatnonzero(choice.site >= 0)
     )
+    assigned = _waiting(assigned, scenario, county, choice)
     violations = _verified(assigned, sites, projects, county, scenario, choice, years)
     pool_rows = tuple(
         Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0))
@@ -374,6 +375,28 @@ def _assigned(
                 takes[account] = float(phases.load[account.rpartition("/")[2]][row])
         steps.append(Step(approval, start, done, takes))
     return Assigned(keys[n], site, sites.names[site], float(value[site, n]), tuple(steps))
+
+
+def _waiting(
+    assigned: tuple[Assigned, ...], scenario: Scenario, county: County, choice: Choice
+) -> tuple[Assigned, ...]:
+    """Whoever draws on a pool that holds only with a purchase waits for what is bought."""
+    accounts = {**county.accounts, **scenario.balances}
+    out = []
+    for one in assigned:
+        takes = {name for step in one.steps for name, amount in step.takes.items() if amount}
+        waits = []
+        for purchase in scenario.purchases:
+            if purchase.name not in choice.expansions_used:
+                continue
+            for account in purchase.adds:
+                unit, kind = account.split("/")[1], account.rpartition("/")[2]
+                mine = f"quota/{unit}/{kind}" if account.startswith("quota/") else account
+                used = sum(amount for name, amount in choice.used.items() if name.startswith(account))
+                if mine in takes and used > accounts[account]:
+                    waits.append(purchase.name)
+        out.append(replace(one, waits_for=tuple(dict.fromkeys(waits))))
+    return tuple(out)
 
 
 def _verified(
