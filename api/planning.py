@@ -11,12 +11,13 @@ import numpy as np
 import shapely
 
 from gis.check import Checked, check
-from gis.joint import LOADS, QUOTAS, County, Joint, plan
+from gis.joint import Joint, plan
 from gis.network import headroom_of
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
 from gis.scenario import Scenario
 from gis.solver.search import Watch
+from gis.yearly import LOADS, QUOTAS, County
 from layers.errors import BadInput, Fault
 from layers.records import Bools, Floats, Project, Snapshot, World
 from layers.store import Store
@@ -285,12 +286,24 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
         "expansions": list(joint.bought),
         **finite,
         "shortfall": joint.shortfall,
+        "alternatives": [
+            {
+                "objective": one.objective,
+                "expansions": list(one.bought),
+                "moved": [{"project": key, "from": _place(old), "to": _place(new)} for key, old, new in one.moved],
+            }
+            for one in joint.alternatives
+        ],
         "violations": [{"what": one.what, "zh": one.zh, "en": one.en} for one in joint.violations],
         "notes": [{"zh": zh, "en": en} for zh, en in found.notes],
         "scenario": scenario.model_dump(mode="json"),
         "rulebook_digest": found.checked.rulebook.digest,
         "seconds": round(choice.seconds, 3),
     }
+
+
+def _place(at: tuple[str, int] | None) -> dict[str, Any] | None:
+    return None if at is None else {"site": at[0], "approval_year": at[1]}
 
 
 def vars_of(choice: Any) -> dict[str, float]:

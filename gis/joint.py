@@ -1,50 +1,27 @@
 """The whole project library on the ground at once: offers, years, quotas and capacities become one `choose`.
 
-Sites run down once for each year a project may be approved in, projects run across. Quota falls in the year of
-approval and may be carried over: for every window of years, what is approved in it is at most what was granted for it.
-Loads stay from the year of production on. What comes out is verified by `gis.verify_plan` before anybody sees it.
+Sites run down once for each year a project may be approved in, projects run across; quotas and loads by year are in
+`gis.yearly`. What comes out is verified by `gis.verify_plan` before anybody sees it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import shapely
 
+from gis.alternatives import alternatives
 from gis.offers import Candidates
-from gis.plan import Choice, Expansion, Pool, choose
+from gis.plan import Choice, Pool, choose
 from gis.scenario import Scenario
 from gis.solver.search import Watch
 from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
+from gis.yearly import QUOTAS, County, Phases, phases_of, pools_of
 from layers.errors import BadInput, Fault
-from layers.records import Bools, Floats, Ints, Project
-
-LOADS = ("power_kva", "water_m3d", "effluent_m3d")
-QUOTAS = ("new_construction", "agricultural", "cultivated")
-
-
-@dataclass(frozen=True, eq=False)
-class County:
-    """What is measured of S candidates and N projects.
-
-    allowed : (S, N) the check lets the project stand there; value : (S, N) by the scenario's objectives
-    unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take
-    serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
-    energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
-    """
-
-    allowed: Bools
-    value: Floats
-    unit: Sequence[str]
-    quota_m2: Mapping[str, Floats]
-    serves: Mapping[str, Bools]
-    loads: Mapping[str, Floats]
-    energy_tce: Floats
-    kinds: Mapping[str, Bools]
-    accounts: Mapping[str, float]
+from layers.records import Floats, Ints, Project
 
 
 @dataclass(frozen=True)
@@ -70,6 +47,17 @@ class Held:
     price: float
 
 
+@dataclass(frozen=True)
+class Alternative:
+    """Another plan nearly as good: `moved` says of whom it places elsewhere (project, from, to), each the name of the
+    site and the year of approval, None where it is not placed."""
+
+    objective: float
+    bound: float
+    bought: tuple[str, ...]
+    moved: tuple[tuple[str, tuple[str, int] | None, tuple[str, int] | None], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Joint:
     """A plan of projects on candidates: `violations` is what the verifier found, empty where the plan holds."""
@@ -81,19 +69,7 @@ class Joint:
     choice: Choice
     violations: tuple[Violation, ...]
     shortfall: dict[str, float] | None = None
-    notes: tuple[tuple[str, str], ...] = field(default=())
-
-
-@dataclass(frozen=True, eq=False)
-class _Phases:
-    """Every project's phases counted from the year of its first approval: share of the whole, and the three years."""
-
-    project: Ints
-    share: Floats
-    approval: Ints
-    start: Ints
-    production: Ints
-    load: dict[str, Floats]
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def plan(
@@ -108,7 +84,7 @@ def plan(
     assert years is not None, "the caller knows which year it is"
     keys = [one.key for one in projects]
     _known(sites, keys, county, scenario)
-    phases = _phases(projects, county.loads, scenario.build_years)
+    phases = phases_of(projects, county.loads, scenario.build_years)
     count, spread = len(sites.ground), len(years)
     value = county.value * np.array([scenario.priorities.get(key, 1.0) for key in keys])
     benefit = np.tile(np.where(county.allowed & sites.fits, value, -np.inf), (spread, 1))
@@ -119,22 +95,24 @@ def plan(
             benefit[late, n] = -np.inf
     if scenario.energy_cap_tce is not None:
         benefit[:, np.isnan(county.energy_tce)] = -np.inf  # unknown is not zero
-    pools, held = _pools(county, phases, scenario, count)
+    pools, held = pools_of(county, phases, scenario, count)
     must = np.array([key in scenario.must for key in keys])
     locked = _locks(sites, keys, years, projects, benefit, scenario)
-    choice = choose(
-        benefit,
-        pools=pools,
-        overlaps=_groups(sites, spread),
-        conflicts=_conflicts(sites, county, scenario, benefit),
-        must=must,
-        fixed=locked,
-        fund=None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight,
-        time_limit_s=scenario.time_limit_s,
-        gap=scenario.gap,
-        seed=scenario.seed,
-        watch=watch,
-    )
+    asked: dict[str, Any] = {
+        "pools": pools,
+        "overlaps": _groups(sites, spread),
+        "conflicts": _conflicts(sites, county, scenario, benefit),
+        "must": must,
+        "fixed": locked,
+        "fund": None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight,
+        "time_limit_s": scenario.time_limit_s,
+        "gap": scenario.gap,
+        "seed": scenario.seed,
+    }
+    choice = choose(benefit, **asked, watch=watch)
+    others: list[Choice] = []
+    if scenario.alternatives and choice.status in ("optimal", "feasible"):
+        others = alternatives(benefit, choice, count=scenario.alternatives, watch=watch, **asked)
     assigned = tuple(
         _assigned(sites, keys, county, phases, years, choice, value, int(n)) for n in np.flatnonzero(choice.site >= 0)
     )
@@ -147,7 +125,24 @@ def plan(
     unplaced = {
         keys[n]: _why_not(int(n), county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)
     }
-    return Joint(assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall)
+    different = tuple(_different(sites, keys, years, choice, other) for other in others)
+    return Joint(assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different)
+
+
+def _different(
+    sites: Candidates, keys: Sequence[str], years: Sequence[int], choice: Choice, other: Choice
+) -> Alternative:
+    """Another plan by who moved."""
+
+    def where(row: int) -> tuple[str, int] | None:
+        turn, site = divmod(row, len(sites.ground))
+        return None if row < 0 else (sites.names[site], years[turn])
+
+    moved = [
+        (keys[n], where(int(choice.site[n])), where(int(other.site[n])))
+        for n in np.flatnonzero(choice.site != other.site).tolist()
+    ]
+    return Alternative(other.objective, other.bound, other.expansions_used, tuple(moved))
 
 
 def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Scenario) -> None:
@@ -171,113 +166,6 @@ def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Sce
             fault(f"there is no kind {kind!r}; one of {', '.join(sorted(county.kinds))}", "apart")
     if faults:
         raise BadInput("the scenario cannot be used", faults)
-
-
-def _phases(projects: Sequence[Project], loads: Mapping[str, Floats], build_years: int) -> _Phases:
-    rows: list[tuple[int, float, int, int, int]] = []
-    drawn: dict[str, list[float]] = {kind: [] for kind in LOADS}
-    for n, project in enumerate(projects):
-        phases = project.phases
-        years = [one.approval_year for one in phases if one.approval_year is not None]
-        if not phases or len(years) < len(phases):  # without years of their own, all at once
-            rows.append((n, 1.0, 0, 0, build_years))
-            for kind in LOADS:
-                drawn[kind].append(float(loads[kind][n]))
-            continue
-        whole = sum(one.land_m2 for one in phases)
-        said = {kind: [getattr(one, kind) for one in phases] for kind in LOADS}
-        for k, one in enumerate(phases):
-            assert one.approval_year is not None
-            begun = one.start_year or one.approval_year
-            done = one.production_year or begun + build_years
-            share = one.land_m2 / whole
-            rows.append((n, share, *(year - min(years) for year in (one.approval_year, begun, done))))  # type: ignore[arg-type]
-            for kind in LOADS:
-                all_said = None not in said[kind]
-                drawn[kind].append(float(said[kind][k]) if all_said else float(loads[kind][n]) * share)
-    table = np.array(rows, dtype=float)
-    whole_years = table.astype(np.int64)
-    return _Phases(
-        whole_years[:, 0],
-        table[:, 1],
-        whole_years[:, 2],
-        whole_years[:, 3],
-        whole_years[:, 4],
-        {kind: np.array(values, dtype=float) for kind, values in drawn.items()},
-    )
-
-
-def _sums(phases: _Phases, amount: Floats, keep: Bools, projects: int) -> Floats:
-    """(N,) a project's amounts of those phases that count."""
-    return np.asarray(np.bincount(phases.project[keep], amount[keep], projects), dtype=float)
-
-
-def _pools(county: County, phases: _Phases, scenario: Scenario, count: int) -> tuple[list[Pool], list[tuple[str, int]]]:
-    years = scenario.start_years
-    assert years is not None
-    projects = county.allowed.shape[1]
-    accounts = {**county.accounts, **scenario.balances}
-    pools: list[Pool] = []
-    held: list[tuple[str, int]] = []
-    starts = np.repeat(np.arange(len(years)), count)
-    last = max(years) + int(phases.approval.max(initial=0))
-    span = list(range(min(years), last + 1))
-
-    def put(name: str, account: str, year: int, use: Any, balance: float, adds: Sequence[Expansion]) -> None:
-        pools.append(Pool(name, use, balance, adds))
-        held.append((account, year))
-
-    def bought(wanted: Sequence[str], until: int) -> list[Expansion]:
-        """Purchases that serve any of some accounts by a year; their cost is stated alike in each pool."""
-        return [
-            Expansion(
-                sum(one.adds.get(account, 0.0) for account in wanted), one.cost_wan * scenario.fund_weight, one.name
-            )
-            for one in scenario.purchases
-            if any(account in one.adds for account in wanted) and (one.from_year or 0) <= until
-        ]
-
-    for unit in sorted(set(county.unit)):
-        inside = np.tile(np.array([one == unit for one in county.unit], dtype=float), len(years))
-        for kind in QUOTAS:
-            takes = inside * np.tile(county.quota_m2[kind], len(years))
-            if not takes.any():
-                continue
-            across = takes[:, None] * (starts[:, None] == np.arange(len(years)))
-            for first in span:
-                for end in range(first, span[-1] + 1):
-                    along = np.stack(
-                        [
-                            _sums(
-                                phases,
-                                phases.share,
-                                (first <= t + phases.approval) & (t + phases.approval <= end),
-                                projects,
-                            )
-                            for t in years
-                        ]
-                    )
-                    if not along.any():
-                        continue
-                    granted = [f"quota/{unit}/{year}/{kind}" for year in range(first - scenario.carry_years, end + 1)]
-                    balance = sum(accounts.get(one, 0.0) for one in granted)
-                    name = f"quota/{unit}/{end}/{kind}" + ("" if first == end else f" since {first}")
-                    put(name, f"quota/{unit}/{end}/{kind}", end, (across, along), balance, bought(granted, 9999))
-    done = [t + int(one) for t in years for one in np.unique(phases.production)]
-    opens = {one.from_year - 1 for one in scenario.purchases if one.from_year is not None}
-    ends = sorted({max(done), *(year for year in opens if min(done) <= year < max(done))})
-    for account, serves in county.serves.items():
-        kind = account.rpartition("/")[2]
-        for end in ends:
-            on = [_sums(phases, phases.load[kind], t + phases.production <= end, projects) for t in years]
-            use = np.concatenate([serves * one for one in on])
-            if use.any():
-                name = account if end == ends[-1] else f"{account} {end}"
-                put(name, account, end, use, accounts[account], bought([account], end))
-    if scenario.energy_cap_tce is not None:
-        energy = np.nan_to_num(county.energy_tce)
-        put("energy_tce", "energy_tce", max(done), (np.ones(len(starts)), energy), scenario.energy_cap_tce, [])
-    return pools, held
 
 
 def _groups(sites: Candidates, spread: int) -> list[Ints]:
@@ -354,7 +242,7 @@ def _assigned(
     sites: Candidates,
     keys: Sequence[str],
     county: County,
-    phases: _Phases,
+    phases: Phases,
     years: Sequence[int],
     choice: Choice,
     value: Floats,

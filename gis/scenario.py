@@ -56,6 +56,7 @@ class Scenario(Strict):
     must: tuple[str, ...] = ()
     locks: dict[str, str] = Field({}, description="project -> site it stands on")
     priorities: dict[str, Amount] = Field({}, description="project -> what its benefit is multiplied by")
+    alternatives: Annotated[int, Field(ge=0, le=20)] = 0
     time_limit_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     gap: Annotated[float, Field(ge=0, le=1)] = 0.001
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -9,10 +9,11 @@ import pytest
 import shapely
 
 from gis.alternatives import alternatives, front
-from gis.joint import County, plan
+from gis.joint import plan
 from gis.offers import bounds_m2, candidates, compactness
 from gis.plan import choose
 from gis.scenario import KeepApart, Purchase, Scenario, scenario_of
+from gis.yearly import County
 from layers.errors import BadInput
 from layers.records import Phase, Project
 
@@ -219,3 +220,15 @@ def test_no_point_of_a_front_is_better_in_both():
     assert len(points) >= 3
     assert points == sorted(points, reverse=True)
     assert len({spent for _, spent in points}) == len(points)
+
+
+def test_alternatives_say_who_moves():
+    joint = plan(*world(projects(1), sites=3), scenario(alternatives=2))
+    assert [one.objective for one in joint.alternatives] == [10.0, 10.0]
+    places = {joint.assigned[0].name}
+    for one in joint.alternatives:
+        ((key, old, new),) = one.moved
+        assert (key, old) == ("p0", (joint.assigned[0].name, 2026))
+        assert new is not None
+        places.add(new[0])
+    assert places == {"s0", "s1", "s2"}
