@@ -9,6 +9,7 @@
     ├── Stale           what the caller saw is no longer so
     ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
+    ├── SolverDied      the planner's own process ended without an answer
     └── StoreBroken     the county file itself cannot be read or written
 
 A failed siting check is an answer, not an error.
@@ -84,6 +85,10 @@ class Exists(ParkError):
 
 class Busy(ParkError):
     """It would be taken at another moment: ask again."""
+
+
+class SolverDied(ParkError):
+    """The solver's process ended without an answer."""
 
 
 class StoreBroken(ParkError):

@@ -107,6 +107,8 @@ class Child:
 
 
 def main() -> None:
+    if hasattr(os, "nice"):
+        os.nice(int(sys.argv[1]))
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not fall among the messages
     child = Child(out)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gis.solver.greedy import needed
-from gis.solver.process import Solver, SolverDied
+from gis.solver.process import Solver
 from gis.solver.rows import Rows, joined
+from layers.errors import SolverDied
 from layers.records import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Improver:
         ranked = np.argpartition(-self._worth, count - 1, axis=0)[:count] * projects + np.arange(projects)
         freed, idle = min(FREED, projects), 0
         try:
-            with Solver() as solver:
+            with Solver(niceness=5) as solver:  # the bound comes first where both cannot run
                 while not self._stop.is_set() and idle < PATIENCE and self._one.left_s > 0.2:
                     site, bought = self._one.site, self._one.bought
                     assert site is not None

@@ -16,22 +16,21 @@ from types import TracebackType
 from typing import Any
 
 from gis.solver import wire
-from layers.errors import ParkError
+from layers.errors import SolverDied
 
 ROOT = str(Path(__file__).parents[2])  # where `gis` is
 HOLDS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-class SolverDied(ParkError):
-    """The solver's process ended without an answer."""
-
-
 class Solver:
-    """A child process with HiGHS in it. Messages are dictionaries of arrays; see `gis.solver.child`."""
+    """A child process with HiGHS in it. Messages are dictionaries of arrays; see `gis.solver.child`.
 
-    def __init__(self) -> None:
+    niceness : how far it steps back for other processes
+    """
+
+    def __init__(self, niceness: int = 0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gis.solver.child"],
+            [sys.executable, "-m", "gis.solver.child", str(niceness)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

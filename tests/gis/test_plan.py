@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -14,7 +16,8 @@ from gis.plan import Expansion, Pool, choose
 from gis.solver import search
 from gis.solver.conflicts import grouped
 from gis.solver.problem import read
-from layers.errors import BadInput
+from gis.solver.process import Solver
+from layers.errors import BadInput, SolverDied
 from scripts.bench.plan_cases import PUBLISHED, as_pools, published, raised, too_small
 
 
@@ -101,6 +104,7 @@ def small(draw):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("priced", [False, True], ids=["at once", "column by column"])
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(asked=small())
@@ -259,3 +263,16 @@ def test_rows_of_conflicts_say_all_of_them_and_nothing_else(seed):
     other = {(p, q) for p, q in said - meant if p % 4 != q % 4 and not (p // 4 == q // 4 and alone[p // 4])}
     assert other == set()
     assert {(p, q) for p, q in meant - said if not (p // 4 == q // 4 and alone[p // 4])} == set()
+
+
+def test_a_solver_that_is_gone_is_said_and_leaves_no_process_behind():
+    with Solver() as solver:
+        solver._process.kill()
+        with pytest.raises(SolverDied):
+            list(solver.answers(time.monotonic() + 10))
+    assert solver._process.poll() is not None
+
+
+def test_the_planner_itself_never_loads_the_solver():
+    code = "import gis.plan, gis.joint, sys; assert 'highspy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
