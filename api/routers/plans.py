@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from api.auth import CHECK, READ, allow
+from api.comparing import compared
 from api.county import County, county_of
 from api.searching import search
 from gis.scenario import Scenario
@@ -91,6 +92,17 @@ def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("plann
 def read(plan_id: str, county: Here, user: Annotated[User, Depends(allow(*READ))]) -> dict[str, Any]:
     """How far a plan is, and what came out."""
     return _shown(_mine(county, user, plan_id))
+
+
+@router.get("/plans/{plan_id}/compare")
+def compare(
+    plan_id: str,
+    other: Annotated[str, Query(alias="with", max_length=64)],
+    county: Here,
+    user: Annotated[User, Depends(allow(*READ))],
+) -> dict[str, Any]:
+    """Two plans that are done, side by side: who moved, what it is worth, what is bought."""
+    return compared(_mine(county, user, plan_id), _mine(county, user, other))
 
 
 @router.delete("/plans/{plan_id}")

@@ -85,6 +85,21 @@ def test_a_plan_is_a_job_with_assignments_pools_and_a_proof(client: TestClient) 
     assert all(one["used"] <= one["balance"] for one in quota)
 
 
+def test_two_plans_are_compared_by_who_moved(client: TestClient) -> None:
+    weights = {"land_m2": 1}
+    one = ended(client, client.post("/plans", json={"projects": ["TEA"], "scenario": {"weights": weights}}).json())
+    stands = one["assignments"][0]["site"]["name"]
+    elsewhere = next(name for name in (GOOD, "520625001001GB00003") if name != stands)
+    lock = {"weights": weights, "locks": {"TEA": elsewhere}}
+    other = ended(client, client.post("/plans", json={"projects": ["TEA"], "scenario": lock}).json())
+    found = client.get(f"/plans/{one['id']}/compare", params={"with": other["id"]}).json()
+    (moved,) = found["moved"]
+    assert (moved["from"]["site"], moved["to"]["site"]) == (stands, elsewhere)
+    assert found["scenario"] == {"locks": [{}, {"TEA": elsewhere}]}
+    assert client.get(f"/plans/{one['id']}/compare", params={"with": one["id"]}).json()["moved"] == []
+    assert client.get(f"/plans/{one['id']}/compare", params={"with": "none"}).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("scenario", "field"),
     [
