@@ -22,6 +22,7 @@ from api.routers import (
     health,
     imports,
     layers,
+    ledger,
     maps,
     opinions,
     outlook,
@@ -31,6 +32,9 @@ from api.routers import (
     plans,
     projects,
     public,
+    quotas,
+    reservations,
+    supply,
     uploads,
     users,
 )
@@ -41,6 +45,7 @@ from api.tries import Tries
 from api.watch import Watch
 from layers.access import Access
 from layers.errors import Refused
+from layers.places import beside
 from layers.store import open_store
 
 STATIC = Path(__file__).parent / "static"
@@ -51,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     chosen = settings if settings is not None else Settings()  # type: ignore[call-arg]
     tokens = Tokens.of(chosen)
     store = open_store(chosen.county)
-    access = Access(chosen.county)
+    access = Access(beside(chosen.county))
     if not chosen.on_loopback and tokens is None and not access.has_users():
         store.close()
         access.close()
@@ -98,6 +103,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         opinions,
         projects,
         parcels,
+        quotas,
+        ledger,
+        reservations,
+        supply,
         layers,
         places,
         imports,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from threading import BoundedSemaphore, Lock
 from typing import Any
@@ -20,8 +20,9 @@ from gis.check import check, rulebook
 from gis.indicators import with_indicators
 from gis.rules import Rulebook
 from layers.access import Access, User
-from layers.errors import BadInput, Busy, Fault
+from layers.errors import BadInput, Busy, Fault, Unreachable
 from layers.inbox import Inbox
+from layers.places import beside
 from layers.records import Project, Purpose, Site
 from layers.schema import roles
 from layers.store import Store
@@ -37,7 +38,7 @@ class County:
         self._book = rulebook()
         self._confirmed: tuple[str, Rulebook] | None = None
         self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
-        self.inbox = Inbox(settings.county)
+        self.inbox = Inbox(beside(settings.county))
         self.plans = Plans(store, self.rulebook)
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
@@ -75,12 +76,13 @@ class County:
 
     def warm(self) -> None:
         """Map every layer into this process, so that the first check is as fast as the next."""
-        world = self.store.at()
-        for layer in self.store.layers():
-            if roles()[layer.role].is_raster:
-                world.raster(layer.role)
-            else:
-                world.near(layer.role, layer.extent.bounds)
+        with suppress(Unreachable):  # who asks will hear
+            world = self.store.at()
+            for layer in self.store.layers():
+                if roles()[layer.role].is_raster:
+                    world.raster(layer.role)
+                else:
+                    world.near(layer.role, layer.extent.bounds)
 
     def check(
         self,

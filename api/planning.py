@@ -12,7 +12,8 @@ import shapely
 
 from gis.check import Checked, check
 from gis.joint import Joint, plan
-from gis.network import headroom_of
+from gis.meetings import WATER_REACH_M
+from gis.network import headroom_of, route, upstream_of
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
 from gis.scenario import Scenario
@@ -23,9 +24,10 @@ from layers.records import Bools, Floats, Project, Snapshot, World
 from layers.store import Store
 
 FACILITIES = {"power_kva": "substations", "water_m3d": "water_sources", "effluent_m3d": "wastewater_plants"}
-REACH_M = {"water_m3d": 8_000.0, "effluent_m3d": 8_000.0}
+REACH_M = {"water_m3d": WATER_REACH_M, "effluent_m3d": WATER_REACH_M}
 OF_PROJECT = ("investment_wan", "output_wan", "tax_wan", "jobs", "land_m2", "energy_tce")
 BLOCK = 4  # parcels that may make one site together
+FAR_M = 60_000.0  # how far beyond the candidates facilities are looked for, farther than any line goes
 BORDER_M2 = 1.0  # less ground beyond a zone is a drawn border
 Words = tuple[str, str]
 
@@ -189,22 +191,29 @@ def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ..
 
 
 def _serving(found: Measured, world: World, kind: str, needs: Floats, accounts: dict[str, float]) -> dict[str, Bools]:
-    """Account -> (S, N): the nearest facility within reach that has room for the project alone."""
-    layer = world.near(FACILITIES[kind], tuple(shapely.total_bounds(found.sites.ground)))
+    """Account -> (S, N): the nearest facility within reach that has room for the project alone, and those it is fed
+    from."""
+    west, south, east, north = shapely.total_bounds(found.sites.ground)
+    around = (west - FAR_M, south - FAR_M, east + FAR_M, north + FAR_M)
+    layer = world.near(FACILITIES[kind], around)
     if layer is None or not len(layer.features):
         return {}
     ids = [str(one) for one in layer.column("id")]
     to_each_m = _distance_m(found.sites, layer)
-    headroom = headroom_of(ids, accounts, kind)
+    headroom = headroom_of(layer, accounts, kind)
+    upstream = layer.once("upstream", upstream_of)
+    fed = [[f"capacity/{name}/{kind}" for name in route(one, upstream)] for one in ids]
     reach = found.checked.needs["power_reach_m"].hi if kind == "power_kva" else np.full(len(needs), REACH_M[kind])
-    out = {f"capacity/{one}/{kind}": np.zeros((len(to_each_m), len(needs)), dtype=bool) for one in ids}
+    names = dict.fromkeys(name for line in fed for name in line)
+    out = {name: np.zeros((len(to_each_m), len(needs)), dtype=bool) for name in names}
     for n, need in enumerate(needs):
         if not need > 0:
             continue
         far = np.where((headroom >= need) & (to_each_m <= reach[n]), to_each_m, np.inf)
         nearest = far.argmin(axis=1)
         for site in np.flatnonzero(np.isfinite(far.min(axis=1))):
-            out[f"capacity/{ids[nearest[site]]}/{kind}"][site, n] = True
+            for account in fed[nearest[site]]:
+                out[account][site, n] = True
     return {name: one for name, one in out.items() if one.any()}
 
 

@@ -15,7 +15,24 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from layers.access import scrub
-from layers.errors import BadInput, Busy, Exists, NeedCrs, ParkError, Refused, Stale, StoreBroken, TooLarge, UnknownName
+from layers.errors import (
+    BadInput,
+    Busy,
+    CapacityShort,
+    Exists,
+    GroundTaken,
+    IllegalTransition,
+    KeyReused,
+    NeedCrs,
+    NeedSeen,
+    ParkError,
+    QuotaShort,
+    Refused,
+    Stale,
+    StoreBroken,
+    TooLarge,
+    UnknownName,
+)
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -51,6 +68,42 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
         "Try again after `Retry-After` seconds, with the right key.",
     ),
     "stale": (409, "内容已被他人更改", "Somebody was faster", "Read it again and decide on what it is now."),
+    "ground-taken": (
+        409,
+        "地块已被占用",
+        "The ground is held already",
+        "Choose other ground, or wait until `reservation` ends; neighbours may share an edge.",
+    ),
+    "quota-short": (
+        409,
+        "指标不足",
+        "The quota is short",
+        "`account` lacks `needed` - `available`; have more entered (下达、调剂), or name another unit in charge_to.",
+    ),
+    "capacity-short": (
+        409,
+        "设施容量不足",
+        "The capacity is short",
+        "`account` lacks `needed` - `available`; ask for less, or wait for an expansion.",
+    ),
+    "illegal-transition": (
+        422,
+        "状态不允许该操作",
+        "It is not possible in this state",
+        "`legal` names what is possible from `state`.",
+    ),
+    "idempotency-key-reused": (
+        422,
+        "幂等键已用于其他请求",
+        "The Idempotency-Key was used for another request",
+        "Send a new key with a new request; the same key repeats the first one.",
+    ),
+    "precondition-required": (
+        428,
+        "缺少 If-Match",
+        "If-Match is missing",
+        "Read it, and send its `ETag` as `If-Match`.",
+    ),
     "exists": (409, "已经存在", "It exists already", "Change the one that exists, or choose another id."),
     "too-large": (413, "请求过大", "The request is too large", "Send fewer sites or a simpler boundary."),
     "busy": (503, "服务繁忙", "The service is busy", "Try again after `Retry-After` seconds."),
@@ -71,11 +124,17 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
 }
 SLUGS: tuple[tuple[type[ParkError], str], ...] = (
     (NeedCrs, "crs-needed"),
+    (IllegalTransition, "illegal-transition"),
+    (KeyReused, "idempotency-key-reused"),
     (BadInput, "bad-input"),
     (UnknownName, "not-found"),
     (Refused, "forbidden"),
     (TooLarge, "too-large"),
     (Stale, "stale"),
+    (NeedSeen, "precondition-required"),
+    (GroundTaken, "ground-taken"),
+    (QuotaShort, "quota-short"),
+    (CapacityShort, "capacity-short"),
     (Exists, "exists"),
     (Busy, "busy"),
     (StoreBroken, "store-broken"),

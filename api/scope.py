@@ -1,22 +1,38 @@
-"""What one user sees of a county: those who hold some zones only see checks, projects and parcels of these, and the
-rest answers as if it were not there (decision 0006)."""
+"""What one user sees of a county: those who hold some zones only see checks, projects, parcels and reservations of
+these, and the rest answers as if it were not there (decision 0006)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import geopandas as gpd
 import numpy as np
 import shapely
 
 from layers.access import User
-from layers.errors import Fault, Refused, UnknownName
+from layers.errors import Fault, GroundTaken, Refused, UnknownName
+from layers.ledger.records import Entry, Reservation, account
 from layers.records import Bools, Geoms, Project, Site
 from layers.store import Store
 
+T = TypeVar("T")
+K = TypeVar("K")
 TOUCH_M2 = 1.0  # less shared ground than this is a drawn border, not ground of the zone
+
+
+def seen(
+    read: Callable[[K, int], Sequence[T]], after: K, limit: int, place: Callable[[T], K], sees: Callable[[T], bool]
+) -> tuple[list[T], bool]:
+    """The next `limit` of what somebody sees, and whether there is more; `read` gives what comes after a place."""
+    found: list[T] = []
+    while True:
+        some = read(after, limit + 1)
+        found += [one for one in some if sees(one)]
+        if len(found) > limit or len(some) <= limit:
+            return found[:limit], len(found) > limit
+        after = place(some[-1])
 
 
 class Zones:
@@ -51,6 +67,8 @@ class Scope:
         self._store = store
         self._held = user.zones
         self.names: frozenset[str] = frozenset()
+        self._foreign: frozenset[str] = frozenset()  # ids and unit codes of zones that are not the user's
+        self._grounds: dict[str, bool] = {}
         self._mine = self._others = shapely.Polygon()
         if user.zones is None:
             return
@@ -63,6 +81,7 @@ class Scope:
             ground = np.asarray(frame.geometry.values, dtype=object)
             self._mine, self._others = shapely.union_all(ground[own]), shapely.union_all(ground[~own])
             names |= {*ids[own], *units[own]}
+            self._foreign = frozenset({*ids[~own], *units[~own]} - names)
             if "name" in frame:
                 names |= set(frame["name"].astype(str).to_numpy()[own])
         self.names = frozenset(names)
@@ -113,6 +132,46 @@ class Scope:
     def zone(self, name: str) -> None:
         if not self.holds(name):
             raise UnknownName(f"no zone {name!r}", zone_id=name)
+
+    # --- the books ------------------------------------------------------------------------------------
+
+    def reservation(self, key: str) -> Reservation:
+        found = self._store.ledger.reservation(key)
+        if not self.holds_ground(found.ground):
+            raise UnknownName(f"no reservation {key!r}", reservation=key)
+        return found
+
+    def holds_ground(self, digest: str) -> bool:
+        """Whether ground of the books, by its digest, shares more than a border with the user's zones."""
+        if self.is_all:
+            return True
+        if digest not in self._grounds:
+            self._grounds[digest] = bool(self.sees(np.array([self._store.ledger.ground(digest)]))[0])
+        return self._grounds[digest]
+
+    def account(self, name: str) -> bool:
+        """Whether an account is not another zone's. Those of the county, of towns and of facilities are everybody's."""
+        said = account(name)
+        return not (said.is_quota and said.holder in self._foreign)
+
+    def entry(self, one: Entry) -> bool:
+        """Whether an entry of the journal is the user's to see: of a reservation of theirs, or of accounts that are."""
+        draft = one.draft
+        ours = draft.ground is None or self.holds_ground(draft.ground)
+        return ours and all(self.account(posting.account) for posting in draft.postings)
+
+    def may_charge(self, unit: str | None) -> None:
+        """Refused where another zone's quota would be drawn on."""
+        if unit in self._foreign:
+            raise Refused("the quota of another zone is not yours to charge", zones=", ".join(sorted(self.names)))
+
+    def taken(self, error: GroundTaken) -> GroundTaken:
+        """The refusal in words that name no reservation of another zone."""
+        try:
+            self.reservation(str(error.facts["reservation"]))
+        except UnknownName:
+            return GroundTaken("some of it is held already", overlap_m2=error.facts["overlap_m2"])
+        return error
 
     # --- what is sent ---------------------------------------------------------------------------------
 

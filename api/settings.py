@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """`county` is the file to serve; the rest bounds what one client may ask of it.
+    """`county` is what to serve, a file or a URL; the rest bounds what one client may ask of it.
 
     `map_approval_no` is the 审图号 of the public map; without it `/public` is shown on loopback only.
     """
 
     model_config = SettingsConfigDict(env_prefix="PARKPLAN_", frozen=True)
 
-    county: Path
+    county: Annotated[str, BeforeValidator(str), Field(repr=False)]  # a URL may hold a password
     host: str = "127.0.0.1"
     port: int = 8000
     max_body_bytes: int = 8 * 2**20

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import shapely
 
 from api.maps import Sheet
@@ -54,6 +56,35 @@ def sheets(
             fields = tuple((column, label) for column, label in FIELDS.get(name, NAME) if column in frame)
             made.append(Sheet(name, role.zh, role.en, lonlat(frame), fields, name not in HIDDEN))
     return made
+
+
+def intended(store: Store, projects: Sequence[Mapping[str, Any]]) -> list[Sheet]:
+    """The project library as marks in the zones that projects prefer: an intention, drawn where there is room."""
+    if not any(layer.role == "zones" for layer in store.layers()):
+        return []
+    zones = store.frame("zones")
+    made = []
+    for zone in zones.itertuples():
+        mine = [one for one in projects if one.get("zone") in (zone.id, getattr(zone, "name", None))]
+        for one, spot in zip(mine, _spread(zone.geometry, len(mine)), strict=True):
+            said = {"id": one.get("id") or one["name"], "stage": one.get("stage"), "synthetic": bool(zone.synthetic)}
+            made.append({"name": one.get("name") or one["id"], **said, "geometry": spot})
+    if not made:
+        return []
+    frame = gpd.GeoDataFrame(made, geometry="geometry", crs=store.crs)
+    fields = (*NAME, ("stage", "阶段 Stage"))
+    return [
+        Sheet("projects", "项目库（意向片区，非选址）", "Projects (preferred zone, no site)", lonlat(frame), fields)
+    ]
+
+
+def _spread(zone: shapely.Geometry, count: int) -> list[shapely.Point]:
+    """`count` points inside a zone, one in each of as many strips from west to east."""
+    west, south, east, north = zone.bounds
+    edges = np.linspace(west, east, count + 1)
+    strips = shapely.intersection(shapely.box(edges[:-1], south, edges[1:], north), zone)
+    strips[shapely.area(strips) == 0] = zone
+    return list(shapely.point_on_surface(strips))
 
 
 def around(geometry: shapely.Geometry, margin_m: float) -> Bounds:

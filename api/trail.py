@@ -19,7 +19,17 @@ from layers.errors import StoreBroken
 
 log = logging.getLogger(__name__)
 SAFE = ("GET", "HEAD", "OPTIONS")
-DECISIONS = ("/checks/", "/maps/checks/", "/plans/", "/maps/plans/", "/reservations/", "/audit")  # read: on record, too
+# read: on record, too
+DECISIONS = (
+    "/checks/",
+    "/maps/checks/",
+    "/plans/",
+    "/maps/plans/",
+    "/reservations",
+    "/ledger/entries",
+    "/supply",
+    "/audit",
+)
 MOST_KINDS = 20  # refusals of one minute that get a row of their own; the others are counted together
 
 

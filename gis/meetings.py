@@ -19,7 +19,7 @@ from gis.ground import SLIVER_M2, Ground, Outside, Shown
 from gis.intervals import Interval
 from gis.network import Service, headroom_of, serve
 from gis.raw_materials import RawMaterial
-from layers.records import Bools, Floats, Project
+from layers.records import Bools, Floats, Project, Snapshot
 
 Needs = Mapping[str, Interval]
 
@@ -79,7 +79,7 @@ class Serving:
     def _headroom(self, ground: Ground) -> np.ndarray:
         layer = ground.layer(self.role)
         assert layer is not None
-        return headroom_of(layer.column("id"), ground.world.pools(), self.need)
+        return headroom_of(layer, ground.world.pools(), self.need)
 
     def evidence(
         self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
@@ -126,6 +126,40 @@ class OutsideFittingZone:
             return None
         inside = measure.shared_ground(site, zones)
         return Shown(site, () if inside is None else tuple(zones.names[row] for row in inside[1]))
+
+
+@dataclass(frozen=True)
+class HeldByOthers:
+    """Square metres of a site on ground that a reservation of another project, or of a batch, holds in the ledger."""
+
+    role: str = "placed"
+    unit: str = "m2"
+
+    def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval:
+        held = ground.layer(self.role)
+        if held is None:
+            return Interval.exact(np.full((ground.count, len(projects)), np.nan))
+        if len(held.pieces) == 0:
+            return Interval.exact(np.zeros((ground.count, len(projects))))
+        table = ground.overlaps(self.role, held)
+        columns = [measure.covered_m2(ground.sites, held, table, _others(held, one)) for one in projects]
+        return Interval.exact(np.stack(columns, axis=1))
+
+    def evidence(
+        self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
+    ) -> Shown | None:
+        held = ground.layer(self.role)
+        if held is None:
+            return None
+        others = held.where(_others(held, projects[0]))
+        shared = measure.shared_ground(site, others)
+        return None if shared is None else Shown(shared[0], tuple(others.names[row] for row in shared[1]))
+
+
+def _others(held: Snapshot, project: Project) -> Bools:
+    """(M,) the holds that are not the project's own."""
+    mine: Bools = held.column("project") == project.key
+    return ~mine
 
 
 def _fits(said: Iterable[object], project: Project) -> tuple[Bools, Bools]:
@@ -184,6 +218,7 @@ EFFLUENT_HEADROOM = Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, 
 MEETINGS: dict[str, Meeting] = {
     "outside_fitting_zone_m2": OutsideFittingZone(),
     "footprint_fits": FootprintFits(),
+    "held_by_others_m2": HeldByOthers(),
     "power_serving_m": Serving("substations", "power_kva", "power_reach_m", lambda s: s.distance_m, "m"),
     "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva"),
     "water_serving_m": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.distance_m, "m"),

@@ -6,13 +6,13 @@ the nearest of them serves; a facility whose headroom nobody knows may serve, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from gis.intervals import Interval
-from layers.records import Floats
+from layers.records import Floats, Snapshot
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,35 @@ class Service:
     headroom: Interval
 
 
-def headroom_of(ids: Iterable[str], pools: Mapping[str, float], unit: str) -> Floats:
-    """(K,) balance of `capacity/<facility>/<unit>`; NaN for a facility without an account."""
-    return np.array([pools.get(f"capacity/{one}/{unit}", np.nan) for one in ids], dtype=float)
+def route(facility: str, upstream: Mapping[str, str]) -> tuple[str, ...]:
+    """A facility and those it is fed from, one after the other; `upstream` is id -> id of the next.
+
+    >>> route("35kV", {"35kV": "110kV", "110kV": "220kV"})
+    ('35kV', '110kV', '220kV')
+    """
+    found = [facility]
+    while (above := upstream.get(found[-1])) is not None and above not in found:
+        found.append(above)
+    return tuple(found)
+
+
+def upstream_of(layer: Snapshot) -> dict[str, str]:
+    """Facility -> the one that feeds it, where the layer says so (`feeds_from`)."""
+    pairs = zip(layer.column("id"), layer.column("feeds_from"), strict=True)
+    return {str(one): above for one, above in pairs if isinstance(above, str) and above}
+
+
+def headroom_of(layer: Snapshot, pools: Mapping[str, float], unit: str) -> Floats:
+    """(K,) what is left of `capacity/<facility>/<unit>`, upstream too; NaN where a facility has no account.
+
+    A facility upstream without an account limits nothing that anybody knows of.
+    """
+    upstream = layer.once("upstream", upstream_of)
+    left = []
+    for one in layer.column("id"):
+        mine, *above = (pools.get(f"capacity/{name}/{unit}", np.nan) for name in route(str(one), upstream))
+        left.append(min([mine, *(other for other in above if other == other)]))
+    return np.array(left, dtype=float)
 
 
 def serve(distance_m: Floats, headroom: Floats, need: Floats, reach_m: Floats, surveyed_m: Floats) -> Service:

@@ -6,6 +6,8 @@ The areas nest (new construction ⊇ agricultural ⊇ cultivated, paddy apart) a
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,8 @@ from gis.published import Published, hundredths
 from layers.records import Bools, Floats, Geoms, Ints, Snapshot
 from layers.units import rounded
 
+ACCOUNT = re.compile(r"quota/(?P<unit>[^/@]+)/(?P<year>\d{4})/(?P<kind>[a-z_]+)(?:@(?P<carried>\d{4}))?")
+UNTIL_USED = ("balance_area", "balance_paddy", "balance_yield", "linked")
 DUST_SHARE = 1e-6  # a hair across a zone's border is charged to nobody
 __all__ = ["KINDS", "Approval", "QuotaBalance", "QuotaNeed", "in_force", "left"]
 
@@ -176,10 +180,8 @@ class QuotaBalance:
             return Interval.unknown(ground.count)
         table = ground.overlaps(self.role, zones)
         codes = zones.once("unit_code", _unit_codes)
-        county = [
-            left[unit] for unit in left if unit not in codes and all(code.startswith(unit) for code in codes if code)
-        ]
-        county_left = county[0] if len(county) == 1 else np.nan
+        county = county_of(left, codes)
+        county_left = left[county] if county is not None else np.nan
         balance = np.maximum([left.get(code, county_left) for code in codes], 0.0)
         share = table.area_m2 / ground.area_m2[table.site]
         counts = share > DUST_SHARE
@@ -195,20 +197,58 @@ class QuotaBalance:
         return None
 
 
+def county_of(units: Iterable[str], codes: Sequence[str]) -> str | None:
+    """The one unit with an account that all zones belong to and that is none of them."""
+    county = [unit for unit in units if unit not in codes and all(code.startswith(unit) for code in codes if code)]
+    return county[0] if len(county) == 1 else None
+
+
+def shares(ground: Ground, kind: str) -> list[tuple[str, float]] | None:
+    """Which units the first site of a block is charged to for a kind of quota, by area, as `QuotaBalance` reads it.
+
+    None where nobody knows: no zones loaded, the site not wholly in their survey, or ground whose unit keeps no
+    account of the kind.
+    """
+    left, zones = accounts(ground).get(kind), ground.layer("zones")
+    if not left or zones is None or not ground.surveyed(zones)[0]:
+        return None
+    codes = zones.once("unit_code", _unit_codes)
+    county = county_of(left, codes)
+    table = ground.overlaps("zones", zones)
+    mine = table.site == 0
+    parts = [(codes[row], m2) for row, m2 in zip(table.feature[mine], table.area_m2[mine], strict=True)]
+    parts.append(("", float(unmapped_m2(ground.sites, ground.area_m2, zones, table)[0])))
+    found: dict[str, float] = {}
+    for code, m2 in parts:
+        if m2 / ground.area_m2[0] > DUST_SHARE:
+            unit = code if code in left else county
+            if unit is None:
+                return None
+            found[unit] = found.get(unit, 0.0) + float(m2)
+    whole = sum(found.values())
+    return [(unit, m2 / whole) for unit, m2 in sorted(found.items())]
+
+
 def _unit_codes(zones: Snapshot) -> list[str]:
     return [code if isinstance(code, str) else "" for code in zones.column("unit_code")]
 
 
 def accounts(ground: Ground) -> dict[str, dict[str, float]]:
-    """Kind -> unit -> balance of the accounts `quota/<unit>/<year>/<kind>` of the asked year."""
+    """Kind -> unit -> balance of the quota that may be used in the asked year, what was carried into it with it."""
     return ground.once("quota accounts", _accounts)
 
 
 def _accounts(ground: Ground) -> dict[str, dict[str, float]]:
-    year = f"/{ground.world.for_year}/"
     found: dict[str, dict[str, float]] = {}
     for account, balance in ground.world.pools().items():
-        if account.startswith("quota/") and year in account:
-            unit, _, kind = account[len("quota/") :].rpartition(year)
-            found.setdefault(kind, {})[unit] = balance
+        said = ACCOUNT.fullmatch(account)
+        if said is not None and may_use(said["kind"], int(said["year"]), said["carried"], ground.world.for_year):
+            units = found.setdefault(said["kind"], {})
+            units[said["unit"]] = units.get(said["unit"], 0.0) + balance
     return found
+
+
+def may_use(kind: str, year: int, carried: str | None, for_year: int) -> bool:
+    """Whether quota of an origin year may be used for a year: plan quota in its own or the one it was carried into,
+    the others (占补, 增减挂钩) until they are used up."""
+    return year <= for_year if kind in UNTIL_USED else int(carried or year) == for_year

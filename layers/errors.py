@@ -2,15 +2,22 @@
 
     ParkError
     ├── BadInput        what was sent cannot be used; every fault is listed
-    │   └── NeedCrs     the coordinates have no reference system that we may trust
+    │   ├── NeedCrs     the coordinates have no reference system that we may trust
+    │   ├── IllegalTransition  a reservation does not go that way from where it stands
+    │   └── KeyReused   the idempotency key stands for another request
     ├── UnknownName     no such county, role, parcel, project, check or zone
     ├── Refused         the caller may not do this
     ├── TooLarge        more than this service takes at once
     ├── Stale           what the caller saw is no longer so
+    ├── NeedSeen        the caller must say what it saw (If-Match)
+    ├── GroundTaken     the ground is held by somebody else
+    ├── QuotaShort      a quota account does not have that much
+    ├── CapacityShort   a facility does not have that much
     ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
     ├── SolverDied      the planner's own process ended without an answer
-    └── StoreBroken     the county file itself cannot be read or written
+    └── StoreBroken     the county file or database itself cannot be read or written
+        └── Unreachable the database does not answer; another moment it may
 
 A failed siting check is an answer, not an error.
 """
@@ -63,6 +70,14 @@ class NeedCrs(BadInput):
     """No usable coordinate reference system: the operator has to say which it is."""
 
 
+class IllegalTransition(BadInput):
+    """A reservation does not go that way from where it stands; `legal` names the ways that it does."""
+
+
+class KeyReused(BadInput):
+    """An idempotency key stands for one request for ever; this is another."""
+
+
 class UnknownName(ParkError):
     """A name that stands for nothing here."""
 
@@ -79,6 +94,22 @@ class Stale(ParkError):
     """What the caller saw is no longer so: somebody was faster."""
 
 
+class NeedSeen(ParkError):
+    """A change to what others may change too needs the version that the caller saw."""
+
+
+class GroundTaken(ParkError):
+    """Somebody holds the ground; `reservation`, `state` and `overlap_m2` say who and how much of it."""
+
+
+class QuotaShort(ParkError):
+    """Less is left than is needed: `account`, `needed`, `available`, `unit`."""
+
+
+class CapacityShort(ParkError):
+    """Less is left than is needed: `account`, `needed`, `available`, `unit`."""
+
+
 class Exists(ParkError):
     """What is to be made is there already."""
 
@@ -92,4 +123,8 @@ class SolverDied(ParkError):
 
 
 class StoreBroken(ParkError):
-    """The county file cannot be read or written."""
+    """The county file or its database cannot be read or written."""
+
+
+class Unreachable(StoreBroken):
+    """The database does not answer. That is no word on any layer: what was asked has no answer, not even unknown."""

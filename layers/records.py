@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pyproj import CRS
 
-from layers.errors import Fault
+from layers.errors import BadInput, Fault
 
 T = TypeVar("T")
 Geoms = NDArray[np.object_]
@@ -213,6 +213,66 @@ class World(Protocol):
 
     def pools(self) -> Mapping[str, float]:
         """What projects share: account -> balance in the unit the account names; NaN where nobody knows it."""
+
+
+# --- what a site takes of what is shared ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """Land quota in whole square metres as one tuple: each area holds the next, and they are never added up.
+
+    BadInput where they do not nest (新增建设用地 >= 农用地 >= 耕地 >= 水田) or one is below zero.
+    """
+
+    new_construction: int = 0
+    agricultural: int = 0
+    cultivated: int = 0
+    paddy: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.new_construction >= self.agricultural >= self.cultivated >= self.paddy >= 0:
+            said = ", ".join(f"{name} {amount:,}" for name, amount in self.items())
+            fix = "新增建设用地 >= 农用地 >= 耕地 >= 水田 >= 0: each is a part of the one before"
+            raise BadInput("the areas do not nest", [Fault(said, fix, field="areas")])
+
+    def items(self) -> tuple[tuple[str, int], ...]:
+        return (
+            ("new_construction", self.new_construction),
+            ("agricultural", self.agricultural),
+            ("cultivated", self.cultivated),
+            ("paddy", self.paddy),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A demand on a facility. `routes`, the best first, each the facility and those upstream that it draws on."""
+
+    kind: str
+    amount: int
+    routes: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A need of quota that is no part of the tuple: 占补, energy."""
+
+    kind: str
+    amount: int
+    shares: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one reservation takes: quota by the shares (> 0, together 1) of units, other quota, loads; and what it does
+    not take because nobody knows how much or of whom (kind -> why, Chinese)."""
+
+    areas: Areas = Areas()
+    shares: tuple[tuple[str, float], ...] = ()
+    others: tuple[Other, ...] = ()
+    loads: tuple[Load, ...] = ()
+    untaken: tuple[tuple[str, str], ...] = ()
 
 
 # --- what an investment asks for ------------------------------------------------------------------

@@ -44,7 +44,8 @@ class Column:
 class Role:
     """One layer role: its names, the geometry it takes, its columns and the field names surveys use.
 
-    Columns that are `measured` are made from the geometries at import and never read from a file.
+    Columns that are `measured` are made from the geometries at import and never read from a file. What is `kept` the
+    county keeps itself, and nobody imports it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Role:
     columns: tuple[Column, ...]
     required: frozenset[str]
     aliases: Mapping[str, tuple[str, ...]]
+    kept: bool = False
 
     @property
     def is_raster(self) -> bool:
@@ -104,6 +106,7 @@ def roles() -> dict[str, Role]:
             ),
             frozenset(spec.get("required", ())),
             {column: tuple(aliases) for column, aliases in spec.get("aliases", {}).items()},
+            spec.get("kept", False),
         )
         for name, spec in document["roles"].items()
     }

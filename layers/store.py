@@ -12,24 +12,28 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import geopandas as gpd
-import pandas as pd
 import shapely
 from pyproj import CRS
 
-from layers.errors import BadInput, Fault, UnknownName
+from layers.errors import UnknownName
 from layers.fabric import Fabric
 from layers.ingest import Prepared
+from layers.ledger.keeping import Ledger
+from layers.places import driver, is_url
 from layers.records import Bounds, Layer, World
 
 
 class Store(Protocol):
-    """One county: its layers by version, its pools, its documents (checks, projects, confirmations)."""
+    """One county: its layers by version, its fabric, its books, its documents (checks, projects, confirmations)."""
 
     name: str
     crs: CRS
 
     @property
     def fabric(self) -> Fabric: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
 
     def at(self, as_of: date | None = None, for_year: int | None = None) -> World: ...
 
@@ -53,8 +57,6 @@ class Store(Protocol):
 
     def ground(self, role: str, ids: Iterable[str], as_of: date | None = None) -> dict[str, shapely.Geometry]: ...
 
-    def put_pools(self, pools: pd.DataFrame) -> None: ...
-
     def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str: ...
 
     def save_all(self, documents: Iterable[tuple[str, str, Mapping[str, Any]]]) -> builtins.list[str]: ...
@@ -71,17 +73,29 @@ class Store(Protocol):
 
 
 def open_store(county: str | Path) -> Store:
-    """The store of a COUNTY as people write it: a `.gpkg` path (a `postgresql://` URL comes later)."""
+    """The store of a COUNTY as people write it: a `.gpkg` path or a `postgresql://` URL (see `layers.places`)."""
+    if is_url(county):
+        driver()
+        from layers.postgis import PostGIS
+
+        return PostGIS(county)
     from layers.gpkg import GeoPackage
 
-    if str(county).startswith(("postgresql:/", "postgres:/")):  # a Path keeps one of the slashes
-        raise BadInput(
-            "this version keeps counties in GeoPackage files only",
-            [Fault("PostgreSQL is not supported yet", "Give the path of a .gpkg file")],
-        )
     path = Path(county)
     if not path.is_file():
         raise UnknownName(
             f"there is no county at {path.name}; make one with: parkplan init {path.name}", county=path.name
         )
     return GeoPackage(path)
+
+
+def create_store(county: str | Path, name: str, crs: str) -> Store:
+    """A new, empty county. BadInput where there is one already, or the CRS cannot be worked in."""
+    if is_url(county):
+        driver()
+        from layers import postgis
+
+        return postgis.create(county, name, crs)
+    from layers import gpkg
+
+    return gpkg.create(Path(county), name or Path(county).stem, crs)

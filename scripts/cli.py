@@ -24,11 +24,13 @@ from scripts.commands import (
     export,
     find,
     indicators,
+    migrate,
     outlook,
     parcels,
     plan,
     projects,
     quality,
+    quota,
     search,
     users,
 )
@@ -36,7 +38,7 @@ from scripts.console import AsJson, County, err, out, print_json
 
 app = typer.Typer(
     help="ParkPlan 园区选址规划: may this project stand on this land, and why.\n\n"
-    "A COUNTY is the path of a .gpkg file. Try `parkplan demo` first.",
+    "A COUNTY is the path of a .gpkg file or a postgresql:// URL. Try `parkplan demo` first.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -76,11 +78,13 @@ def init(
     name: Annotated[str, typer.Option(help="What the county is called")] = "",
     crs: Annotated[str, typer.Option(help="Working CRS, projected, in metres")] = "EPSG:4545",
 ) -> None:
-    """Make a new, empty county file."""
-    from layers.gpkg import create
+    """Make a new, empty county: a file, or a schema of a database."""
+    from layers.places import called, is_url
+    from layers.store import create_store
 
-    create(county, name or county.stem, crs).close()
-    typer.echo(f"made {county.name}, working CRS {crs}. Next: parkplan import {county} FILE --role ROLE")
+    create_store(county, name, crs).close()
+    again = "URL" if is_url(county) else county  # a URL may hold a password
+    typer.echo(f"made {called(county)}, working CRS {crs}. Next: parkplan import {again} FILE --role ROLE")
 
 
 @app.command("import")
@@ -228,6 +232,7 @@ def check(
     from api.sites import SiteIn, resolve
     from layers.access import Access
     from layers.ingest import read_area
+    from layers.places import beside
     from layers.records import Part, Site
     from layers.store import open_store
 
@@ -237,7 +242,7 @@ def check(
         raise typer.BadParameter(f"one of {', '.join(PURPOSES)}", param_hint="--purpose")
     store = open_store(county)
     wanted = read_project(project, store)
-    served = Served(store, Access(county), Settings(county=county))
+    served = Served(store, Access(beside(county)), Settings(county=county))
     day = as_of.date() if as_of else None
     if site is not None:
         ground = [Site.of(Part(read_area(site, store.crs)))]
@@ -350,11 +355,15 @@ app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
+app.command("migrate")(migrate.migrate)
 app.command("outlook")(outlook.outlook)
 app.command("plan")(plan.plan)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
+app.command("quota")(quota.quota)
 app.command("search")(search.search)
+app.command("supply")(quota.supply)
+app.command("verify")(quota.verify)
 app.command("users")(users.users)
 app.command("audit")(users.audit)
 app.add_typer(parcels.app, name="parcels")
@@ -372,10 +381,11 @@ def serve(
 
     from api.app import create_app
     from api.settings import Settings
+    from layers.places import settled
 
-    settings = Settings(county=county.resolve(), host=host, port=port)
+    settings = Settings(county=settled(county), host=host, port=port)
     create_app(settings).state.county.store.close()  # says what is wrong here rather than in a worker
-    os.environ |= {"PARKPLAN_COUNTY": str(settings.county), "PARKPLAN_HOST": host, "PARKPLAN_PORT": str(port)}
+    os.environ |= {"PARKPLAN_COUNTY": settings.county, "PARKPLAN_HOST": host, "PARKPLAN_PORT": str(port)}
     uvicorn.run("api.app:create_app", factory=True, host=host, port=port, workers=workers, log_level="warning")
 
 
@@ -400,12 +410,12 @@ def demo(
     if not serve_it:
         return
     out.print(f"workbench  {url}/\nAPI docs   {url}/docs\nmap        {url}/maps/overview\nstop with Ctrl-C")
-    serve(county, port=port, workers=min(2, os.cpu_count() or 1))
+    serve(str(county), port=port, workers=min(2, os.cpu_count() or 1))
 
 
 @app.command()
-def doctor(county: Annotated[Path | None, typer.Argument(help="A county to look into")] = None) -> None:
-    """Say what this machine and a county file have and lack."""
+def doctor(county: Annotated[str | None, typer.Argument(help="A county to look into")] = None) -> None:
+    """Say what this machine and a county have and lack."""
     from scripts.doctor import examine
 
     faults = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from rich.console import Console
 
 out, err = Console(), Console(stderr=True)
 
-County = Annotated[Path, typer.Argument(metavar="COUNTY", help="The county file (.gpkg)")]
+County = Annotated[str, typer.Argument(metavar="COUNTY", help="The county: a .gpkg path or a postgresql:// URL")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON")]
 
 

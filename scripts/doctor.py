@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 
 import apsw
 import pyogrio
@@ -19,7 +18,7 @@ from layers.schema import role
 from layers.store import open_store
 
 
-def examine(county: Path | None) -> Iterator[tuple[str, bool, str]]:
+def examine(county: str | None) -> Iterator[tuple[str, bool, str]]:
     """(what, whether it is well, a word on it)."""
     yield "Python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     yield "processors", True, f"{os.cpu_count()}"
@@ -34,7 +33,7 @@ def examine(county: Path | None) -> Iterator[tuple[str, bool, str]]:
         yield from _county(county)
 
 
-def _county(county: Path) -> Iterator[tuple[str, bool, str]]:
+def _county(county: str) -> Iterator[tuple[str, bool, str]]:
     try:
         store = open_store(county)
     except ParkError as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from gis.check import rulebook
 from layers.gpkg import create
 from layers.ingest import from_frame, from_grid
+from layers.ledger.keeping import open_books
+from layers.ledger.records import Paper
 from scripts.county import County, build
 
 # What such surveys usually promise, an assumption: parcels by total station, control lines from 1:2,000 sheets.
@@ -19,6 +22,7 @@ ACCURACY_M = {
     "urban_boundary": 0.6,
     "river_management": 0.6,
 }
+OPENED = date(2026, 1, 1)  # of the document that the demo county's balances stand on
 PARTS = (".gpkg", ".cache", ".access")
 
 
@@ -36,7 +40,7 @@ def found(county: Path, seed: int, progress: Callable[[str, float], None]) -> Co
         store.put(made_, by="demo")
     dem = made.dem
     store.put(from_grid(dem.values, dem.west, dem.north, dem.cell_m, "dem", source=source, synthetic=True), by="demo")
-    store.put_pools(made.pools)
+    open_books(store.ledger, made.pools, Paper(f"示例指标文件 {source}", OPENED))
     for project in made.projects:
         store.save("project", project["id"], project)
     for word, example in {**made.examples, **made.further}.items():

@@ -127,12 +127,24 @@ install_browser_parts() {
 
 has_cjk_font() { has fc-list && [ -n "$(fc-list :lang=zh-cn 2>/dev/null | head -n 1)" ]; }
 
+has_postgis() { ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1; }
+
+# The server with PostGIS that this release has: postgresql-15-postgis-3 on Debian 12.
+postgis_package() {
+    [ -n "${apt_updated:-}" ] || apt-get update -qq >/dev/null 2>&1 || true
+    apt-cache search --names-only '^postgresql-[0-9]+-postgis-3$' 2>/dev/null | cut -d ' ' -f 1 | sort -V | tail -n 1
+}
+
 # Programs that only some tests need. They are installed where we may; what is missing is named, its tests skip.
 install_test_tools() {
     missing=
     has chromium || missing="$missing chromium"
     has_cjk_font || missing="$missing fonts-noto-cjk"
     has ogrinfo || missing="$missing gdal-bin"
+    if ! has_postgis; then
+        package=$(may_apt && postgis_package) || package=
+        missing="$missing ${package:-postgresql-15-postgis-3}"
+    fi
     [ -n "$missing" ] || return 0
     if may_apt; then
         say "system packages for the tests:$missing"

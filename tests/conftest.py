@@ -3,9 +3,13 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import postgres
+from tests.stores import InDatabase, InFiles, Stores
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("PARKPLAN_SHARED_DATA") or ROOT.parent / "shared" / "data")
@@ -24,6 +28,8 @@ def absent(need: str) -> str | None:
     if need == "vendor":
         there = (ROOT / "api" / "static" / "vendor" / "manifest.json").is_file()
         return None if there else "no browser parts in api/static/vendor (./scripts/test fetches them)"
+    if need == "postgis":
+        return postgres.missing()
     return None if program(need) else f"{need} is not installed (./scripts/test installs it where it may)"
 
 
@@ -44,3 +50,27 @@ def shared_data() -> Path:
     if reason := absent("shared"):
         pytest.skip(reason)
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgis_server() -> Iterator[str]:
+    """The URL of a throwaway database with PostGIS. Who asks for it is marked `needs("postgis")`."""
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture
+def databases(postgis_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InDatabase:
+    """Counties in a database; what they keep on this machine is in the test's folder."""
+    monkeypatch.setenv("PARKPLAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PARKPLAN_STATE", str(tmp_path / "state"))
+    return InDatabase(postgis_server)
+
+
+@pytest.fixture(params=["gpkg", pytest.param("postgis", marks=pytest.mark.needs("postgis"))])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    """Each kind of store in turn."""
+    if request.param == "gpkg":
+        return InFiles(tmp_path)
+    made: InDatabase = request.getfixturevalue("databases")
+    return made

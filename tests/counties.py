@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,6 +13,9 @@ import shapely
 from gis.check import rulebook
 from layers.gpkg import GeoPackage, create
 from layers.ingest import from_frame, from_grid
+from layers.ledger.keeping import open_books
+from layers.ledger.records import Paper
+from layers.store import Store
 from tests.worlds import MemoryWorld, kind_world, layer
 
 EAST, NORTH = 560_000.0, 3_105_000.0
@@ -36,12 +40,17 @@ def small_world() -> MemoryWorld:
     return world.replaced(made)
 
 
-def found_county(path: Path) -> GeoPackage:
+def found_county(path: Path, world: MemoryWorld | None = None) -> GeoPackage:
     """A county of a few features, its rulebook confirmed, with one project in its library."""
     store = create(path, "试验县", "EPSG:4545")
-    world = small_world()
+    fill_county(store, world)
+    return store
+
+
+def fill_county(store: Store, world: MemoryWorld | None = None, *, books: bool = True) -> None:
+    world = world or small_world()
     for role in world.roles:
-        if role == "dem":
+        if role in ("dem", "placed"):
             continue
         one = world.near(role, (0, 0, 1, 1))
         assert one is not None
@@ -50,11 +59,11 @@ def found_county(path: Path) -> GeoPackage:
     values = np.zeros((500, 500), dtype=np.float32)
     store.put(from_grid(values, EAST - 5e3, NORTH + 5e3, 20.0, "dem", source="tests", synthetic=True), by="tests")
     pools = pd.DataFrame({"account": list(world.pools()), "balance": list(world.pools().values())}).assign(unit="")
-    store.put_pools(pools)
+    if books:
+        open_books(store.ledger, pools, Paper("试字1号", date(2026, 1, 1)))
     for rule in rulebook().rules:
         store.save("confirmation", rule.id, {"rule": rule.id, "document": "试字1号", "date": "2026-01-01"})
     store.save("project", "TEA", TEA)
-    return store
 
 
 TEA = {

@@ -146,6 +146,7 @@ def kind_world(**changes: Any) -> MemoryWorld:
         "sensitive_sites",
         "enterprises",
         "approved_land",
+        "placed",
     ]
     made |= {role: layer(role, []) for role in empty}
     made |= changes

@@ -57,7 +57,11 @@ def catalogue(store: Store) -> dict[str, Any]:
         "county": store.name,
         "crs": store.crs.to_string() if store.crs.to_epsg() is None else f"EPSG:{store.crs.to_epsg()}",
         "layers": [_row(layer, extent) for layer, extent in zip(loaded, extents, strict=True)],
-        "missing": [{"role": name, "zh": one.zh, "en": one.en} for name, one in roles().items() if name not in have],
+        "missing": [
+            {"role": name, "zh": one.zh, "en": one.en}
+            for name, one in roles().items()
+            if name not in have and not one.kept
+        ],
     }
 
 

@@ -18,7 +18,7 @@ from api.county import County, county_of
 from api.parcels import lineage, standing
 from api.relief import relief
 from api.scope import Scope
-from api.sheets import AROUND, OVERVIEW, around, lonlat, sheets
+from api.sheets import AROUND, OVERVIEW, around, intended, lonlat, sheets
 from layers.access import User
 from layers.crs import LONLAT, parse_cached, transform
 from layers.errors import UnknownName
@@ -86,7 +86,9 @@ def diff(
 def overview_chart(store: Store, scope: Scope | None = None) -> maps.Chart:
     elevation = store.at().raster("dem")
     image = relief(elevation, store.crs) if elevation is not None else None
-    return maps.overview(f"{store.name} 总图 Overview", sheets(store, OVERVIEW, scope=scope), image=image)
+    library = store.list("project") if scope is None else scope.projects()
+    drawn = [*sheets(store, OVERVIEW, scope=scope), *intended(store, library)]
+    return maps.overview(f"{store.name} 总图 Overview", drawn, image=image)
 
 
 def parcel_chart(store: Store, parcel_id: str, as_of: date | None, scope: Scope | None = None) -> maps.Chart:

@@ -36,7 +36,7 @@ def front(county: Annotated[County, Depends(county_of)], user: Annotated[User, D
     """What is here: the map, the layers that are loaded and those that are missing, the ways in."""
     loaded = county.store.layers()
     have = {layer.role for layer in loaded}
-    missing = [role for name, role in roles().items() if name not in have]
+    missing = [role for name, role in roles().items() if name not in have and not role.kept]
     zones = []
     if "zones" in have:
         frame = county.store.frame("zones")

@@ -56,13 +56,14 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     from layers import export as export_
+    from layers.places import settled
     from layers.store import open_store
 
     if version is not None and as_of is not None:
         raise typer.BadParameter("give either --version or --as-of", param_hint="--version")
     box = _box(bounds)
     export_.format_of(file)  # a wrong ending is said before the county is opened
-    if file.resolve() == county.resolve():
+    if str(file.resolve()) == settled(county):
         raise Refused(f"{file.name} is the county itself")
     store = open_store(county)
     try:

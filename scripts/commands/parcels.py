@@ -176,12 +176,13 @@ def _do(context: typer.Context, as_json: bool, change: Callable[[Any, int], Any]
     from api import parcels
     from api.settings import Settings
     from layers.access import Access
+    from layers.places import beside
     from layers.store import open_store
 
     store = open_store(context.obj)
     try:
         event = change(store, Settings(county=context.obj).max_site_vertices)
-        access = Access(context.obj)
+        access = Access(beside(context.obj))
         parcels.audit(access, event)
         access.close()
         found = parcels.done(store, event)

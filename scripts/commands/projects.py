@@ -91,13 +91,14 @@ def _next(project: dict[str, Any]) -> str:
     return f"{first['procedure']} {first.get('planned_on') or ''}".strip() if first else ""
 
 
-def _import(store: Store, county: Path, file: Path, dry_run: bool, skip_faulty: bool, as_json: bool) -> None:
+def _import(store: Store, county: str, file: Path, dry_run: bool, skip_faulty: bool, as_json: bool) -> None:
     from api.county import County as Served
     from api.projects import take
     from api.settings import Settings
     from layers.access import Access
+    from layers.places import beside
 
-    access = Access(county)
+    access = Access(beside(county))
     try:
         book = Served(store, access, Settings(county=county)).rulebook()
         told = take(

@@ -138,7 +138,7 @@ def _given(tolerance: list[str]) -> dict[str, str]:
 
 
 def _look(
-    county: Path,
+    county: str,
     what: str,
     role: str | None,
     crs: str | None,

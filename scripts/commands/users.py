@@ -10,6 +10,7 @@ from rich.table import Table
 from layers.access import OPERATOR, ROLES, Access
 from layers.access.people import KEY_DAYS
 from layers.errors import BadInput, Fault, UnknownName
+from layers.places import beside
 from scripts.console import AsJson, County, err, out, print_json
 
 Action = Literal["list", "add", "role", "key", "revoke", "disable"]
@@ -44,7 +45,7 @@ def users(
     if (role is None) == (action in ("add", "role")):
         raise typer.BadParameter("add and role need it, the others do not", param_hint="--role")
     store = open_store(county)  # a county that is not there has no users
-    access = Access(county)
+    access = Access(beside(county))
     try:
         _known(store, zone or [])
         told = _do(access, action, name or "", role or "", zone, days, rotate)
@@ -131,7 +132,7 @@ def audit(
     from layers.store import open_store
 
     open_store(county).close()
-    access = Access(county)
+    access = Access(beside(county))
     try:
         chain = access.verify() if verify else None
         rows = [] if verify else access.audit(after, limit, actor=actor, action=action, subject=subject)

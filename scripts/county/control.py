@@ -107,7 +107,7 @@ def _heights(seed: int, terrain: Terrain, ground: Park) -> Frames:
     height = terrain.height_at(x, y)
     slope = terrain.slope_at(x, y)
     rough = fractal(x, y, 2_400, 3, rng)
-    line = height + 330 * rough + 17 * (slope - 18) > 1_080 - 110 * _east(x)
+    line = height + 330 * rough + 17 * (slope - 18) > 1_020 - 110 * _east(x)
     steep = (slope > 27) & (smooth_noise(x, y, 1_900, rng) > 0.16)
     line = (line | steep) & ~is_near(ground.urban_boundary.geometry.to_numpy(), x, y, 60.0)
     line &= is_inside(x, y, depth_m=-80.0)

@@ -26,6 +26,7 @@ Grid = NDArray[np.float32]
 CELL_M = 50.0
 ROUNDS = 16
 CONCAVITY, STEEPNESS = 0.45, 36.0  # slope = steepness x uplift x area ** -concavity, area in m2
+FALLS_AWAY = 0.4  # how steeply ground may fall on the far side of a valley's rim
 DIG_M = 30.0  # rivers lie lower than all around them while paths are sought
 AROUND = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 1))
 DIAGONAL = (2, 8, 32, 128)  # of the eight D8 directions
@@ -53,6 +54,8 @@ def eroded(
         level_m + 200 * (1 - np.exp(-beyond_m / 2_000)) + 250 * east + 600 * massif + 260 * fractal(x, y, 9_000, 5, rng)
     ).astype(np.float32)
     wild = rng.standard_normal(shape).astype(np.float32)
+    # a valley's floor does not sink below its river: water that runs along it joins the river where it meets it
+    lowest = (level_m - 1.0 - FALLS_AWAY * beyond_m).astype(np.float32)
     bed = _beds(rivers, shape)
     wet = bed > 0
     for turn in range(ROUNDS):
@@ -65,6 +68,7 @@ def eroded(
         ends = direction == 0
         rise[ends] = np.where(wet, bed, filled if turn == 0 else z)[ends]
         risen = _no_steeper(flow.accuflux(rise.astype(np.float32), direction="down"), 1.35 * steepest)
+        risen = np.maximum(risen, lowest)
         z = np.float32(0.5) * (z + risen) if 0 < turn < ROUNDS - 3 else risen
     return z
 

@@ -41,6 +41,10 @@ def concentrated(boundary: gpd.GeoDataFrame) -> Any:
     return boundary["kind"] == "concentrated"
 
 
+def buildable(boundary: gpd.GeoDataFrame) -> Any:
+    return boundary["kind"] != "special"
+
+
 class Example(NamedTuple):
     """A project on a site (parcel ids) and why it shows its verdict.
 
@@ -196,7 +200,7 @@ def examples(
             "距已有水泥粉磨站不足500米,不宜建食品厂。", "Less than 500 m from a cement mill: no place for food.",
         ),
         "too_steep": (
-            craft, outside(craft, "urban_boundary", concentrated, slope=(15.2, 40.0), least=ALL),
+            craft, outside(craft, "urban_boundary", buildable, slope=(15.2, 40.0), least=ALL),
             "conditional", "slope.mean", "平均坡度大于15度。", "Its mean slope is over 15 degrees.",
         ),
         "quota_too_small": (

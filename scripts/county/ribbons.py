@@ -40,7 +40,9 @@ def ribbons(seed: int, terrain: Terrain, roads: gpd.GeoDataFrame) -> Ribbons:
     water = np.array([w for _, w, _ in named], dtype=object)
     names = [river.name for river in terrain.rivers]
     rail = _railway(rng)
-    brooks = clipped(terrain.brooks)
+    # in the bed of a named river the flow is that river
+    beds = shapely.union_all([river.line.buffer(river.width_m + 50.0, quad_segs=2) for river in terrain.rivers])
+    brooks = shapely.get_parts(shapely.difference(clipped(terrain.brooks), beds))
     brooks = brooks[shapely.length(brooks) > 100]
     wide = roads[roads["road_class"].isin(WIDE_ROADS) & roads["open_year"].isna()]
     lines = wide.geometry.to_numpy()

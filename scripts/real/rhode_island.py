@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
@@ -36,6 +37,8 @@ from gis.rules import Rulebook
 from layers.errors import BadInput
 from layers.gpkg import GeoPackage, create
 from layers.ingest import Prepared, prepare
+from layers.ledger.keeping import open_books
+from layers.ledger.records import Paper
 from layers.records import Bounds, Industry, Project
 from layers.schema import role
 from scripts.real.oracles import Count, counts_table, data_folder, inside, layer_of, markdown, outlines_of, unsure
@@ -206,7 +209,7 @@ def missing(store: GeoPackage, data: Path, work: Path) -> list[Source]:
     asked = {name for rule in rulebook().asked("screening", world.as_of) for name in rule.columns}
     roles = {str(FACTS[name].role) for name in asked & FACTS.keys() if FACTS[name].role}
     roles |= {str(MEETINGS[name].role) for name in asked & MEETINGS.keys() if MEETINGS[name].role} | {"approved_land"}
-    absent = sorted(roles - {layer.role for layer in store.layers()} - {"dem"})
+    absent = sorted(one for one in roles - {layer.role for layer in store.layers()} - {"dem"} if not role(one).kept)
     coded = {"code_system": "=GB/T 21010-2017", "code": "=0601"}
     return [
         Source(to, one, fields=coded if role(one).required else {}, extent=extent_of(data), made="an empty file")
@@ -265,7 +268,8 @@ def suppose(store: GeoPackage, data: Path, work: Path) -> Rulebook:
     quota = {f"quota/{unit}/{year}/new_construction": ("m2", 1_000_000.0) for unit in units}
     capacity = {f"capacity/{one}/power_kva": ("kva", 5_000.0) for one in stations}
     rows = [(account, unit, left) for account, (unit, left) in {**quota, **capacity}.items()]
-    store.put_pools(pd.DataFrame(rows, columns=["account", "unit", "balance"]))
+    paper = Paper("invented", date(2026, 1, 1))
+    open_books(store.ledger, pd.DataFrame(rows, columns=["account", "unit", "balance"]), paper)
     book = rulebook()
     return book.confirmed([{"rule": one.id, "document": "invented", "date": "2026-01-01"} for one in book.rules])
 

@@ -37,6 +37,8 @@ CASE = {
     "decided_on": "2026-01-01",
     "statement": "不同意",
 }
+RESERVATION = {"project_id": "{project_id}", "site": SITE, "intended": True}
+GRANT = {"event": "grant", "amount": 5, "document": {"number": "试字5号", "date": "2026-01-01"}}
 TABLE = (
     Row("GET", "/", READ),
     Row("GET", "/docs", OPEN),
@@ -106,6 +108,18 @@ TABLE = (
         {"document": "试字4号", "reason": "撤回"},
         well=(404,),
     ),
+    Row("GET", "/quotas", READ),
+    Row("GET", "/quotas/report", READ),
+    Row("GET", "/quotas/{account:path}", READ),
+    Row("POST", "/quotas/{account:path}/entries", "reviewer", GRANT),
+    Row("GET", "/ledger/entries", READ),
+    Row("GET", "/ledger/verify", READ),
+    Row("GET", "/reservations", READ),
+    Row("POST", "/reservations", "planner", RESERVATION),
+    Row("GET", "/reservations/{reservation_id}", READ),
+    Row("GET", "/reservations/{reservation_id}/entries", READ),
+    Row("POST", "/reservations/{reservation_id}/transitions", "planner reviewer", {"event": "extend"}, well=(403,)),
+    Row("GET", "/supply", READ),
     Row("GET", "/users", "system_admin security_admin auditor"),
     Row("POST", "/users", "system_admin", {"name": "{new}"}),
     Row("POST", "/users/{name}/role", "security_admin", {"role": "viewer"}),

@@ -23,6 +23,7 @@ SCOPED = (
     "{zone_id}",
     "{upload_id}",
     "{plan_id}",
+    "{reservation_id}",
 )  # what belongs to a zone
 ids = [f"{row.method} {row.path}" for row in FILLED]
 
@@ -44,7 +45,11 @@ class World:
         assert sent.status_code == 201, sent.text
         plan = self.client.post("/plans", json={"projects": [f"TEA-{zone}"]}, headers=key)
         assert plan.status_code == 202, plan.text
+        held = self.client.post("/reservations", json=asked, headers={**key, "Idempotency-Key": "1"})
+        assert held.status_code == 201, held.text
         return {
+            "{reservation_id}": held.json()["id"],
+            "{account:path}": "capacity/substations-1/power_kva",
             "{check_id}": made.json()["id"],
             "{parcel_id}": parcel,
             "{project_id}": f"TEA-{zone}",
@@ -63,6 +68,7 @@ class World:
         self.count += 1
         words = {**self.of[zone], "{new}": f"new-{self.count}", **{f"{{{k}}}": v for k, v in instead.items()}}
         path, body = row.path, json.dumps(row.body)
+        headers = {**headers, "Idempotency-Key": f"n{self.count}", "If-Match": "*"}
         for name, value in words.items():
             path, body = path.replace(name, value), body.replace(name, value)
         if row.body is FORM:

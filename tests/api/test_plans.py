@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from fastapi.testclient import TestClient
 
 from api.jobs import Plans
 from layers.gpkg import GeoPackage
+from layers.ledger.keeping import open_books
+from layers.ledger.records import Paper
 from scripts import cli
 from tests.api.two_zones import WEST_PARCEL, bearer, people, served, two_zones
 from tests.counties import GOOD, TEA, found_county
@@ -162,12 +165,9 @@ def test_a_plan_that_waits_can_be_cancelled(path: Path) -> None:
 def test_a_planner_of_one_zone_plans_in_it_and_others_do_not_see_the_plan(tmp_path: Path) -> None:
     path = tmp_path / "two.gpkg"
     store = two_zones(path)
-    accounts = dict(store.at().pools())
-    for account, balance in list(accounts.items()):
-        if account.startswith("quota/"):
-            _, _, year, kind = account.split("/")
-            accounts |= {f"quota/{unit}/{year}/{kind}": balance for unit in ("U-W", "U-E")}
-    store.put_pools(pd.DataFrame({"account": list(accounts), "balance": list(accounts.values())}).assign(unit=""))
+    names = [f"quota/{unit}/{store.at().for_year}/new_construction" for unit in ("U-W", "U-E")]
+    pools = pd.DataFrame({"account": names, "balance": [1e6, 1e6], "unit": ""})
+    open_books(store.ledger, pools, Paper("试字2号", date(2026, 1, 1)))
     store.close()
     keys = people(path)
     west, east = bearer(keys["west"]), bearer(keys["east"])

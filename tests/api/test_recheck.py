@@ -1,7 +1,8 @@
 """A stored check asked again on what it saw gives the same answer, whatever happened to the county since."""
 
+from datetime import date
+
 import geopandas as gpd
-import pandas as pd
 import pytest
 import shapely
 from fastapi.testclient import TestClient
@@ -12,6 +13,10 @@ from api.settings import Settings
 from gis.check import rulebook
 from layers.gpkg import GeoPackage
 from layers.ingest import from_frame
+from layers.ledger import acts
+from layers.ledger.book import Change
+from layers.ledger.records import Paper, account
+from layers.records import Areas
 from tests.api.test_service import is_problem, lonlat
 from tests.counties import EAST, EXTENT, FARM, GOOD, NORTH, TEA, found_county
 
@@ -40,7 +45,10 @@ def change_everything(county):
         {"id": ["new"]}, geometry=[shapely.box(EAST - 50, NORTH - 50, EAST + 500, NORTH + 500)], crs=4545
     )
     store.put(from_frame(ground, "basic_farmland", source="later", extent=EXTENT), by="tests")
-    store.put_pools(pd.DataFrame({"account": list(store.pools()), "balance": 0.0, "unit": ""}))
+    for name, left in store.pools().items():
+        amount = Areas(int(left)) if name.startswith("quota") else int(left)
+        order = acts.Order(Change("recall", account(name), amount), Paper("收1号", date(2026, 6, 1)), "tests")
+        store.ledger.run(lambda page, order=order: acts.order(page, order))
     store.save("confirmation", "farmland.basic", {"rule": "farmland.basic", "document": "新", "date": "2026-06-01"})
     store.close()
 

@@ -28,6 +28,7 @@ from layers.ingest import from_frame
 from layers.records import Snapshot
 from layers.tiling import CONSERVED_M2
 from tests.layers.files import EAST, NORTH, county, frame
+from tests.stores import Stores
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYWHERE = (-1e9, -1e9, 1e9, 1e9)
@@ -44,7 +45,7 @@ def line(*points: tuple[float, float]) -> shapely.Geometry:
 
 
 def put(
-    store: GeoPackage,
+    store: Any,
     *shapes: shapely.Geometry,
     ids: list[str],
     extent: Any = None,
@@ -55,10 +56,8 @@ def put(
     return store.put(from_frame(made, "parcels", source="宗地.gpkg", extent=extent, vintage=vintage), by="测绘院")
 
 
-@pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def found(opened: Any) -> Any:
     """Two squares side by side, 100 m by 100 m, and a third one apart."""
-    opened = county(tmp_path_factory.mktemp("founded"))
     shapes = [box(0, 0, 100, 100), box(100, 0, 200, 100), box(300, 0, 400, 100)]
     put(
         opened,
@@ -69,12 +68,27 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ZDDM=["P", "Q", "R"],
         ZDMJ=[1.0, 2.0, 3.0],
     )
-    opened.close()
-    return opened.path
+    return opened
 
 
 @pytest.fixture
-def store(tmp_path: Path, founded: Path) -> Iterator[GeoPackage]:
+def store(stores: Stores) -> Iterator[Any]:
+    opened = found(stores.new())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    opened = found(county(tmp_path_factory.mktemp("founded")))
+    opened.close()
+    path: Path = opened.path
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path, founded: Path) -> Iterator[GeoPackage]:
+    """The same in a county file."""
     opened = county(tmp_path / "county", founded)
     yield opened
     opened.close()
@@ -84,30 +98,30 @@ def act(kind: Any, *parcels: str, on: date | None = None, seen: int | None = Non
     return Act(kind, parcels, PAPER, "张三", on, seen)
 
 
-def split(store: GeoPackage, parcel: str, *ids: str, at: float = 40.0, **how: Any):
+def split(store: Any, parcel: str, *ids: str, at: float = 40.0, **how: Any):
     lines = [line((at, -10), (at, 110))]
     return ops.split(store.fabric, act("split", parcel, **how), [Piece(name) for name in ids], lines)
 
 
-def merge(store: GeoPackage, into: str, *parcels: str, **how: Any):
+def merge(store: Any, into: str, *parcels: str, **how: Any):
     return ops.merge(store.fabric, act("merge", *parcels, **how), Piece(into))
 
 
-def restore(store: GeoPackage, seq: int, on: date | None = None):
+def restore(store: Any, seq: int, on: date | None = None):
     return ops.restore(store.fabric, act("restore", on=on), seq)
 
 
-def ids(store: GeoPackage, valid: date | None = None, known: date | None = None) -> list[str]:
+def ids(store: Any, valid: date | None = None, known: date | None = None) -> list[str]:
     return [one.parcel for one in store.fabric.at(valid, known)]
 
 
-def near(store: GeoPackage, **asked: Any) -> Snapshot:
+def near(store: Any, **asked: Any) -> Snapshot:
     found = store.at(**asked).near("parcels", EVERYWHERE)
     assert found is not None
     return found
 
 
-def later(store: GeoPackage, days: int) -> date:
+def later(store: Any, days: int) -> date:
     """The store's clock set some days ahead."""
     moment = datetime.now(UTC) + timedelta(days=days)
     store.fabric.clock = lambda: moment
@@ -207,8 +221,8 @@ def test_a_merge_across_a_boundary_noded_on_one_side_only_is_one_polygon():
     assert whole.area == pytest.approx(below.area + slanted.area, abs=1e-6)
 
 
-def test_overlapping_parcels_are_not_merged_silently(tmp_path):
-    store = county(tmp_path)
+def test_overlapping_parcels_are_not_merged_silently(stores):
+    store = stores.new()
     put(store, box(0, 0, 100, 100), box(98, 0, 200, 100), ids=["P", "Q"])
     with pytest.raises(BadInput, match=r"they share 200.00 m2"):
         merge(store, "M", "P", "Q")
@@ -284,8 +298,8 @@ def test_attributes_are_inherited_unless_said_or_untrue_of_a_part(store):
     assert sorted(fault.field for fault in told.value.faults) == ["id", "name", "owner", "ready"]
 
 
-def test_a_parcel_code_has_codes_for_children(tmp_path):
-    store = county(tmp_path)
+def test_a_parcel_code_has_codes_for_children(stores):
+    store = stores.new()
     put(store, box(0, 0, 100, 100), ids=["520625001001GB00001"])
     with pytest.raises(BadInput, match="no parcel code") as told:
         split(store, "520625001001GB00001", "520625001001GB00002", "520625001001XX00003")
@@ -340,8 +354,8 @@ def test_a_document_that_is_still_to_be_made_makes_nothing(store):
     assert ids(store) == ["P", "Q", "R"]
 
 
-def test_a_county_without_parcels_has_no_fabric(tmp_path):
-    store = county(tmp_path)
+def test_a_county_without_parcels_has_no_fabric(stores):
+    store = stores.new()
     with pytest.raises(UnknownName, match="import a layer"):
         ops.register(store.fabric, act("register"), Piece("N", box(0, 0, 1, 1)))
     assert store.fabric.at() == []
@@ -367,7 +381,7 @@ def test_plain_ground_is_registered_where_nobody_holds_it(store):
 # --- kin ---------------------------------------------------------------------------------------------
 
 
-def kin(store: GeoPackage, parcel: str) -> tuple[set[str], set[str]]:
+def kin(store: Any, parcel: str) -> tuple[set[str], set[str]]:
     history = store.fabric.history(parcel)
     return set(history.ancestors), set(history.descendants)
 
@@ -551,7 +565,7 @@ def test_a_parcel_beside_the_surveyed_ground_gives_way_to_what_took_its_ground(s
     assert store.fabric.at(ids=["S"])[0].valid_from == TODAY.isoformat()  # until then it was R
 
 
-def survey(store: GeoPackage, shapes: dict[str, shapely.Geometry], **said: Any) -> None:
+def survey(store: Any, shapes: dict[str, shapely.Geometry], **said: Any) -> None:
     put(store, *shapes.values(), ids=list(shapes), **said)
 
 
@@ -559,8 +573,8 @@ SQUARES = {"P": box(0, 0, 100, 100), "Q": box(100, 0, 200, 100), "R": box(300, 0
 ALL_OF_IT = box(-10, -10, 410, 110)
 
 
-def test_a_survey_that_finds_nothing_new_opens_nothing(tmp_path):
-    store = county(tmp_path)
+def test_a_survey_that_finds_nothing_new_opens_nothing(stores):
+    store = stores.new()
     survey(store, SQUARES)
     survey(store, SQUARES)
     assert ids(store) == ["P", "Q", "R"]
@@ -568,8 +582,8 @@ def test_a_survey_that_finds_nothing_new_opens_nothing(tmp_path):
     store.close()
 
 
-def test_a_survey_that_only_drops_a_parcel_closes_it(tmp_path):
-    store = county(tmp_path)
+def test_a_survey_that_only_drops_a_parcel_closes_it(stores):
+    store = stores.new()
     survey(store, SQUARES)
     survey(store, {"P": SQUARES["P"], "Q": SQUARES["Q"]}, extent=ALL_OF_IT)
     assert ids(store) == ["P", "Q"]
@@ -577,7 +591,7 @@ def test_a_survey_that_only_drops_a_parcel_closes_it(tmp_path):
     store.close()
 
 
-def refused(store: GeoPackage, shapes: dict[str, shapely.Geometry], **said: Any) -> BadInput:
+def refused(store: Any, shapes: dict[str, shapely.Geometry], **said: Any) -> BadInput:
     """A survey that is refused and leaves the parcels as they were."""
     before = [(one.parcel, one.geometry.wkt) for one in store.fabric.at()]
     with pytest.raises(BadInput) as told:
@@ -679,14 +693,14 @@ def test_a_new_parcel_of_an_old_survey_does_not_lie_over_what_was_split_since(st
     assert {fault.reason.split("'")[1] for fault in faults} == {"P1", "P2"}
 
 
-def test_an_older_county_file_keeps_what_its_later_surveys_did_not_see(store):
+def test_an_older_county_file_keeps_what_its_later_surveys_did_not_see(file):
     """A layer that is there already is not refused: what it did not see as a whole stays."""
-    again = without_fabric(store)
+    again = without_fabric(file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(again.fabric), "survey", lambda *_, **__: None)
         survey(again, {"S": box(0, 0, 100, 2)})
     again.close()
-    again = GeoPackage(store.path)
+    again = GeoPackage(file.path)
     try:
         assert ids(again) == ["P", "Q", "R", "S"]
     finally:
@@ -703,7 +717,7 @@ def surveys(path: Path) -> list[Any]:
     return sql(path, "SELECT kind, layer_version FROM parkplan_parcel_events ORDER BY seq")
 
 
-def without_fabric(store: GeoPackage) -> GeoPackage:
+def without_fabric(store: Any) -> GeoPackage:
     """The county as a version before the fabric left it."""
     store.close()
     tables = [f"parkplan_parcel_{table}" for table in ("events", "states", "ends", "links")]
@@ -712,21 +726,21 @@ def without_fabric(store: GeoPackage) -> GeoPackage:
     return GeoPackage(store.path)
 
 
-def test_a_survey_is_registered_with_the_layer_itself(store):
-    assert surveys(store.path) == [("survey", 1)]
-    again = without_fabric(store)
+def test_a_survey_is_registered_with_the_layer_itself(file):
+    assert surveys(file.path) == [("survey", 1)]
+    again = without_fabric(file)
     put(again, box(0, 0, 100, 90), ids=["P"])
     again.close()
-    assert surveys(store.path) == [("survey", 1), ("survey", 2)]
+    assert surveys(file.path) == [("survey", 1), ("survey", 2)]
 
 
-def test_an_older_county_file_gets_its_fabric_when_it_is_asked(store):
-    put(store, box(0, 0, 100, 90), box(300, 0, 400, 100), ids=["P", "R"], extent=box(-10, -10, 410, 110))
-    again = without_fabric(store)
+def test_an_older_county_file_gets_its_fabric_when_it_is_asked(file):
+    put(file, box(0, 0, 100, 90), box(300, 0, 400, 100), ids=["P", "R"], extent=box(-10, -10, 410, 110))
+    again = without_fabric(file)
     try:
-        assert surveys(store.path) == []
+        assert surveys(file.path) == []
         assert again.frame("parcels")["id"].tolist() == ["P", "R"]
-        assert surveys(store.path) == [("survey", 1), ("survey", 2)]
+        assert surveys(file.path) == [("survey", 1), ("survey", 2)]
         assert [one.layer_version for one in again.fabric.history("P").events] == [1, 2]
         split(again, "P", "P1", "P2")
         assert ids(again) == ["P1", "P2", "R"]
@@ -734,8 +748,8 @@ def test_an_older_county_file_gets_its_fabric_when_it_is_asked(store):
         again.close()
 
 
-def test_two_programs_see_each_others_events(store):
-    other = GeoPackage(store.path)
+def test_two_programs_see_each_others_events(stores, store):
+    other = stores.again(store)
     try:
         assert near(other).features["id"].tolist() == ["P", "Q", "R"]
         split(store, "P", "P1", "P2")
@@ -766,18 +780,18 @@ def test_two_programs_see_each_others_events(store):
         "REPLACE INTO parkplan_parcel_links SELECT * FROM parkplan_parcel_links",
     ],
 )
-def test_what_is_recorded_is_not_rewritten(store, harm):
-    split(store, "P", "P1", "P2")
-    before = store.fabric.history("P")
+def test_what_is_recorded_is_not_rewritten(file, harm):
+    split(file, "P", "P1", "P2")
+    before = file.fabric.history("P")
     with pytest.raises(apsw.ConstraintError, match="only grows"):
-        sql(store.path, harm)
-    assert store.fabric.history("P") == before
+        sql(file.path, harm)
+    assert file.fabric.history("P") == before
 
 
-def test_an_operation_without_a_document_is_refused_by_the_file_itself(store):
+def test_an_operation_without_a_document_is_refused_by_the_file_itself(file):
     insert = "INSERT INTO parkplan_parcel_events (kind, effective_on, recorded_at, actor)"
     with pytest.raises(apsw.ConstraintError, match="CHECK"):
-        sql(store.path, f"{insert} VALUES ('split', '2026-01-01', '2026-01-01', 'x')")
+        sql(file.path, f"{insert} VALUES ('split', '2026-01-01', '2026-01-01', 'x')")
 
 
 KILLED = """

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,8 @@ from layers.errors import BadInput, Stale
 from layers.fabric import Act, Document, Piece, State
 from layers.ingest import from_frame
 from layers.tiling import CONSERVED_M2
-from tests.layers.files import EAST, NORTH, county, frame
+from tests.layers.files import EAST, NORTH, frame
+from tests.stores import Stores
 
 PAPER = Document("印自然资〔2026〕1号", date(2026, 1, 5))
 SIDE = 6  # a mesh of SIDE x SIDE crooked cells; a parcel is a set of them
@@ -118,15 +118,14 @@ class Book:
 
 
 class Fabric(RuleBasedStateMachine):
-    """Random operations on a real county file and on the book; both must say the same, always."""
+    """Random operations on a real county and on the book; both must say the same, always."""
 
     done = 0
-    template: Path
+    founded: Callable[[], Any]
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.store = county(Path(self.folder.name), self.template)
+        self.store = type(self).founded()
         self.book = Book()
         self.now = datetime.now(UTC)
         self.names = 0
@@ -135,7 +134,6 @@ class Fabric(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
-        self.folder.cleanup()
 
     def ground(self, cells: Cells) -> shapely.Geometry:
         return ground_of(cells)
@@ -302,13 +300,16 @@ class Fabric(RuleBasedStateMachine):
         assert abs(shapely.union_all([one.geometry for one in stored]).area - total) < CONSERVED_M2
 
 
-@pytest.fixture(scope="module")
-def meshed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    opened = county(tmp_path_factory.mktemp("meshed"))
-    made = frame(map(ground_of, START.values()), id=list(START))
-    opened.put(from_frame(made, "parcels", source="宗地.gpkg"), by="测绘院")
-    opened.close()
-    Fabric.template = opened.path
+@pytest.fixture
+def meshed(stores: Stores) -> None:
+    made = from_frame(frame(map(ground_of, START.values()), id=list(START)), "parcels", source="宗地.gpkg")
+
+    def founded() -> Any:
+        opened = stores.new()
+        opened.put(made, by="测绘院")
+        return opened
+
+    Fabric.founded = staticmethod(founded)
 
 
 def run(examples: int, steps: int, least: int) -> None:

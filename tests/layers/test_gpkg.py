@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -26,16 +25,18 @@ import rasterio
 import shapely
 from pyproj import CRS
 
-from gis.check import check, rulebook
 from layers import snapshot
 from layers.errors import BadInput, StoreBroken, UnknownName
 from layers.gpkg import GeoPackage, create
-from layers.ingest import Prepared, from_frame, from_grid
-from layers.records import Raster, Snapshot
+from layers.ingest import from_frame
+from layers.ledger import acts
+from layers.ledger.book import Change
+from layers.ledger.keeping import open_books
+from layers.ledger.records import Paper, account
 from layers.store import open_store
+from tests.layers.contents import EVERYWHERE, furnish, grid, near, zones
 from tests.layers.files import EAST, NORTH, county, frame, square, squares, write
 
-EVERYWHERE = (-1e9, -1e9, 1e9, 1e9)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -44,23 +45,6 @@ def store(tmp_path: Path) -> Iterator[GeoPackage]:
     opened = county(tmp_path / "county")
     yield opened
     opened.close()
-
-
-def zones(count: int = 2, **columns: Any) -> Prepared:
-    return from_frame(frame(squares(count), **columns), "zones", source=f"{count}.gpkg")
-
-
-def grid(rows: int = 3, columns: int = 4, seed: int = 1) -> Prepared:
-    values = np.random.default_rng(seed).normal(600, 200, (rows, columns)).astype(np.float32)
-    values[0, 0] = np.nan
-    values[-1, -1] = -0.5
-    return from_grid(values, EAST, NORTH, 12.5, "dem", source="dem.tif")
-
-
-def near(store: GeoPackage, role: str = "zones", **asked: Any) -> Snapshot:
-    found = store.at(**asked).near(role, EVERYWHERE)
-    assert found is not None
-    return found
 
 
 def sql(path: Path, text: str, *bindings: Any) -> list[Any]:
@@ -72,14 +56,6 @@ def sql(path: Path, text: str, *bindings: Any) -> list[Any]:
 
 
 # --- versions -----------------------------------------------------------------------------------------
-
-
-def test_a_new_county_is_empty_and_knows_its_name_and_crs(store):
-    assert (store.name, store.crs, store.layers(), store.bounds()) == ("印江", CRS(4545), [], None)
-    assert store.at().near("zones", EVERYWHERE) is None
-    assert store.at().raster("dem") is None
-    with pytest.raises(UnknownName, match="no layer 'zones'"):
-        store.frame("zones")
 
 
 def test_a_county_is_not_made_over_another_or_in_a_strange_crs(tmp_path):
@@ -98,115 +74,13 @@ def test_a_county_is_not_made_over_another_or_in_a_strange_crs(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".gpkg-shm") == ["county.gpkg"]
 
 
-def test_a_new_version_stands_beside_the_old_one(store):
-    first, second = store.put(zones(2), by="甲"), store.put(zones(3), by="乙")
-    assert (first.version, second.version) == (1, 2)
-    assert [(one.role, one.version, one.loaded, one.source) for one in store.layers()] == [("zones", 2, 3, "3.gpkg")]
-    assert len(near(store).features) == len(store.frame("zones")) == 3
-    assert sql(store.path, "SELECT version, imported_by FROM parkplan_layers ORDER BY version") == [
-        (1, "甲"),
-        (2, "乙"),
-    ]
-    assert sql(store.path, "SELECT (SELECT count(*) FROM zones_v1), (SELECT count(*) FROM zones_v2)") == [(2, 3)]
-
-
-def test_a_day_is_answered_as_the_county_was_known_then(store):
-    for count in (1, 2, 3):
-        store.put(zones(count), by="test")
-    path = store.path
-    store.close()
-    for version, day in ((1, "2024-03-01"), (2, "2025-03-01"), (3, "2026-03-01")):
-        sql(
-            path,
-            "UPDATE parkplan_layers SET imported_at = ? WHERE version = ?",
-            f"{day}T23:59:59.999999+00:00",
-            version,
-        )
-    again = GeoPackage(path)
-    try:
-        assert again.at(date(2024, 2, 29)).near("zones", EVERYWHERE) is None
-        for day, count in ((date(2024, 3, 1), 1), (date(2025, 2, 28), 1), (date(2025, 3, 1), 2), (date(2030, 1, 1), 3)):
-            world = again.at(day)
-            found = near(again, as_of=day)
-            assert (world.as_of, world.for_year) == (day, day.year)
-            assert (len(found.features), found.layer.version) == (count, count)
-            assert [one.version for one in again.layers(day)] == [count]
-    finally:
-        again.close()
-
-
-def test_the_same_content_again_is_a_version_of_its_own(store):
-    store.put(zones(), by="test")
-    assert near(store).layer.version == 1
-    again = store.put(zones(), by="test")
-    assert near(store).layer.version == again.version == 2
-
-
-def test_what_opens_later_is_not_there_yet(store):
-    lines = [shapely.LineString([(EAST + n, NORTH), (EAST + n, NORTH + 9)]) for n in range(3)]
-    store.put(from_frame(frame(lines, open_year=[2027, None, 2020]), "roads", source="x"), by="test")
-    for year, ids in ((2026, ["roads-2", "roads-3"]), (2027, ["roads-1", "roads-2", "roads-3"])):
-        found = near(store, "roads", for_year=year)
-        assert found.features["id"].tolist() == ids
-        assert len(found.pieces) == len(ids)
-    assert len(store.frame("roads")) == 3
-
-
-def test_layers_stand_in_the_order_of_the_roles(store):
-    for role in ("eco_redline", "zones", "basic_farmland"):
-        store.put(from_frame(frame(), role, source="x"), by="test")
-    store.put(grid(), by="test")
-    assert [one.role for one in store.layers()] == ["zones", "basic_farmland", "eco_redline", "dem"]
-    assert store.bounds() == (EAST, NORTH - 37.5, EAST + 300, NORTH + 100)
-
-
-def test_features_are_found_by_id_and_by_place(store):
-    store.put(zones(5), by="test")
-    assert store.frame("zones", ids=["zones-4", "nobody", "zones-2"])["id"].tolist() == ["zones-2", "zones-4"]
-    assert store.frame("zones", bounds=square(3).bounds)["id"].tolist() == ["zones-4"]
-    assert store.frame("zones", bounds=(0, 0, 1, 1)).empty
-    store.put(grid(), by="test")
-    with pytest.raises(UnknownName, match="is a grid"):
-        store.frame("dem")
-
-
 # --- the cache only copies ----------------------------------------------------------------------------
-
-
-def told(store: GeoPackage) -> dict[str, Any]:
-    """All that a layer says, in plain values."""
-    land, roads = near(store, "land_use"), near(store, "roads")
-    raster = store.at().raster("dem")
-    assert raster is not None
-    return {
-        "columns": {name: land.features[name].map(repr).tolist() for name in land.features},
-        "dtypes": {name: str(dtype) for one in (land, roads) for name, dtype in one.features.dtypes.items()},
-        "pieces": shapely.to_wkb(land.pieces).tolist() + shapely.to_wkb(roads.pieces).tolist(),
-        "owner": land.owner.tolist() + roads.owner.tolist(),
-        "grid": (raster.values.tobytes(), raster.values.shape, raster.west, raster.north, raster.cell_m),
-        "frame": store.frame("land_use").to_wkb().map(repr).to_dict("list"),
-        "width": roads.features["land_width_m"].map(repr).tolist(),
-    }
 
 
 @pytest.fixture(scope="module")
 def furnished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = county(tmp_path_factory.mktemp("full"))
-    system = "GB/T 21010-2017"
-    wheel = shapely.Point(EAST, NORTH).buffer(500, quad_segs=500)
-    land = frame(
-        [*squares(3), wheel],
-        code_system=[system, system, None, system],
-        code=["0101", "0601", None, "9999"],
-        name=["甲", None, "丙", "<b>"],
-        height=[1.5, None, 3.0, 4.0],
-        count=[1, 2, 3, 4],
-        synthetic=[True, False, True, False],
-    )
-    store.put(from_frame(land, "land_use", source="x"), by="test")
-    line = shapely.LineString([(EAST + n, NORTH + n % 7) for n in range(100)])
-    store.put(from_frame(frame([line], land_width_m=[None], road_class=["县道"]), "roads", source="x"), by="test")
-    store.put(grid(300, 513), by="test")
+    furnish(store)
     store.close()
     return store.path
 
@@ -216,61 +90,6 @@ def full(tmp_path: Path, furnished_once: Path) -> Iterator[GeoPackage]:
     opened = county(tmp_path / "full", furnished_once)
     yield opened
     opened.close()
-
-
-def reopened(store: GeoPackage, change: Callable[[], None]) -> dict[str, Any]:
-    """What the county says when it is opened again after something happened to its files."""
-    store.close()
-    change()
-    again = GeoPackage(store.path)
-    try:
-        return told(again)
-    finally:
-        again.close()
-
-
-def test_a_deleted_cache_is_made_again_and_says_the_same(full):
-    before = told(full)
-    assert before["columns"]["paddy"] == ["True", "False", "None", "None"]
-    assert reopened(full, lambda: shutil.rmtree(full.cache)) == before
-
-
-@pytest.mark.parametrize("harm", ["cut short", "garbled", "emptied", "gone"])
-@pytest.mark.parametrize("name", ["pieces.arrow", "features.arrow", "values.npy", "place.npy", "seal"])
-def test_a_damaged_cache_file_is_noticed_and_made_again(full, name, harm):
-    before = told(full)
-
-    def damage() -> None:
-        for path in full.cache.glob(f"*/{name}"):
-            content = bytearray(path.read_bytes())
-            if harm == "garbled":
-                content[len(content) // 2] ^= 0x10  # one bit, as a failing disk does
-            kept = {"cut short": content[: len(content) // 2], "garbled": content, "emptied": b"", "gone": None}[harm]
-            path.unlink()
-            if kept is not None:
-                path.write_bytes(kept)
-
-    assert reopened(full, damage) == before
-
-
-def test_features_are_read_even_when_the_cache_goes_while_the_county_is_open(full):
-    near(full, "land_use")
-    shutil.rmtree(full.cache)
-    assert len(full.frame("land_use")) == 4
-    assert full.cache.is_dir()
-
-
-def test_a_layer_whose_table_was_dropped_is_unknown(full):
-    full.close()
-    sql(full.path, "DROP TABLE land_use_v1")
-    again = GeoPackage(full.path)
-    try:
-        assert again.at().near("land_use", EVERYWHERE) is None
-        assert near(again, "roads").features["id"].tolist() == ["roads-1"]
-        with pytest.raises(StoreBroken, match=r"land_use@1:.* is gone from the county file"):
-            again.frame("land_use")
-    finally:
-        again.close()
 
 
 @pytest.mark.parametrize("harm", ["UPDATE land_use_v1 SET geom = NULL", "UPDATE land_use_v1 SET geom = x'00'"])
@@ -291,56 +110,7 @@ def test_a_layer_that_cannot_be_read_is_unknown(full, harm):
         again.close()
 
 
-def test_the_check_says_the_same_from_a_rebuilt_cache(store):
-    ground = shapely.box(EAST - 5_000, NORTH - 5_000, EAST + 5_000, NORTH + 5_000)
-    system = "GB/T 21010-2017"
-    land = frame([square(0), square(1)], code_system=[system] * 2, code=["0101", None])
-    store.put(from_frame(land, "land_use", source="x", extent=ground), by="test")
-    store.put(from_frame(frame([square(1)]), "basic_farmland", source="x", extent=ground), by="test")
-    plant = frame([shapely.Point(EAST, NORTH + 600)], dust=["是"], food=[None])
-    store.put(from_frame(plant, "enterprises", source="x", extent=ground), by="test")
-    sites = [
-        shapely.box(EAST, NORTH, EAST + 90, NORTH + 90),
-        square(1),
-        shapely.box(EAST, NORTH, EAST + 300, NORTH + 90),
-    ]
-
-    def statuses() -> Any:
-        again = GeoPackage(store.path)
-        try:
-            from layers.records import Industry, Project
-
-            asked = Project(id="tea", land_m2=8_000, industry=Industry(code="C1530"), dust=False, hazardous=False)
-            checked = check(sites, asked, rulebook(), again.at(date(2030, 1, 1)))
-            facts = {name: (one.lo.tolist(), one.hi.tolist()) for name, one in checked.facts.columns.items()}
-            return repr(facts), checked.status.tolist(), checked.verdict.tolist()
-        finally:
-            again.close()
-
-    before = statuses()
-    shutil.rmtree(store.cache)
-    assert statuses() == before
-
-
 # --- grids --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (7, 10), (256, 256), (257, 300), (300, 513), (5, 2_049), (1_025, 3)])
-def test_a_grid_comes_out_of_the_file_bit_for_bit(store, shape):
-    prepared = grid(*shape)
-    assert prepared.raster is not None
-    values = prepared.raster.values
-    values[:, 256:512] = 0.0  # a flat tile is not an empty one
-    values[256:512, :256] = np.nan
-    store.put(prepared, by="test")
-    for _ in range(2):  # from the snapshot, then from the file
-        again = GeoPackage(store.path)
-        found = again.at().raster("dem")
-        again.close()
-        assert isinstance(found, Raster)
-        assert (found.west, found.north, found.cell_m) == (EAST, NORTH, 12.5)
-        np.testing.assert_array_equal(found.values, values)
-        shutil.rmtree(store.cache)
 
 
 def test_other_programs_see_the_grid_and_where_it_has_no_value(store):
@@ -354,32 +124,26 @@ def test_other_programs_see_the_grid_and_where_it_has_no_value(store):
     np.testing.assert_array_equal(seen, prepared.raster.values)
 
 
-# --- pools and documents ------------------------------------------------------------------------------
+# --- balances -------------------------------------------------------------------------------------------
 
 
-def test_pools_are_set_by_account_and_an_unknown_balance_is_nan(store):
-    store.put_pools(pd.DataFrame({"account": ["a", "b"], "unit": ["m2", "kva"], "balance": [5.0, None]}))
-    store.put_pools(pd.DataFrame({"account": ["c", "a"], "unit": ["m2", "m2"], "balance": [0.0, 7]}))
-    pools = store.at().pools()
-    assert {name: repr(left) for name, left in pools.items()} == {"a": "7.0", "b": "nan", "c": "0.0"}
+A, B, C = (f"capacity/{name}/power_kva" for name in "ABC")
 
 
-def test_documents_come_back_as_they_were_saved(store):
-    body = {"名": "木黄", "n": 1.5, "list": [1, None, {"x": "</script>"}]}
-    store.save("project", "b", body)
-    store.save("project", "a", {})
-    store.save("check", "b", {"other": "kind"})
-    assert store.load("project", "b") == body
-    assert store.list("project") == [{}, body]
-    stamp = store.stamp("project")
-    store.save("project", "b", {"new": True})
-    assert store.load("project", "b") == {"new": True}
-    assert store.stamp("project") != stamp
-    with pytest.raises(UnknownName, match="no project 'nobody'"):
-        store.load("project", "nobody")
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        store.save("project", "b", {"x": float("nan")})
-    assert store.load("project", "b") == {"new": True}
+def opened(store: GeoPackage, balances: dict[str, float | None]) -> None:
+    pools = pd.DataFrame({"account": list(balances), "balance": list(balances.values())})
+    open_books(store.ledger, pools, Paper("1", date(2026, 1, 1)))
+
+
+def test_the_world_reads_what_the_books_have_left_and_an_unknown_balance_opens_none(store):
+    opened(store, {A: 5.0, B: None, C: 0.0})
+    assert store.at().pools() == {A: 5.0, C: 0.0}
+    with pytest.raises(BadInput, match="the books are open"):
+        opened(store, {A: 7.0})
+    order = acts.Order(Change("grant", account(A), 2), Paper("2", date(2026, 2, 1)), "test")
+    store.ledger.run(lambda page: acts.order(page, order))
+    assert store.at().pools() == {A: 7.0, C: 0.0}
+    assert store.at(date(2020, 1, 1)).pools() == {}  # the books were not kept yet
 
 
 # --- what breaks ----------------------------------------------------------------------------------------
@@ -400,9 +164,6 @@ def test_what_is_no_county_says_so(tmp_path):
     assert not (tmp_path / "missing.gpkg").exists()
     with pytest.raises(UnknownName, match=r"no county at missing\.gpkg; make one with: parkplan init"):
         open_store(tmp_path / "missing.gpkg")
-    for url in ("postgresql://host/county", Path("postgresql://host/county")):
-        with pytest.raises(BadInput, match="GeoPackage files only"):
-            open_store(url)
 
 
 @pytest.fixture
@@ -434,7 +195,7 @@ def test_a_file_one_may_only_read_is_read_and_says_that_it_cannot_be_written(unp
         for act in (
             lambda: store.put(zones(), by="test"),
             lambda: store.save("project", "a", {}),
-            lambda: store.put_pools(pd.DataFrame({"account": ["a"], "unit": ["m2"], "balance": [1.0]})),
+            lambda: opened(store, {A: 1.0}),
         ):
             with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(.*read"):
                 act()
@@ -509,7 +270,7 @@ def furnished(folder: Path, crs: str = "EPSG:4545") -> Path:
     mixed = [square(), shapely.Point(EAST + 9, NORTH), shapely.LineString([(EAST, NORTH), (EAST + 500, NORTH)])]
     store.put(from_frame(frame(mixed, store.crs), "karst", source="x"), by="test")
     store.put(grid(300, 513), by="test")
-    store.put_pools(pd.DataFrame({"account": ["a"], "unit": ["m2"], "balance": [1.0]}))
+    opened(store, {A: 1.0})
     store.close()
     return store.path
 
@@ -857,18 +618,3 @@ def test_two_imports_of_one_role_at_once_are_both_whole_or_one_is_refused(tmp_pa
     finally:
         first.close()
         second.close()
-
-
-def test_threads_share_a_store(full):
-    from concurrent.futures import ThreadPoolExecutor
-
-    def ask(number: int) -> int:
-        if number % 5 == 0:
-            full.save("check", str(number), {"n": number})
-        if number % 7 == 0:
-            full._snapshots.clear()
-        return len(near(full, "land_use").features) + len(full.frame("roads"))
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(ask, range(60))) == {5}
-    assert len(full.list("check")) == 12

@@ -1,8 +1,8 @@
 import geopandas as gpd
-import pandas as pd
 import pytest
 import shapely
 
+from layers.errors import BadInput
 from layers.ingest import from_frame
 from layers.schema import roles
 from layers.snapshot import cut, overlapping
@@ -88,13 +88,13 @@ def test_features_that_share_ground_are_known_and_neighbours_are_not():
     assert overlapping(*cut(shapely.box([0, 2], [0, 2], [10, 3], [10, 3])))  # one inside the other
 
 
-def test_a_balance_that_was_set_again_is_read_again(tmp_path):
+def test_what_the_county_keeps_itself_is_not_imported(tmp_path):
     from layers.gpkg import create
 
-    store = create(tmp_path / "pools.gpkg", "县", "EPSG:4545")
-    store.put_pools(pd.DataFrame({"account": ["a", "b"], "unit": "m2", "balance": [1.0, 2.0]}))
-    assert store.pools() == {"a": 1.0, "b": 2.0}
-    for left in (5.0, 6.0, 5.0):
-        store.put_pools(pd.DataFrame({"account": ["a"], "unit": "m2", "balance": [left]}))
-        assert store.at().pools()["a"] == left
+    store = create(tmp_path / "county.gpkg", "县", "EPSG:4545")
+    frame = gpd.GeoDataFrame({"id": ["a"]}, geometry=[shapely.box(0, 0, 9, 9)], crs=4545)
+    with pytest.raises(BadInput, match="placed is not imported"):
+        store.put(from_frame(frame, "placed", source="file"), by="test")
+    held = store.at().near("placed", (0, 0, 9, 9))
+    assert len(held.pieces) == 0  # nobody holds any ground, and that is known
     store.close()

@@ -89,7 +89,8 @@ def test_init_makes_an_empty_county(run, tmp_path):
         (["b.gpkg", "--crs", "EPSG:2360"], "西安80"),
         (["b.gpkg", "--crs", "nonsense"], "not a coordinate reference system"),
         (["b.txt"], r"does not end in \.gpkg"),
-        (["postgresql://host/db"], r"does not end in \.gpkg"),
+        (["postgresql://u:geheim@127.0.0.1:1/db"], "db/parkplan cannot be reached .no server listens there"),
+        (["postgresql://u:geheim@127.0.0.1"], "it names no database"),
     ],
 )
 def test_init_says_why_not(run, path, monkeypatch, arguments, says):
@@ -277,9 +278,10 @@ def test_a_county_that_is_none_is_exit_3(run, tmp_path):
     said = run("import", file, file, "--role", "zones")  # a GeoPackage, and no county
     assert said.code == 3
     assert_error(said, r"a\.gpkg cannot be opened as a county")
-    said = run("layers", "postgresql://host/county")
+    said = run("layers", "postgresql://u:geheim@127.0.0.1:1/county")
     assert said.code == 3
-    assert_error(said, "GeoPackage files only")
+    assert_error(said, "county/parkplan cannot be reached")
+    assert "geheim" not in said.err
 
 
 # --- layers ---------------------------------------------------------------------------------------------------

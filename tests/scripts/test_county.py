@@ -1,4 +1,5 @@
-"""The demo county: the same for the same seed, without gaps or overlaps, and true to the table of roles."""
+"""The demo county: the same for the same seed, without gaps or overlaps, true to the table of roles; and as it is found
+in its file, where it shows every verdict for the reason it states. Slow: it is built twice, once to compare."""
 
 from __future__ import annotations
 
@@ -7,22 +8,28 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pyflwdir
 import pytest
 import shapely
 
+from gis.check import check, rulebook
+from gis.explain import findings, verdict
 from layers.codes import land_use
+from layers.errors import UnknownName
+from layers.gpkg import GeoPackage
 from layers.records import Project
 from layers.schema import role
 from scripts.county import County, build
 from scripts.county.places import TOWNS
 from scripts.county.rivers import rivers
 from scripts.county.supply import overlap_m2
+from scripts.county.tour import page, scenario, tour
+from scripts.founding import found
 
 pytestmark = pytest.mark.slow
-PARCELS = 1_500
 
 
 def digest(county: County) -> str:
@@ -39,7 +46,7 @@ def digest(county: County) -> str:
 
 
 def digest_of_seed(seed: int) -> str:
-    return digest(build(seed, parcels=PARCELS))
+    return digest(build(seed))
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +57,24 @@ def twin() -> Iterator[Future[str]]:
 
 
 @pytest.fixture(scope="module")
-def county(twin: Future[str]) -> County:
-    return build(1, parcels=PARCELS)
+def founded(twin: Future[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[GeoPackage, County]:
+    path: Path = tmp_path_factory.mktemp("demo") / "county.gpkg"
+    said: list[float] = []
+    made = found(path, 1, lambda _, done: said.append(done))
+    assert said == sorted(said)
+    assert said[-1] == 1.0
+    assert [item.name for item in path.parent.iterdir() if item.name.startswith(".making")] == []
+    return GeoPackage(path), made
+
+
+@pytest.fixture(scope="module")
+def county(founded: tuple[GeoPackage, County]) -> County:
+    return founded[1]
+
+
+@pytest.fixture(scope="module")
+def demo(founded: tuple[GeoPackage, County]) -> GeoPackage:
+    return founded[0]
 
 
 def shapes(county: County, name: str) -> np.ndarray:
@@ -100,12 +123,12 @@ def test_environment_units_tessellate_too(county: County) -> None:
 
 def test_parcels_share_borders_and_no_ground(county: County) -> None:
     parcels = shapes(county, "parcels")
-    assert len(parcels) == PARCELS
+    assert len(parcels) == 20_000
     assert shapely.is_valid(parcels).all()
     a, b = shapely.STRtree(parcels).query(parcels, predicate="intersects")
     pairs = a < b
     assert shapely.area(shapely.intersection(parcels[a[pairs]], parcels[b[pairs]])).max() < 1e-6
-    assert (shapely.length(shapely.intersection(parcels[a[pairs]], parcels[b[pairs]])) > 20).sum() > PARCELS
+    assert (shapely.length(shapely.intersection(parcels[a[pairs]], parcels[b[pairs]])) > 20).sum() > 20_000
     area_m2 = shapely.area(parcels)
     assert area_m2.min() >= 3_000
     assert area_m2.max() <= 60_000
@@ -188,8 +211,10 @@ def test_every_cell_drains_to_the_edge_and_the_river_passes_its_towns_in_order(c
     row, column = int((county.dem.north - head[1]) / cell_m), int((head[0] - county.dem.west) / cell_m)
     around = area[row - 60 : row + 61, column - 60 : column + 61]
     down, right = np.unravel_index(np.argmax(around), around.shape)
-    start = (row - 60 + down) * z.shape[1] + column - 60 + right
-    (path,), _ = flow.path(idxs=np.array([start]))
+    run, below = [int((row - 60 + down) * z.shape[1] + column - 60 + right)], flow.idxs_ds
+    while below[run[-1]] != run[-1]:
+        run.append(int(below[run[-1]]))
+    path = np.array(run)
     x = county.dem.west + (path % z.shape[1] + 0.5) * cell_m
     y = county.dem.north - (path // z.shape[1] + 0.5) * cell_m
     passed = []
@@ -232,7 +257,7 @@ def test_every_facility_has_an_account_and_quotas_nest(county: County) -> None:
 
 
 def test_an_example_for_every_verdict_names_a_project_and_parcels_that_hold_it(county: County) -> None:
-    land = {project["id"]: project["land_m2"] for project in county.projects}
+    land = {project["id"]: project.get("land_m2", 0.0) for project in county.projects}
     area = county.layers["parcels"].set_index("id").area
     assert set(county.examples) == {"clear", "warned", "conditional", "undetermined", "blocked"}
     for word, example in {**county.examples, **county.further}.items():
@@ -246,3 +271,65 @@ def test_the_karst_survey_stops_short_of_the_undetermined_site(county: County) -
     (site,) = county.examples["undetermined"].site[:1]
     assert county.extents["karst"].disjoint(parcels[site])
     assert county.extents["karst"].contains(parcels[county.examples["clear"].site[0]])
+
+
+# --- as it stands in its file ----------------------------------------------------------------------
+
+VERDICTS = ("clear", "warned", "conditional", "undetermined", "blocked")
+
+
+CASES = (
+    "chemical_by_the_river", "chemical_on_the_terrace", "slag_in_the_second_zone", "slag_upstream",
+    "cement_without_replacement", "food_beside_dust", "too_steep", "quota_too_small", "first_grade_water", "red_line",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [*VERDICTS, *CASES])
+def test_every_case_has_its_site_its_verdict_and_its_reason(founded, case):
+    demo, made = founded
+    example = {**made.examples, **made.further}[case]
+    world = demo.at()
+    book = rulebook().confirmed(demo.list("confirmation"))
+    parcels = demo.ground("parcels", example.site)
+    site = shapely.union_all(list(parcels.values()))
+    project = Project.model_validate(demo.load("project", example.project))
+    checked = check([site], project, book, world)
+    reasons = [(one.rule, one.status) for one in findings(checked, 0, 0) if one.status in ("fail", "unknown")]
+    assert verdict(checked, 0, 0).name.lower() == example.verdict, reasons
+    assert example.rule is None or example.rule in dict(reasons)
+    assert demo.load("example", case)["rule"] == example.rule
+
+
+def test_every_named_thing_is_found_by_its_name_and_gets_an_answer(demo):
+    stops = list(tour(demo))
+    assert [stop.row["name"] for stop in stops] == [row["name"] for row in scenario()]
+    assert all(stop.row["name"] in stop.feature["name"] for stop in stops)
+    assert len({stop.verdict for stop in stops}) >= 4
+    printed = page(stops, demo.list("example"))
+    assert all(stop.feature["name"] in printed for stop in stops)
+    assert len(printed.splitlines()) > len(stops) + len(CASES)
+
+
+def test_a_thing_that_is_not_there_is_not_toured(demo):
+    row = scenario()[0] | {"name": "没有的企业"}
+    with pytest.raises(UnknownName, match="没有的企业"):
+        next(tour(demo, [row]))
+
+
+def test_the_file_is_no_larger_than_promised(founded):
+    assert founded[0].path.stat().st_size < 300e6
+
+
+def test_the_county_is_big_enough_and_says_that_it_is_made_up(demo):
+    layers = {layer.role: layer for layer in demo.layers()}
+    assert layers["parcels"].loaded == 20_000
+    assert all(layer.synthetic for layer in layers.values())
+    assert all(layer.rejected == 0 for layer in layers.values())
+    assert {"zones", "basic_farmland", "eco_redline", "river_management", "substations", "dem"} <= layers.keys()
+
+
+def test_every_parcel_is_checked_for_every_project_and_all_outcomes_occur(demo):
+    book = rulebook().confirmed(demo.list("confirmation"))
+    projects = [Project.model_validate(one) for one in demo.list("project")]
+    table = check(demo.frame("parcels"), projects, book, demo.at())
+    assert set(np.unique(table.verdict)) >= {0, 2, 3, 4}

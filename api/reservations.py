@@ -1,0 +1,366 @@
+"""Reservations on the wire: what may be asked for, what becomes of it, and how it is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
+
+from api.answers import geojson
+from api.books import NO_PROMISE, Amount, AreasIn, Unit, Year, event_of, key_of, paper, told
+from api.county import County
+from api.parcels import DocumentIn
+from api.scope import Scope, seen
+from api.sites import SiteIn, resolve
+from gis.claims import claim
+from gis.supply import judge_term, modes
+from layers.errors import BadInput, Fault, GroundTaken, NeedSeen
+from layers.ledger import acts
+from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
+from layers.ledger.states import STATE_NAMES, legal
+from layers.records import Claim, Project, Site, Strict
+from layers.store import Store
+from layers.units import mu
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+IN_ENGLISH = {one.zh: name for name, one in modes().items()}
+Mode = Annotated[
+    str,
+    BeforeValidator(lambda said: IN_ENGLISH.get(said, said) if isinstance(said, str) else said),
+    Field(pattern=f"^({'|'.join(modes())})$", description="English name or Chinese word"),
+]
+
+TURNS = (
+    "reserve", "apply", "return", "approve", "reject", "withdraw", "release", "extend", "revoke", "supply", "progress",
+    "commission",
+)  # fmt: skip
+BELONGS = {
+    "approved": ("approve",),
+    "supply": ("supply",),
+    "progress": ("progress",),
+    "expires_at": ("reserve", "extend", "return"),
+    "surveyed_on": ("commission",),
+}
+
+
+class ReservationIn(Strict):
+    """Ground, quota and capacity for a project (its record, or its id in the library) or for a batch (批次).
+
+    `charge_to` names the unit whose quota is charged; default: the units the site lies in, by area. With `intended`
+    it is an intention (意向), which holds nothing.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"project": "TEA", "site": {"parcels": ["520625001001GB00001"]}}]},
+        extra="forbid",
+        frozen=True,
+    )
+
+    project: Project | Text | None = None
+    project_id: Text | None = None
+    batch: Text | None = None
+    site: SiteIn
+    charge_to: Unit | None = None
+    for_year: Year | None = None
+    expires_at: AwareDatetime | None = None
+    document: DocumentIn | None = None
+    intended: bool = False
+
+    @model_validator(mode="after")
+    def _one_of(self) -> ReservationIn:
+        if sum(one is not None for one in (self.project, self.project_id, self.batch)) != 1:
+            raise ValueError("give exactly one of project, project_id and batch")
+        return self
+
+
+class BarsIn(Strict):
+    """标准地: what the lot must bring, fixed before the auction."""
+
+    investment_wan_per_mu: Number | None = None
+    tax_wan_per_mu: Number | None = None
+    floor_area_ratio: Number | None = None
+    energy_tce_per_wan: Number | None = None
+    emission_t_per_wan: Number | None = None
+    others: Annotated[dict[Text, Text], Field(max_length=50)] = Field(default_factory=dict)
+
+
+class SupplyIn(Strict):
+    """What is supplied to whom; the winner may be another than the project. Without `area_m2` all that is left."""
+
+    mode: Mode
+    contract: Text
+    winner: Text
+    area_m2: Annotated[Amount, Field(gt=0)] | None = None
+    signed_on: date | None = None
+    handed_over_on: date | None = None
+    agreed_start_on: date | None = None
+    term_years: Annotated[float, Field(gt=0, le=100)] | None = None
+    price_wan: Number | None = None
+    bars: BarsIn | None = None
+
+    @model_validator(mode="after")
+    def _bars(self) -> SupplyIn:
+        if self.mode == "standard_land" and self.bars is None:
+            raise ValueError("标准地 standard_land names its bars")
+        return self
+
+
+class ProgressIn(Strict):
+    """What was seen on supplied ground; what is not said stays as it was said before."""
+
+    contract: Text
+    handed_over_on: date | None = None
+    agreed_start_on: date | None = None
+    started_on: date | None = None
+    built_share: Share | None = None
+    invested_share: Share | None = None
+    stopped_on: date | None = None
+    government_cause: bool | None = None
+
+
+class TransitionIn(Strict):
+    """An event of a reservation. `approved` is the tuple that was approved (核销), all that was applied for where it is
+    not said; `supply` belongs to supply, `progress` to progress, `expires_at` to reserve, extend and return,
+    `surveyed_on` to commission: the load survey that includes the plant."""
+
+    event: event_of(TURNS)  # type: ignore[valid-type]
+    approved: AreasIn | None = None
+    supply: SupplyIn | None = None
+    progress: ProgressIn | None = None
+    expires_at: AwareDatetime | None = None
+    surveyed_on: date | None = None
+    document: DocumentIn | None = None
+
+    @model_validator(mode="after")
+    def _belongs(self) -> TransitionIn:
+        for name, events in BELONGS.items():
+            if getattr(self, name) is not None and self.event not in events:
+                raise ValueError(f"{name} does not belong to {self.event}")
+        if self.event == "supply" and self.supply is None:
+            raise ValueError("supply names mode, contract and winner")
+        if self.event == "progress" and self.progress is None:
+            raise ValueError("progress says what was seen")
+        return self
+
+
+def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
+    """Reserve, or note an intention; the answer as JSON text, the same for the same key for ever."""
+    ledger, by = county.store.ledger, scope.user.name
+    once = key_of(by, key, "/reservations", asked)
+    if (known := ledger.answered(once)) is not None:  # before the site is looked for: it may have changed since
+        return known
+    project = _project(county, asked, scope)
+    scope.named([asked.site])
+    (site,) = resolve([asked.site], county.store, *county.site_limits)
+    scope.sites([site])
+    scope.may_charge(asked.charge_to)
+    day = ledger.clock().date()
+    for_year = asked.for_year or day.year
+    with county.turn:
+        taken = Claim() if asked.intended else _claim(county, site, project, for_year, asked.charge_to)
+    ask = acts.Ask(
+        actor=by,
+        ground=site.geometry,
+        claim=taken,
+        for_year=for_year,
+        project=None if project is None else project.key,
+        batch=asked.batch,
+        parcels=tuple(part.parcel for part in site.parts if part.parcel is not None),
+        charge_to=asked.charge_to,
+        expires_at=asked.expires_at,
+        document=paper(asked.document),
+        intended=asked.intended,
+        record=None if project is None else project.model_dump(mode="json", exclude_none=True),
+    )
+    (drawn,) = geojson([site.geometry], county.store.crs)
+    try:
+        text = ledger.once(once, lambda page: _text(acts.reserve(page, ask), drawn))
+    except GroundTaken as error:
+        raise scope.taken(error) from error
+    county.access.record(by, "reserve", json.loads(text)["id"], asked.batch or ask.project or "")
+    return text
+
+
+def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | None:
+    if asked.batch is not None:
+        return None
+    if isinstance(asked.project, Project):
+        return asked.project
+    return county.project(None, asked.project or asked.project_id, scope)
+
+
+def _claim(county: County, site: Site, project: Project | None, for_year: int, charge_to: str | None) -> Claim:
+    return claim(site.geometry, project, county.rulebook(), county.store.at(None, for_year), charge_to)
+
+
+def turn(
+    county: County, key: str, asked: TransitionIn, scope: Scope, version: int | None, once: str | None = None
+) -> str:
+    """An event of a reservation, as it was at a version; the answer as JSON text."""
+    ledger, by = county.store.ledger, scope.user.name
+    was = scope.reservation(key)
+    named = key_of(by, once, f"/reservations/{key}/transitions", asked) if once is not None else None
+    if named is not None and (known := ledger.answered(named)) is not None:
+        return known
+    ground = ledger.ground(was.ground)
+    ask = acts.Turn(
+        reservation=key,
+        event=asked.event,
+        actor=by,
+        seen=version,
+        document=paper(asked.document),
+        note=asked.document.note if asked.document is not None else "",
+        expires_at=asked.expires_at,
+        approved=asked.approved.areas() if asked.approved is not None else None,
+        supply=_supply(asked),
+        progress=_progress(asked),
+        claim=_claim_of(county, was) if asked.event == "reserve" and was.state == "intended" else None,
+        on=asked.surveyed_on,
+    )
+    (drawn,) = geojson([ground], county.store.crs)
+
+    def work(page: acts.Page) -> str:
+        return _text(acts.turn(page, ask), drawn)
+
+    try:
+        text = ledger.run(work) if named is None else ledger.once(named, work)
+    except GroundTaken as error:
+        raise scope.taken(error) from error
+    county.access.record(by, f"reservation-{asked.event}", key, json.loads(text)["state"])
+    return text
+
+
+def _claim_of(county: County, was: Reservation) -> Claim:
+    """What an intention takes now that it is reserved."""
+    ledger = county.store.ledger
+    record = ledger.history(was.id)[0].draft.detail["project"]
+    project = None if record is None else Project.model_validate(record)
+    site = ledger.ground(was.ground)
+    with county.turn:
+        world = county.store.at(None, was.for_year)
+        return claim(site, project, county.rulebook(), world, was.charge_to)
+
+
+def _supply(asked: TransitionIn) -> dict[str, Any] | None:
+    if asked.supply is None:
+        return None
+    judge_term(asked.supply.mode, asked.supply.term_years)
+    said = asked.supply.model_dump(mode="json", exclude_none=True)
+    if asked.document is not None:
+        said["document"] = {"number": asked.document.number, "date": asked.document.date.isoformat()}
+    return said
+
+
+def _progress(asked: TransitionIn) -> dict[str, Any]:
+    if asked.progress is None:
+        return {}
+    said = asked.progress.model_dump(mode="json", exclude_none=True)
+    return {said.pop("contract"): said}
+
+
+def seen_of(if_match: str | None) -> int | None:
+    """The version that `If-Match` names; None for `*`. NeedSeen where it is missing, BadInput where it is no ETag."""
+    if if_match is None:
+        raise NeedSeen("If-Match is missing: say which version of the reservation this is for")
+    said = if_match.strip()
+    if said == "*":
+        return None
+    bare = said.removeprefix("W/").strip('"')
+    if not (bare.isascii() and bare.isdigit()) or len(bare) > 15:
+        fault = Fault(f"{said[:40]!r} is no ETag of a reservation", "Send the ETag as it was given", field="If-Match")
+        raise BadInput("If-Match cannot be read", [fault])
+    return int(bare)
+
+
+# --- what is told -------------------------------------------------------------------------------------
+
+
+def etag(text: str) -> str:
+    return f'"{json.loads(text)["version"]}"'
+
+
+def id_of(text: str) -> str:
+    return str(json.loads(text)["id"])
+
+
+def read(store: Store, scope: Scope, key: str) -> str:
+    one = scope.reservation(key)
+    (drawn,) = geojson([store.ledger.ground(one.ground)], store.crs)
+    return _text(one, drawn)
+
+
+def history(store: Store, scope: Scope, key: str) -> dict[str, Any]:
+    one = scope.reservation(key)
+    return {"id": one.id, "state": one.state, "entries": [told(entry) for entry in store.ledger.history(key)]}
+
+
+def page(store: Store, scope: Scope, states: Sequence[str], after: str, limit: int) -> dict[str, Any]:
+    shown, more = seen(
+        lambda start, most: store.ledger.reservations(states, start, most),
+        after,
+        limit,
+        lambda one: one.id,
+        lambda one: scope.holds_ground(one.ground),
+    )
+    drawn = geojson([store.ledger.ground(one.ground) for one in shown], store.crs)
+    return {
+        "reservations": [spelled(one, shape) for one, shape in zip(shown, drawn, strict=True)],
+        "next": shown[-1].id if more else None,
+        "notice": NO_PROMISE,
+    }
+
+
+def _text(one: Reservation, drawn: dict[str, Any] | None) -> str:
+    return json.dumps(spelled(one, drawn), ensure_ascii=False, allow_nan=False)
+
+
+def spelled(one: Reservation, drawn: dict[str, Any] | None) -> dict[str, Any]:
+    """A reservation by the names of the contract."""
+    return {
+        "id": one.id,
+        "state": one.state,
+        "state_zh": STATE_NAMES[one.state],
+        "version": one.version,
+        "events": [event for event in legal(one.state) if event != "expire"],
+        "project": one.project,
+        "batch": one.batch,
+        "site": {
+            "parcels": list(one.parcels),
+            "geometry": drawn,
+            "area_m2": one.area_m2,
+            "area_mu": float(mu(one.area_m2)),
+            "ground_digest": one.ground,
+        },
+        "for_year": one.for_year,
+        "charge_to": one.charge_to,
+        "quota_need": {f"{kind}_m2": amount for kind, amount in one.claim.areas.items()},
+        "charges": [
+            {"account": charge.account, "amount": charge.amount, "unit": account(charge.account).unit}
+            for charge in one.charges
+        ],
+        "not_taken": [
+            {"kind": kind, "zh": why, "en": f"{KIND_NAMES[kind][1]}: not taken"} for kind, why in one.claim.untaken
+        ],
+        "expires_at": one.expires_at,
+        "created_by": one.created_by,
+        "created_at": one.created_at,
+        "applied_by": one.applied_by,
+        "approved": None if one.approved is None else {f"{kind}_m2": amount for kind, amount in one.approved.items()},
+        "approved_at": one.approved_at,
+        "approval": _paper(one.approval),
+        "supplies": list(one.supplies),
+        "supplied_m2": one.supplied_m2,
+        "unsupplied_m2": one.area_m2 - one.supplied_m2 if one.state in ("approved", "supplied") else None,
+        "progress": dict(one.progress),
+        "commissioned_on": one.commissioned_on,
+        "notice": NO_PROMISE,
+    }
+
+
+def _paper(one: Paper | None) -> dict[str, str] | None:
+    return None if one is None else {"number": one.number, "date": one.date.isoformat()}

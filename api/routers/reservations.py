@@ -1,0 +1,89 @@
+"""Reservations: ground, quota and capacity held together, and what becomes of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from api import reservations
+from api.auth import READ, allow
+from api.county import County, county_of
+from api.scope import Scope
+from layers.access import User
+from layers.errors import Refused
+from layers.ledger.states import STATE_NAMES
+
+router = APIRouter(prefix="/reservations", tags=["reservations"])
+Here = Annotated[County, Depends(county_of)]
+Reader = Annotated[User, Depends(allow(*READ))]
+Planner = Annotated[User, Depends(allow("planner"))]
+Either = Annotated[User, Depends(allow("planner", "reviewer"))]
+OnceKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+PLANNERS = ("reserve", "apply", "withdraw", "release", "extend")
+REVIEWERS = ("approve", "reject", "return", "supply", "progress", "revoke", "commission", "release")
+
+
+@router.post("", status_code=201)
+def create(asked: reservations.ReservationIn, county: Here, user: Planner, idempotency_key: OnceKey) -> Response:
+    """Take ground, quota and capacity together or not at all. 不构成供地承诺."""
+    return _answer(reservations.create(county, asked, county.scope(user), idempotency_key), 201)
+
+
+@router.get("")
+def read_all(
+    county: Here,
+    user: Reader,
+    state: Annotated[list[str] | None, Query(description=f"Any of {', '.join(STATE_NAMES)}", max_length=20)] = None,
+    after: Annotated[str, Query(max_length=100, description="The `next` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Reservations in the order they were made, those of some states or all."""
+    return reservations.page(county.store, county.scope(user), state or (), after, limit)
+
+
+@router.get("/{reservation_id}")
+def read(reservation_id: str, county: Here, user: Reader) -> Response:
+    """A reservation as it stands; its `ETag` is what a transition sends as `If-Match`."""
+    return _answer(reservations.read(county.store, county.scope(user), reservation_id), 200)
+
+
+@router.get("/{reservation_id}/entries")
+def history(reservation_id: str, county: Here, user: Reader) -> dict[str, Any]:
+    """Every entry that made it what it is."""
+    return reservations.history(county.store, county.scope(user), reservation_id)
+
+
+@router.post("/{reservation_id}/transitions")
+def turn(
+    reservation_id: str,
+    asked: reservations.TransitionIn,
+    county: Here,
+    user: Either,
+    if_match: Annotated[str | None, Header(alias="If-Match", max_length=100)] = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
+) -> Response:
+    """apply, return, approve, reject, withdraw, release, extend, revoke, supply, progress, commission."""
+    scope = county.scope(user)
+    _may(scope, asked.event, reservation_id)
+    version = reservations.seen_of(if_match)
+    return _answer(reservations.turn(county, reservation_id, asked, scope, version, idempotency_key), 200)
+
+
+def _may(scope: Scope, event: str, reservation_id: str) -> None:
+    """Planners ask, reviewers decide; a commissioned plant's ground is let go by a reviewer."""
+    user = scope.user
+    if event not in (PLANNERS if user.role == "planner" else REVIEWERS):
+        raise Refused(f"the role {user.role} may not {event} a reservation")
+    was = scope.reservation(reservation_id)
+    if event == "release":
+        commissioned = was.state == "commissioned"
+        if commissioned != (user.role == "reviewer"):
+            raise Refused(f"the role {user.role} may not release this reservation")
+
+
+def _answer(text: str, status: int) -> Response:
+    headers = {"ETag": reservations.etag(text)}
+    if status == 201:
+        headers["Location"] = f"/reservations/{reservations.id_of(text)}"
+    return Response(text, status, headers, "application/json")

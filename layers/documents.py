@@ -1,0 +1,53 @@
+"""What a county keeps beside its layers and its books: documents (checks, projects, confirmations)."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from layers.errors import UnknownName
+from layers.tables import Tables
+
+PUT_DOCUMENT = (
+    "INSERT INTO parkplan_documents (kind, key, body, saved_at) VALUES (?,?,?,?)"
+    " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body, saved_at = excluded.saved_at"
+)
+
+
+class Documents:
+    """The half of a store that is plain rows. A store says how it notices that one was written."""
+
+    _tables: Tables
+    _documents_stamp: str  # changes whenever a document of the kind does
+
+    def _now(self) -> str:
+        return datetime.now(UTC).isoformat(timespec="microseconds")
+
+    def save(self, kind: str, key: str, body: Mapping[str, Any]) -> str:
+        """Keep a document; returns it as the JSON text that was kept."""
+        return self.save_all([(kind, key, body)])[0]
+
+    def save_all(self, documents: Iterable[tuple[str, str, Mapping[str, Any]]]) -> builtins.list[str]:
+        """Keep documents (kind, key, body), all or none of them; returns their JSON texts."""
+        now = self._now()
+        rows = [(kind, key, json.dumps(body, ensure_ascii=False, allow_nan=False)) for kind, key, body in documents]
+        self._tables.each(PUT_DOCUMENT, [(*row, now) for row in rows])
+        return [text for _, _, text in rows]
+
+    def stamp(self, kind: str) -> str:
+        """Changes whenever a document of the kind does."""
+        return str(self._tables.all(self._documents_stamp, (kind,)))
+
+    def load(self, kind: str, key: str) -> dict[str, Any]:
+        rows = self._tables.all("SELECT body FROM parkplan_documents WHERE kind = ? AND key = ?", (kind, key))
+        if not rows:
+            raise UnknownName(f"no {kind} {key!r}", **{kind: key})
+        body: dict[str, Any] = json.loads(rows[0][0])
+        return body
+
+    def list(self, kind: str) -> list[dict[str, Any]]:
+        rows = self._tables.all("SELECT body FROM parkplan_documents WHERE kind = ? ORDER BY key", (kind,))
+        return [json.loads(body) for (body,) in rows]

@@ -1,0 +1,79 @@
+"""The books of a county file under attack, in short; `python -m scripts.bench.ledger_faults` is the long form."""
+
+import apsw
+import pytest
+
+from layers.ledger.sqlite import SqliteLedger
+from layers.ledger.verify import verify
+from scripts.bench.ledger_faults import founded, killed, many, tampered, told
+from tests.layers.ledger.books import PAPER, claim, file_books, opened, plot, reserve, turn
+
+
+def test_every_altered_value_of_the_journal_is_found(tmp_path):
+    found = tampered(tmp_path, 200)
+    assert found.done == 200
+    assert found.faults == []
+
+
+@pytest.mark.slow
+def test_several_processes_on_one_file_never_promise_too_much_nor_the_same_ground_twice(tmp_path):
+    found = many(tmp_path, 3, 900)
+    assert found.faults == []
+    assert found.done > 100
+    assert {"GroundTaken", "QuotaShort", "CapacityShort", "IllegalTransition"} <= found.refusals.keys()
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_is_there_after_a_kill_and_nothing_by_halves(tmp_path):
+    found = killed(tmp_path, 6)
+    assert found.faults == []
+    assert found.done > 50
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("UPDATE parkplan_ledger_balances SET available = available + 1, granted = granted + 1", "balance"),
+        ("DELETE FROM parkplan_ledger_balances", "balance"),
+        ("UPDATE parkplan_ledger_reservations SET state = 'approved'", "reservation"),
+        ("UPDATE parkplan_ledger_reservations SET body = '{}'", "kept"),
+        ("DELETE FROM parkplan_ledger_reservations", "reservation"),
+        ("UPDATE parkplan_ledger_holds SET freed = 9", "ground"),
+        ("DELETE FROM parkplan_ledger_holds", "ground"),
+        ("DELETE FROM parkplan_ledger_grounds", "ground"),
+        ("DELETE FROM rtree_parkplan_ledger_boxes", "ground"),
+        ("DELETE FROM parkplan_ledger_entries WHERE seq = 2", "chain"),
+        ("DELETE FROM parkplan_ledger_postings WHERE seq = 2", "chain"),
+    ],
+)
+def test_what_is_kept_beside_the_journal_is_proven_by_it(tmp_path, sql, what):
+    ledger = opened(file_books(tmp_path))
+    one = reserve(ledger, plot(0), claim(10, kva=5))
+    turn(ledger, one, "apply", "planner")
+    ledger.close()
+    path = tmp_path / "county.gpkg"
+    db = apsw.Connection(str(path))
+    with pytest.raises(apsw.ConstraintError, match="only grows"):
+        db.execute("UPDATE parkplan_ledger_entries SET actor = 'me'")
+    with pytest.raises(apsw.ConstraintError, match="only grows"):
+        db.execute("INSERT OR REPLACE INTO parkplan_ledger_entries SELECT * FROM parkplan_ledger_entries")
+    for (name,) in list(db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%ledger%'")):
+        db.execute(f"DROP TRIGGER {name}")
+    db.execute(sql)
+    db.close()
+    again = SqliteLedger(path, told)
+    found = verify(again)
+    again.close()
+    assert not found.whole
+    assert found.what == what, found
+
+
+def test_a_balance_below_zero_cannot_be_kept(tmp_path):
+    path = founded(tmp_path)
+    db = apsw.Connection(str(path))
+    with pytest.raises(apsw.ConstraintError, match="CHECK"):
+        db.execute("UPDATE parkplan_ledger_balances SET available = -1")
+    with pytest.raises(apsw.ConstraintError, match="CHECK"):
+        db.execute("UPDATE parkplan_ledger_balances SET available = available + 1")
+    db.close()
+    assert PAPER.number
