@@ -11,8 +11,10 @@ import numpy as np
 import shapely
 
 from gis.check import Checked, check
+from gis.intervals import Interval
 from gis.joint import Joint, plan
 from gis.meetings import WATER_REACH_M
+from gis.needs import measure_needs
 from gis.network import headroom_of, route, upstream_of
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
@@ -42,7 +44,9 @@ class Measured:
     notes: tuple[Words, ...]
 
 
-def ground_of(store: Store, projects: Sequence[Project], zones: Sequence[str] | None = None) -> Candidates:
+def ground_of(
+    store: Store, projects: Sequence[Project], land_m2: Floats, zones: Sequence[str] | None = None
+) -> Candidates:
     """Candidates from the plots of the county, else from its parcels; of some zones those that lie in them entirely."""
     loaded = {layer.role for layer in store.layers()}
     role = next((role for role in ("plots", "parcels") if role in loaded), None)
@@ -55,7 +59,7 @@ def ground_of(store: Store, projects: Sequence[Project], zones: Sequence[str] | 
     if zones is not None:
         frame = frame[_inside(store, frame, zones)]
     ground = np.asarray(frame.geometry.values, dtype=object)
-    bounds = np.array([bounds_m2(one) for one in projects])
+    bounds = np.array([bounds_m2(one, most) for one, most in zip(projects, land_m2.tolist(), strict=True)])
     return candidates(ground, frame["id"].astype(str).tolist(), bounds, together=BLOCK)
 
 
@@ -81,10 +85,11 @@ def measure(
     zones: Sequence[str] | None = None,
 ) -> Measured:
     """Every candidate checked for every project; `columns` are measured besides what the rules ask for."""
+    land = measure_needs(projects, book)["land_m2"] if projects else Interval.unknown(0)
     faults = [
-        Fault("its land is not said", "Give land_m2: a plan does not rest on an estimate", feature=one.key)
-        for one in projects
-        if one.land_m2 is None
+        Fault("its land is neither said nor can be estimated", "Give land_m2", feature=one.key)
+        for one, most in zip(projects, land.hi, strict=True)
+        if np.isnan(most)
     ]
     keys = [one.key for one in projects]
     faults += [
@@ -93,7 +98,7 @@ def measure(
     ]
     if faults or not projects:
         raise BadInput("the projects cannot be planned", faults or [Fault("there is no project", "Give at least one")])
-    sites = ground_of(store, projects, zones)
+    sites = ground_of(store, projects, land.hi, zones)
     if not len(sites.ground):
         raise BadInput(
             "there is no ground to look at",
@@ -105,7 +110,11 @@ def measure(
             ],
         )
     wanted = [*columns, *(f"quota_{kind}_m2" for kind in QUOTAS)]
-    return Measured(sites, tuple(projects), check(sites.ground, projects, book, world, extra=wanted), ())
+    guessed = [one.key for one in projects if one.land_m2 is None]
+    notes = [
+        (f"{key}：用地为估算，按上限计", f"{key}: its land is estimated, the larger end counts") for key in guessed
+    ]
+    return Measured(sites, tuple(projects), check(sites.ground, projects, book, world, extra=wanted), tuple(notes))
 
 
 def joint_plan(
@@ -124,7 +133,7 @@ def joint_plan(
     columns = [name for name in scenario.weights if name not in (*OF_PROJECT, "area_m2")]
     found = measure(store, projects, book, world, columns, zones=zones)
     county, notes = county_of(found, scenario, world)
-    return plan(found.sites, projects, county, scenario, watch), replace(found, notes=notes)
+    return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
 
 
 def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County, tuple[Words, ...]]:
