@@ -49,13 +49,27 @@ class Candidates:
             entire, parts = together[one["whole"]], together[~one["whole"]]
             if len(entire) > 1 and not len(parts):
                 groups.append(entire)
-            for part in parts:  # a part shares ground with every whole, and with the parts it overlaps
-                groups.append(np.append(entire, part))
-            if len(parts) > 1:
-                a, b = np.triu_indices(len(parts), 1)
-                shared = shapely.area(shapely.intersection(self.ground[parts[a]], self.ground[parts[b]]))
-                groups.extend(np.array(pair) for pair in np.stack([parts[a], parts[b]], 1)[shared > SHARED_M2])
+            if len(parts):
+                groups.extend(np.append(entire, clique) for clique in self._cliques(parts))
         return [one for one in groups if len(one) > 1]
+
+    def _cliques(self, parts: Ints) -> list[Ints]:
+        """Sets of parts that all share ground with each other and together hold every pair that does; each part is in
+        one at least. Few large sets make a plan far easier to prove than many pairs."""
+        a, b = np.triu_indices(len(parts), 1)
+        near = np.eye(len(parts), dtype=bool)
+        shared = shapely.area(shapely.intersection(self.ground[parts[a]], self.ground[parts[b]])) > SHARED_M2
+        near[a, b] = near[b, a] = shared
+        left, found = near.copy(), []
+        while left.any():
+            first, second = divmod(int(left.argmax()), len(parts))
+            clique = [first] if first == second else [first, second]
+            for other in np.flatnonzero(near[first] & near[second]).tolist():
+                if other not in clique and near[other, clique].all():
+                    clique.append(other)
+            left[np.ix_(clique, clique)] = False
+            found.append(parts[clique])
+        return found
 
 
 def bounds_m2(project: Project, land_m2: float | None = None) -> tuple[float, float]:
