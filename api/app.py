@@ -30,6 +30,7 @@ from api.routers import (
     pages,
     parcels,
     places,
+    plans,
     projects,
     public,
     quotas,
@@ -72,7 +73,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def life(app: FastAPI) -> AsyncIterator[None]:
         warming = Thread(target=county.warm)  # the first caller should not wait for the layers
         warming.start()
+        county.plans.start()
         yield
+        county.plans.stop()
         warming.join()
         refusals.flush()
         store.close()
@@ -112,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         maps,
         networks,
         outlook,
+        plans,
         public,
         users,
         audit,

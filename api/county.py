@@ -12,6 +12,7 @@ from fastapi import Request
 
 from api import opinions, recheck
 from api.answers import answer, asked_columns
+from api.jobs import Plans
 from api.networks import Networks
 from api.outlook import Outlooks
 from api.scope import Scope, Zones
@@ -41,6 +42,7 @@ class County:
         self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
         self.inbox = Inbox(beside(settings.county))
         self.networks = Networks(store, self.rulebook)
+        self.plans = Plans(store, self.rulebook)
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
         self.opinions = opinions.Opinions(store)

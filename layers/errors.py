@@ -15,6 +15,7 @@
     ├── CapacityShort   a facility does not have that much
     ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
+    ├── SolverDied      the planner's own process ended without an answer
     └── StoreBroken     the county file or database itself cannot be read or written
         └── Unreachable the database does not answer; another moment it may
 
@@ -115,6 +116,10 @@ class Exists(ParkError):
 
 class Busy(ParkError):
     """It would be taken at another moment: ask again."""
+
+
+class SolverDied(ParkError):
+    """The solver's process ended without an answer."""
 
 
 class StoreBroken(ParkError):

@@ -29,9 +29,11 @@ from scripts.commands import (
     network,
     outlook,
     parcels,
+    plan,
     projects,
     quality,
     quota,
+    search,
     users,
 )
 from scripts.console import AsJson, County, err, out, print_json
@@ -360,10 +362,12 @@ app.command("migrate")(migrate.migrate)
 app.command("network")(network.network)
 app.command("connect")(network.connect)
 app.command("outlook")(outlook.outlook)
+app.command("plan")(plan.plan)
 app.command("projects")(projects.projects)
 app.command("quality")(quality.quality)
 app.command("quota")(quota.quota)
 app.command("restore")(backup.restore)
+app.command("search")(search.search)
 app.command("supply")(quota.supply)
 app.command("verify")(quota.verify)
 app.command("users")(users.users)

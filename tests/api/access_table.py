@@ -95,6 +95,11 @@ TABLE = (
     Row("GET", "/outlook", READ),
     Row("GET", "/outlook.html", READ),
     Row("GET", "/outlook.xlsx", READ),
+    Row("POST", "/searches", CHECK, {"project_id": "{project_id}", "top": 1}),
+    Row("POST", "/plans", "planner", {"projects": ["{project_id}"], "scenario": {"time_limit_s": 5}}, well=(202,)),
+    Row("GET", "/plans/{plan_id}", READ),
+    Row("GET", "/plans/{plan_id}/compare?with={plan_id}", READ, well=(409,)),  # perhaps not done yet
+    Row("DELETE", "/plans/{plan_id}", "planner"),
     Row("GET", "/public", OPEN),
     Row("GET", "/public/cases", OPEN),
     Row("POST", "/public/cases", "reviewer", CASE, well=(403, 409)),  # of one's own check, or decided already

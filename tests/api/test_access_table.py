@@ -22,6 +22,7 @@ SCOPED = (
     "{project_id}",
     "{zone_id}",
     "{upload_id}",
+    "{plan_id}",
     "{reservation_id}",
 )  # what belongs to a zone
 ids = [f"{row.method} {row.path}" for row in FILLED]
@@ -42,6 +43,8 @@ class World:
         assert made.status_code == 201, made.text
         sent = self.client.post("/uploads", files={"file": ("site.geojson", boundary)}, headers=key)
         assert sent.status_code == 201, sent.text
+        plan = self.client.post("/plans", json={"projects": [f"TEA-{zone}"]}, headers=key)
+        assert plan.status_code == 202, plan.text
         held = self.client.post("/reservations", json=asked, headers={**key, "Idempotency-Key": "1"})
         assert held.status_code == 201, held.text
         return {
@@ -52,6 +55,7 @@ class World:
             "{project_id}": f"TEA-{zone}",
             "{zone_id}": zone,
             "{upload_id}": sent.json()["id"],
+            "{plan_id}": plan.json()["id"],
             "{form}": "csv",
             "{role}": "basic_farmland",
             "{key}": "none",

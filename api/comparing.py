@@ -1,0 +1,48 @@
+"""Two plans side by side: who moved, why one is worth more, what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from layers.errors import Stale
+
+
+def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What `other` does differently from `one`. Stale where either is not done.
+
+    `moved` holds the projects whose site or year differs, each with the reasons where it is not placed.
+    """
+    for plan in (one, other):
+        if plan["status"] != "done":
+            raise Stale(f"plan {plan['id']} is {plan['status']}, not done", plan=plan["id"])
+    first, second = _by_project(one), _by_project(other)
+    moved = [
+        {"project": key, "from": first.get(key), "to": second.get(key)}
+        for key in sorted(first.keys() | second.keys())
+        if _place(first.get(key)) != _place(second.get(key))
+    ]
+    return {
+        "plans": [one["id"], other["id"]],
+        "objective": [one["objective"], other["objective"]],
+        "bound": [one["bound"], other["bound"]],
+        "placed": [len(one["assignments"]), len(other["assignments"])],
+        "expansions": [one["expansions"], other["expansions"]],
+        "scenario": {
+            name: [one["scenario"][name], other["scenario"][name]]
+            for name in one["scenario"]
+            if one["scenario"][name] != other["scenario"].get(name)
+        },
+        "moved": moved,
+    }
+
+
+def _by_project(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {
+        row["project"]: {"site": row["site"]["name"], "approval_year": row["approval_year"], "value": row["value"]}
+        for row in plan["assignments"]
+    }
+    return found | {row["project"]: {"site": None, "reasons": row["reasons"]} for row in plan["unplaced"]}
+
+
+def _place(row: dict[str, Any] | None) -> Any:
+    return None if row is None else (row["site"], row.get("approval_year"))

@@ -1,0 +1,192 @@
+"""Plans as jobs: kept as documents, run one after the other, taken up again after a restart.
+
+A job is a document `plan`; its process says every few seconds that it still lives. What another process left unfinished
+is begun again once, by whoever starts next; a second time it is failed, with its reason. A plan is cancelled by a
+document of its own, which the process that runs it looks for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from api.planning import dressed, joint_plan
+from gis.rules import Rulebook
+from gis.scenario import Scenario
+from layers.errors import BadInput, ParkError, UnknownName
+from layers.records import Project
+from layers.store import Store
+
+log = logging.getLogger(__name__)
+BEAT_S = 2.0
+GONE_S = 30.0  # without a sign of life a job's process counts as gone
+ONCE_MORE = 1
+ENDED = ("done", "failed", "cancelled")
+ME = secrets.token_hex(8)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Plans:
+    """The plans of a county and the one thread of this process that works them out."""
+
+    def __init__(self, store: Store, book: Callable[[], Rulebook]) -> None:
+        self._store, self._book = store, book
+        self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Take up what a process that is gone left behind."""
+        for job in self._store.list("plan"):
+            if job["status"] in ("queued", "running") and not self._lives(job):
+                again = job["begun"] if job["status"] == "running" else job["begun"] - 1
+                if again > ONCE_MORE:
+                    self._end(job, "failed", "its process ended twice before the plan was done")
+                else:
+                    self._store.save("plan", job["id"], {**job, "status": "queued", "process": self._process()})
+                    self._put(job["id"])
+
+    def stop(self) -> None:
+        """End the plan at work; it stays to be taken up again."""
+        self._stop.set()
+        self._waiting.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def submit(self, projects: list[Project], scenario: Scenario, by: str, zones: list[str] | None) -> dict[str, Any]:
+        job: dict[str, Any] = {
+            "id": f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}",
+            "status": "queued",
+            "progress": {"seconds": 0.0, "objective": None, "bound": None, "gap": None},
+            "by": by,
+            "zones": zones,
+            "begun": 0,
+            "created_at": now(),
+            "process": self._process(),
+            "asked": {
+                "projects": [one.model_dump(mode="json", exclude_none=True) for one in projects],
+                "scenario": scenario.model_dump(mode="json"),
+            },
+        }
+        self._store.save("plan", job["id"], job)
+        self._put(str(job["id"]))
+        return job
+
+    def read(self, key: str) -> dict[str, Any]:
+        job = self._store.load("plan", key)
+        if job["status"] not in ENDED and self._is_cancelled(key):
+            return {**job, "status": "cancelled"}
+        return job
+
+    def cancel(self, key: str) -> dict[str, Any]:
+        job = self._store.load("plan", key)
+        if job["status"] not in ENDED:
+            self._store.save("plan_cancel", key, {"id": key, "at": now()})
+        return self.read(key)
+
+    # --- the thread -----------------------------------------------------------------------------------
+
+    def _put(self, key: str) -> None:
+        self._waiting.put(key)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (key := self._waiting.get()) is not None and not self._stop.is_set():
+            try:
+                self._work(key)
+            except Exception as error:
+                log.exception("plan %s", key)
+                with contextlib.suppress(ParkError):
+                    self._end(self._store.load("plan", key), "failed", f"the planner broke: {type(error).__name__}")
+
+    def _work(self, key: str) -> None:
+        job = self._store.load("plan", key)
+        if self._is_cancelled(key):
+            self._end(job, "cancelled", None)
+            return
+        job |= {"status": "running", "begun": job["begun"] + 1, "started_at": now(), "process": self._process()}
+        self._store.save("plan", key, job)
+        projects = [Project.model_validate(one) for one in job["asked"]["projects"]]
+        scenario = Scenario.model_validate(job["asked"]["scenario"])
+        told = [time.monotonic()]
+
+        def watch(progress: Any) -> bool:
+            if time.monotonic() - told[0] >= BEAT_S:
+                told[0] = time.monotonic()
+                numbers = {name: _finite(getattr(progress, name)) for name in ("seconds", "objective", "bound", "gap")}
+                job.update(progress=numbers, process=self._process())
+                self._store.save("plan", key, job)
+                if self._is_cancelled(key):
+                    return False
+            return not self._stop.is_set()
+
+        try:
+            world = self._store.at()
+            joint, measured = joint_plan(
+                self._store, projects, scenario, self._book(), world, watch, zones=job["zones"]
+            )
+        except BadInput as error:
+            self._end(job, "failed", error.message, [str(fault) for fault in error.faults])
+            return
+        except ParkError as error:
+            self._end(job, "failed", error.message)
+            return
+        if self._stop.is_set():
+            return  # it is taken up again when the service next starts
+        if self._is_cancelled(key):
+            self._end(job, "cancelled", None)
+            return
+        found = dressed(joint, measured, world, scenario)
+        if found["status"] == "failed":
+            self._end(
+                {**job, **found}, "failed", "the plan does not verify", [one["en"] for one in found["violations"]]
+            )
+        else:
+            self._end({**job, **found}, "done", None)
+
+    def _end(self, job: dict[str, Any], status: str, reason: str | None, faults: list[str] | None = None) -> None:
+        said = {} if reason is None else {"reason": reason, "errors": faults or []}
+        self._store.save("plan", job["id"], {**job, **said, "status": status, "ended_at": now()})
+
+    def _is_cancelled(self, key: str) -> bool:
+        try:
+            self._store.load("plan_cancel", key)
+        except UnknownName:
+            return False
+        return True
+
+    def _process(self) -> dict[str, Any]:
+        return {"id": ME, "pid": os.getpid(), "at": time.time()}
+
+    def _lives(self, job: dict[str, Any]) -> bool:
+        process = job["process"]
+        if process["id"] == ME:
+            return True
+        if process["pid"] == os.getpid() or time.time() - process["at"] > GONE_S:
+            return False
+        try:
+            os.kill(process["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if abs(number) < float("inf") else None

@@ -1,0 +1,333 @@
+"""A county's candidates, measured and judged for a list of projects: what search and plan both begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from gis.check import Checked, check
+from gis.intervals import Interval
+from gis.joint import Joint, plan
+from gis.needs import measure_needs
+from gis.network import headroom_of, route, upstream_of
+from gis.offers import Candidates, bounds_m2, candidates
+from gis.rules import Rulebook
+from gis.scenario import Scenario
+from gis.solver.search import Watch
+from gis.ways import WATER_REACH_M
+from gis.yearly import LOADS, QUOTAS, County
+from layers.errors import BadInput, Fault
+from layers.records import Bools, Floats, Project, Snapshot, World
+from layers.store import Store
+
+FACILITIES = {"power_kva": "substations", "water_m3d": "water_sources", "effluent_m3d": "wastewater_plants"}
+REACH_M = {"water_m3d": WATER_REACH_M, "effluent_m3d": WATER_REACH_M}
+OF_PROJECT = ("investment_wan", "output_wan", "tax_wan", "jobs", "land_m2", "energy_tce")
+BLOCK = 4  # parcels that may make one site together
+FAR_M = 60_000.0  # how far beyond the candidates facilities are looked for, farther than any line goes
+BORDER_M2 = 1.0  # less ground beyond a zone is a drawn border
+Words = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Candidates of a county with their check; `notes` says what was not known."""
+
+    sites: Candidates
+    projects: tuple[Project, ...]
+    checked: Checked
+    notes: tuple[Words, ...]
+
+
+def ground_of(
+    store: Store, projects: Sequence[Project], land_m2: Floats, zones: Sequence[str] | None = None
+) -> Candidates:
+    """Candidates from the plots of the county, else from its parcels; of some zones those that lie in them entirely."""
+    loaded = {layer.role for layer in store.layers()}
+    role = next((role for role in ("plots", "parcels") if role in loaded), None)
+    if role is None:
+        raise BadInput(
+            "there is no ground to look at",
+            [Fault("neither plots nor parcels are loaded", "parkplan import COUNTY FILE --role plots", layer="plots")],
+        )
+    frame = store.frame(role)
+    if zones is not None:
+        frame = frame[_inside(store, frame, zones)]
+    ground = np.asarray(frame.geometry.values, dtype=object)
+    bounds = np.array([bounds_m2(one, most) for one, most in zip(projects, land_m2.tolist(), strict=True)])
+    return candidates(ground, frame["id"].astype(str).tolist(), bounds, together=BLOCK)
+
+
+def _inside(store: Store, frame: gpd.GeoDataFrame, zones: Sequence[str]) -> Bools:
+    """(P,) which pieces of ground lie in some zones, by id, unit code or name, but for a border's width."""
+    known = store.frame("zones")
+    held = np.zeros(len(known), dtype=bool)
+    for name in ("id", "unit_code", "name"):
+        if name in known:
+            held |= known[name].astype(str).isin(zones).to_numpy()
+    mine = shapely.union_all(np.asarray(known.geometry.values, dtype=object)[held])
+    beyond = shapely.area(shapely.difference(np.asarray(frame.geometry.values, dtype=object), mine))
+    return np.asarray(beyond <= BORDER_M2, dtype=bool)
+
+
+def measure(
+    store: Store,
+    projects: Sequence[Project],
+    book: Rulebook,
+    world: World,
+    columns: Sequence[str],
+    *,
+    zones: Sequence[str] | None = None,
+) -> Measured:
+    """Every candidate checked for every project; `columns` are measured besides what the rules ask for."""
+    land = measure_needs(projects, book)["land_m2"] if projects else Interval.unknown(0)
+    faults = [
+        Fault("its land is neither said nor can be estimated", "Give land_m2", feature=one.key)
+        for one, most in zip(projects, land.hi, strict=True)
+        if np.isnan(most)
+    ]
+    keys = [one.key for one in projects]
+    faults += [
+        Fault("the project stands twice", "Name each once", feature=key)
+        for key in sorted({key for key in keys if keys.count(key) > 1})
+    ]
+    if faults or not projects:
+        raise BadInput("the projects cannot be planned", faults or [Fault("there is no project", "Give at least one")])
+    sites = ground_of(store, projects, land.hi, zones)
+    if not len(sites.ground):
+        raise BadInput(
+            "there is no ground to look at",
+            [
+                Fault(
+                    "no plot or parcel, alone, together or in part, has the size of any project",
+                    "See the projects' land_m2",
+                )
+            ],
+        )
+    wanted = [*columns, *(f"quota_{kind}_m2" for kind in QUOTAS)]
+    guessed = [one.key for one in projects if one.land_m2 is None]
+    notes = [
+        (f"{key}：用地为估算，按上限计", f"{key}: its land is estimated, the larger end counts") for key in guessed
+    ]
+    return Measured(sites, tuple(projects), check(sites.ground, projects, book, world, extra=wanted), tuple(notes))
+
+
+def joint_plan(
+    store: Store,
+    projects: Sequence[Project],
+    scenario: Scenario,
+    book: Rulebook,
+    world: World,
+    watch: Watch | None = None,
+    *,
+    zones: Sequence[str] | None = None,
+) -> tuple[Joint, Measured]:
+    """Measure, then choose, then verify."""
+    if scenario.start_years is None:
+        scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
+    columns = [name for name in scenario.weights if name not in (*OF_PROJECT, "area_m2")]
+    found = measure(store, projects, book, world, columns, zones=zones)
+    county, notes = county_of(found, scenario, world)
+    return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
+
+
+def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County, tuple[Words, ...]]:
+    """The numbers a plan rests on; where a range is known, the end that is worse."""
+    checked = found.checked
+    accounts = dict(world.pools())
+    value, notes = _value(found, scenario)
+    allowed: Bools = checked.verdict <= scenario.worst
+    quota = {}
+    for kind in QUOTAS:
+        quota[kind] = checked.facts.columns[f"quota_{kind}_m2"].hi
+        allowed &= np.isfinite(quota[kind])[:, None]  # nobody knows what it would take
+        quota[kind] = np.nan_to_num(quota[kind], nan=0.0, posinf=0.0)
+    loads: dict[str, Floats] = {}
+    serves: dict[str, Bools] = {}
+    for kind in LOADS:
+        needs = checked.needs[kind].hi if kind in checked.needs else np.full(len(found.projects), np.nan)
+        loads[kind] = np.nan_to_num(needs, nan=0.0)
+        serves |= _serving(found, world, kind, needs, accounts)
+    flags = ("is_food", "is_dusty", "is_hazardous", "is_chemical")
+    kinds = {name: checked.needs[name].hi >= 0.5 for name in flags if name in checked.needs}
+    energy = np.array([np.nan if one.energy_tce is None else one.energy_tce for one in found.projects])
+    accounts = {name: balance for name, balance in accounts.items() if np.isfinite(balance)}
+    serves = {name: one for name, one in serves.items() if name in accounts}
+    return County(
+        allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts
+    ), notes
+
+
+def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ...]]:
+    """(S, N) weights times columns. What is not known adds nothing where more is better, and the worst known where less
+    is; both are said."""
+    checked, projects = found.checked, found.projects
+    shape = (len(found.sites.ground), len(projects))
+    value, notes, faults = np.zeros(shape), [], []
+    for name, weight in scenario.weights.items():
+        if name == "area_m2":
+            column = np.broadcast_to(shapely.area(found.sites.ground)[:, None], shape)
+        elif name in OF_PROJECT:
+            said = np.array(
+                [np.nan if getattr(one, name) is None else getattr(one, name) for one in projects], dtype=float
+            )
+            column = np.broadcast_to(said, shape)
+        elif name in checked.facts.columns:
+            column = np.broadcast_to(checked.facts.columns[name].hi[:, None], shape)
+        elif name in checked.meetings:
+            column = checked.meetings[name].hi
+        elif name in checked.needs:
+            column = np.broadcast_to(checked.needs[name].hi, shape)
+        else:
+            faults.append(
+                Fault("no column has this name", "See the columns of checks and projects", None, "scenario", name)
+            )
+            continue
+        unknown = ~np.isfinite(column)
+        worst = float(column[~unknown].max(initial=0.0)) if weight < 0 else 0.0
+        value += weight * np.where(unknown, worst, column)
+        if unknown.any() and weight:
+            share = f"{unknown.mean():.0%}"
+            notes.append((f"{name}：{share} 未知，按最不利计", f"{name}: unknown for {share}, counted at its worst"))
+    if faults:
+        raise BadInput("the scenario cannot be used", faults)
+    return value, tuple(notes)
+
+
+def _serving(found: Measured, world: World, kind: str, needs: Floats, accounts: dict[str, float]) -> dict[str, Bools]:
+    """Account -> (S, N): the nearest facility within reach that has room for the project alone, and those it is fed
+    from."""
+    west, south, east, north = shapely.total_bounds(found.sites.ground)
+    around = (west - FAR_M, south - FAR_M, east + FAR_M, north + FAR_M)
+    layer = world.near(FACILITIES[kind], around)
+    if layer is None or not len(layer.features):
+        return {}
+    ids = [str(one) for one in layer.column("id")]
+    to_each_m = _distance_m(found.sites, layer)
+    headroom = headroom_of(layer, accounts, kind)
+    upstream = layer.once("upstream", upstream_of)
+    fed = [[f"capacity/{name}/{kind}" for name in route(one, upstream)] for one in ids]
+    reach = found.checked.needs["power_reach_m"].hi if kind == "power_kva" else np.full(len(needs), REACH_M[kind])
+    names = dict.fromkeys(name for line in fed for name in line)
+    out = {name: np.zeros((len(to_each_m), len(needs)), dtype=bool) for name in names}
+    for n, need in enumerate(needs):
+        if not need > 0:
+            continue
+        far = np.where((headroom >= need) & (to_each_m <= reach[n]), to_each_m, np.inf)
+        nearest = far.argmin(axis=1)
+        for site in np.flatnonzero(np.isfinite(far.min(axis=1))):
+            for account in fed[nearest[site]]:
+                out[account][site, n] = True
+    return {name: one for name, one in out.items() if one.any()}
+
+
+def _distance_m(sites: Candidates, layer: Snapshot) -> Floats:
+    """(S, K) from each candidate to each feature."""
+    out = np.full((len(sites.ground), len(layer.features)), np.inf)
+    each = shapely.distance(sites.ground[:, None], layer.pieces[None, :])
+    np.minimum.at(out.T, layer.owner, each.T)
+    return out
+
+
+def _units(sites: Candidates, world: World, accounts: dict[str, float]) -> list[str]:
+    """Whose quota a candidate is charged to: the zone that holds most of it where it has accounts, else the county."""
+    units = {name.split("/")[1] for name in accounts if name.startswith("quota/")}
+    shortest = min(units, key=len, default="")
+    zones = world.near("zones", tuple(shapely.total_bounds(sites.ground)))
+    if zones is None:
+        return [shortest] * len(sites.ground)
+    codes = [code if isinstance(code, str) and code in units else shortest for code in zones.column("unit_code")]
+    shared = np.zeros((len(sites.ground), len(codes)))
+    left, right = zones.tree.query(sites.ground, predicate="intersects")
+    np.add.at(
+        shared, (left, zones.owner[right]), shapely.area(shapely.intersection(sites.ground[left], zones.pieces[right]))
+    )
+    best = shared.argmax(axis=1)
+    inside = shared[np.arange(len(best)), best] > shapely.area(sites.ground) / 2
+    return [codes[zone] if held else shortest for zone, held in zip(best, inside, strict=True)]
+
+
+def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> dict[str, Any]:
+    """A plan as the contract writes it."""
+    choice = joint.choice
+    finite = {name: value if np.isfinite(value) else None for name, value in vars_of(choice).items()}
+    status = "failed" if joint.violations else "done"
+    return {
+        "status": status,
+        "solver_status": choice.status,
+        "assignments": [
+            {
+                "project": one.project,
+                "component": None,
+                "site": {
+                    "name": one.name,
+                    "area_m2": round(float(found.sites.ground[one.site].area), 2),
+                    "geometry": shapely.geometry.mapping(found.sites.ground[one.site]),
+                    "crs": world.crs.to_string(),
+                },
+                "value": round(one.value, 4),
+                "approval_year": min(step.approval_year for step in one.steps),
+                "production_year": max(step.production_year for step in one.steps),
+                "phases": [
+                    {
+                        "approval_year": step.approval_year,
+                        "start_year": step.start_year,
+                        "production_year": step.production_year,
+                        "takes": {name: round(amount, 2) for name, amount in step.takes.items() if amount},
+                    }
+                    for step in one.steps
+                ],
+                "waits_for": list(one.waits_for),
+            }
+            for one in joint.assigned
+        ],
+        "unplaced": [
+            {"project": key, "reasons": [{"zh": zh, "en": en} for zh, en in reasons]}
+            for key, reasons in joint.unplaced.items()
+        ],
+        "pools": [
+            {
+                "name": one.name,
+                "used": round(one.used, 2),
+                "balance": one.balance,
+                "unit": unit_of(one.name),
+                "year": one.year,
+            }
+            | {"price": round(one.price, 6)}
+            for one in joint.pools
+        ],
+        "expansions": list(joint.bought),
+        **finite,
+        "shortfall": joint.shortfall,
+        "alternatives": [
+            {
+                "objective": one.objective,
+                "expansions": list(one.bought),
+                "moved": [{"project": key, "from": _place(old), "to": _place(new)} for key, old, new in one.moved],
+            }
+            for one in joint.alternatives
+        ],
+        "violations": [{"what": one.what, "zh": one.zh, "en": one.en} for one in joint.violations],
+        "notes": [{"zh": zh, "en": en} for zh, en in found.notes],
+        "scenario": scenario.model_dump(mode="json"),
+        "rulebook_digest": found.checked.rulebook.digest,
+        "seconds": round(choice.seconds, 3),
+    }
+
+
+def _place(at: tuple[str, int] | None) -> dict[str, Any] | None:
+    return None if at is None else {"site": at[0], "approval_year": at[1]}
+
+
+def vars_of(choice: Any) -> dict[str, float]:
+    return {name: float(getattr(choice, name)) for name in ("objective", "bound", "gap")}
+
+
+def unit_of(account: str) -> str:
+    """The unit an account counts in."""
+    return "m2" if account.startswith("quota/") else account.rpartition("/")[2].rpartition("_")[2]

@@ -1,0 +1,127 @@
+"""Searches for one project and joint plans of many."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from api.auth import CHECK, READ, allow
+from api.comparing import compared
+from api.county import County, county_of
+from api.searching import search
+from gis.scenario import Scenario
+from layers.access import User
+from layers.errors import BadInput, Fault, TooLarge, UnknownName
+from layers.records import Project, Strict
+
+router = APIRouter(tags=["plans"])
+Here = Annotated[County, Depends(county_of)]
+MOST_PROJECTS = 500
+
+
+class SearchIn(Strict):
+    """One project; `weights` by the names of the criteria in the answer."""
+
+    project: Project | None = None
+    project_id: str | None = None
+    top: Annotated[int, Field(ge=1, le=200)] = 20
+    weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+
+
+class PlanIn(Strict):
+    """Projects as records or as ids of the library, and what the plan is made for."""
+
+    projects: Annotated[list[Project | str], Field(min_length=1)]
+    scenario: Scenario = Field(default_factory=lambda: Scenario.model_validate({}))
+
+
+@router.post("/searches")
+def find(asked: SearchIn, county: Here, user: Annotated[User, Depends(allow(*CHECK))]) -> JSONResponse:
+    """Ranked candidate sites; what fails hard is not ranked but counted by rule."""
+    scope = county.scope(user)
+    project = county.project(asked.project, asked.project_id, scope)
+    with county.turn:
+        found = search(
+            county.store,
+            project,
+            county.rulebook(),
+            county.store.at(),
+            top=asked.top,
+            weights=asked.weights,
+            zones=None if scope.is_all else sorted(scope.names),
+        )
+    county.access.record(user.name, "search", project.key, f"{len(found['candidates'])} candidates")
+    return JSONResponse(found)
+
+
+@router.post("/plans", status_code=202)
+def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("planner"))]) -> JSONResponse:
+    """A joint plan as a job; read it at its `Location`."""
+    if len(asked.projects) > MOST_PROJECTS:
+        raise TooLarge(f"{len(asked.projects)} projects are more than {MOST_PROJECTS}", most=MOST_PROJECTS)
+    scope = county.scope(user)
+    unknown: list[UnknownName] = []
+    projects: list[Project] = []
+    for one in asked.projects:
+        try:
+            projects.append(one if isinstance(one, Project) else Project.model_validate(scope.project(one)))
+        except UnknownName as error:
+            unknown.append(error)
+    if unknown:
+        raise UnknownName("; ".join(one.message for one in unknown), **unknown[0].facts)
+    keys = [one.key for one in projects]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    faults = [Fault("the project stands twice", "Name each once", feature=key) for key in twice]
+    if not faults:
+        named = {*asked.scenario.must, *asked.scenario.locks, *asked.scenario.priorities}
+        faults = [
+            Fault(f"there is no project {key!r} in this plan", "Correct the name", field="scenario")
+            for key in sorted(named - set(keys))
+        ]
+    if faults:
+        raise BadInput("the plan cannot be made", faults)
+    job = county.plans.submit(projects, asked.scenario, user.name, None if scope.is_all else sorted(scope.names))
+    county.access.record(user.name, "plan", job["id"], f"{len(projects)} projects")
+    return JSONResponse(_shown(job), 202, {"Location": f"/plans/{job['id']}"})
+
+
+@router.get("/plans/{plan_id}")
+def read(plan_id: str, county: Here, user: Annotated[User, Depends(allow(*READ))]) -> dict[str, Any]:
+    """How far a plan is, and what came out."""
+    return _shown(_mine(county, user, plan_id))
+
+
+@router.get("/plans/{plan_id}/compare")
+def compare(
+    plan_id: str,
+    other: Annotated[str, Query(alias="with", max_length=64)],
+    county: Here,
+    user: Annotated[User, Depends(allow(*READ))],
+) -> dict[str, Any]:
+    """Two plans that are done, side by side: who moved, what it is worth, what is bought."""
+    return compared(_mine(county, user, plan_id), _mine(county, user, other))
+
+
+@router.delete("/plans/{plan_id}")
+def cancel(plan_id: str, county: Here, user: Annotated[User, Depends(allow("planner"))]) -> dict[str, Any]:
+    """End a plan that is not done yet; one that is stays as it is."""
+    _mine(county, user, plan_id)
+    found = county.plans.cancel(plan_id)
+    county.access.record(user.name, "plan-cancel", plan_id, found["status"])
+    return _shown(found)
+
+
+def _mine(county: County, user: User, key: str) -> dict[str, Any]:
+    """A plan of those who see the whole county is theirs; one made for some zones is also theirs who hold these."""
+    job = county.plans.read(key)
+    scope = county.scope(user)
+    if not scope.is_all and (job["zones"] is None or not set(job["zones"]) <= scope.names):
+        raise UnknownName(f"no plan {key!r}", plan=key)
+    return job
+
+
+def _shown(job: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in job.items() if name not in ("process", "begun", "zones")}

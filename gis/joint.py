@@ -1,0 +1,371 @@
+"""The whole project library on the ground at once: offers, years, quotas and capacities become one `choose`.
+
+Sites run down once for each year a project may be approved in, projects run across; quotas and loads by year are in
+`gis.yearly`. What comes out is verified by `gis.verify_plan` before anybody sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import shapely
+
+from gis.alternatives import alternatives
+from gis.offers import Candidates
+from gis.plan import Choice, Pool, choose
+from gis.scenario import Scenario
+from gis.solver.search import Watch
+from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
+from gis.yearly import QUOTAS, County, Phases, phases_of, pools_of
+from layers.errors import BadInput, Fault
+from layers.records import Floats, Ints, Project
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """One project on one candidate."""
+
+    project: str
+    site: int
+    name: str
+    value: float
+    steps: tuple[Step, ...]
+    waits_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Held:
+    """One pool in one year (or window of years, named by its last) of a plan."""
+
+    name: str
+    year: int
+    used: float
+    balance: float
+    price: float
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another plan nearly as good: `moved` says of whom it places elsewhere (project, from, to), each the name of the
+    site and the year of approval, None where it is not placed."""
+
+    objective: float
+    bound: float
+    bought: tuple[str, ...]
+    moved: tuple[tuple[str, tuple[str, int] | None, tuple[str, int] | None], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """A plan of projects on candidates: `violations` is what the verifier found, empty where the plan holds."""
+
+    assigned: tuple[Assigned, ...]
+    unplaced: dict[str, tuple[tuple[str, str], ...]]
+    pools: tuple[Held, ...]
+    bought: tuple[str, ...]
+    choice: Choice
+    violations: tuple[Violation, ...]
+    shortfall: dict[str, float] | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+def plan(
+    sites: Candidates, projects: Sequence[Project], county: County, scenario: Scenario, watch: Watch | None = None
+) -> Joint:
+    """The best plan for a scenario, verified.
+
+    Raises BadInput for names in the scenario that stand for nothing, and for locks on ground where the project may not
+    stand, all of them at once.
+    """
+    years = scenario.start_years
+    assert years is not None, "the caller knows which year it is"
+    keys = [one.key for one in projects]
+    _known(sites, keys, county, scenario)
+    phases = phases_of(projects, county.loads, scenario.build_years)
+    count, spread = len(sites.ground), len(years)
+    value = county.value * np.array([scenario.priorities.get(key, 1.0) for key in keys])
+    benefit = np.tile(np.where(county.allowed & sites.fits, value, -np.inf), (spread, 1))
+    for n, project in enumerate(projects):
+        first = min((one.approval_year for one in project.phases if one.approval_year is not None), default=None)
+        if first in years:
+            late = np.repeat(np.array(years) != first, count)
+            benefit[late, n] = -np.inf
+    if scenario.energy_cap_tce is not None:
+        benefit[:, np.isnan(county.energy_tce)] = -np.inf  # unknown is not zero
+    pools, held = pools_of(county, phases, scenario, count)
+    must = np.array([key in scenario.must for key in keys])
+    locked = _locks(sites, keys, years, projects, benefit, scenario)
+    asked: dict[str, Any] = {
+        "pools": pools,
+        "overlaps": _groups(sites, spread),
+        "conflicts": _conflicts(sites, county, scenario, benefit),
+        "must": must,
+        "fixed": locked,
+        "fund": None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight,
+        "time_limit_s": scenario.time_limit_s,
+        "gap": scenario.gap,
+        "seed": scenario.seed,
+    }
+    choice = choose(benefit, **asked, watch=watch)
+    others: list[Choice] = []
+    if scenario.alternatives and choice.status in ("optimal", "feasible"):
+        others = alternatives(benefit, choice, count=scenario.alternatives, watch=watch, **asked)
+    assigned = tuple(
+        _assigned(sites, keys, county, phases, years, choice, value, int(n)) for n in np.flatnonzero(choice.site >= 0)
+    )
+    assigned = _waiting(assigned, scenario, county, choice)
+    violations = _verified(assigned, sites, projects, county, scenario, choice, years)
+    pool_rows = tuple(
+        Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0))
+        for pool, (account, year) in zip(pools, held, strict=True)
+    )
+    unplaced = {
+        keys[n]: _why_not(int(n), county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)
+    }
+    different = tuple(_different(sites, keys, years, choice, other) for other in others)
+    return Joint(assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different)
+
+
+def _different(
+    sites: Candidates, keys: Sequence[str], years: Sequence[int], choice: Choice, other: Choice
+) -> Alternative:
+    """Another plan by who moved."""
+
+    def where(row: int) -> tuple[str, int] | None:
+        turn, site = divmod(row, len(sites.ground))
+        return None if row < 0 else (sites.names[site], years[turn])
+
+    moved = [
+        (keys[n], where(int(choice.site[n])), where(int(other.site[n])))
+        for n in np.flatnonzero(choice.site != other.site).tolist()
+    ]
+    return Alternative(other.objective, other.bound, other.expansions_used, tuple(moved))
+
+
+def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Scenario) -> None:
+    faults = []
+
+    def fault(reason: str, field: str) -> None:
+        faults.append(Fault(reason, "Correct the name", layer="scenario", field=field))
+
+    for key in sorted({*scenario.must, *scenario.locks, *scenario.priorities} - set(keys)):
+        fault(f"there is no project {key!r}", "must, locks, priorities")
+    for key, site in scenario.locks.items():
+        if site not in sites.names:
+            fault(f"there is no candidate site {site!r} for {key}", "locks")
+    for one in scenario.purchases:
+        for account in sorted(set(one.adds) - set(county.accounts)):
+            fault(f"there is no account {account!r}", f"purchases.{one.name}")
+    for account in sorted(set(scenario.balances) - set(county.accounts)):
+        fault(f"there is no account {account!r}", "balances")
+    for rule in scenario.apart:
+        for kind in sorted({rule.kind, rule.other} - set(county.kinds)):
+            fault(f"there is no kind {kind!r}; one of {', '.join(sorted(county.kinds))}", "apart")
+    if faults:
+        raise BadInput("the scenario cannot be used", faults)
+
+
+def _groups(sites: Candidates, spread: int) -> list[Ints]:
+    """Shared ground in any of the years; a site itself is taken once, whenever."""
+    count = len(sites.ground)
+    later = np.arange(spread) * count
+    groups = [(one[:, None] + later).ravel() for one in sites.overlaps()]
+    inside = np.zeros(count, dtype=bool)
+    for one in groups:
+        inside[one[one < count]] = True
+    if spread > 1:
+        groups += [site + later for site in np.flatnonzero(~inside)]
+    return groups
+
+
+def _conflicts(sites: Candidates, county: County, scenario: Scenario, benefit: Floats) -> Ints:
+    count = len(sites.ground)
+    spread = len(benefit) // count
+    rows: list[Ints] = []
+    for rule in scenario.apart:
+        one, other = np.flatnonzero(county.kinds[rule.kind]), np.flatnonzero(county.kinds[rule.other])
+        if not len(one) or not len(other):
+            continue
+        left, right = shapely.STRtree(sites.ground).query(sites.ground, predicate="dwithin", distance=rule.distance_m)
+        near = shapely.distance(sites.ground[left], sites.ground[right]) < rule.distance_m
+        left, right = left[near], right[near]
+        for i in one:
+            for j in other:
+                if i == j:
+                    continue
+                for early in range(spread):
+                    for late in range(spread):
+                        a, b = left + early * count, right + late * count
+                        both = np.isfinite(benefit[a, i]) & np.isfinite(benefit[b, j])
+                        rows.append(
+                            np.stack([a[both], np.full(both.sum(), i), b[both], np.full(both.sum(), j)], axis=1)
+                        )
+    none: Ints = np.zeros((0, 4), dtype=np.int64)
+    return np.concatenate([none, *rows])
+
+
+def _locks(
+    sites: Candidates,
+    keys: Sequence[str],
+    years: Sequence[int],
+    projects: Sequence[Project],
+    benefit: Floats,
+    scenario: Scenario,
+) -> list[tuple[int, int]]:
+    faults, locked = [], []
+    count = len(sites.ground)
+    for key, name in scenario.locks.items():
+        n, site = keys.index(key), sites.names.index(name)
+        open_ = [k for k in range(len(years)) if np.isfinite(benefit[k * count + site, n])]
+        if not open_:
+            faults.append(
+                Fault(
+                    f"{key} may not stand on {name}",
+                    "Take the lock off, or see its check",
+                    None,
+                    "scenario",
+                    key,
+                    "locks",
+                )
+            )
+        else:
+            locked.append((n, open_[0] * count + site))
+    if faults:
+        raise BadInput("a project is locked on ground where it may not stand", faults)
+    return locked
+
+
+def _assigned(
+    sites: Candidates,
+    keys: Sequence[str],
+    county: County,
+    phases: Phases,
+    years: Sequence[int],
+    choice: Choice,
+    value: Floats,
+    n: int,
+) -> Assigned:
+    turn, site = divmod(int(choice.site[n]), len(sites.ground))
+    steps = []
+    for row in np.flatnonzero(phases.project == n):
+        approval, start, done = (
+            years[turn] + int(one[row]) for one in (phases.approval, phases.start, phases.production)
+        )
+        takes = {
+            f"quota/{county.unit[site]}/{kind}": float(county.quota_m2[kind][site] * phases.share[row])
+            for kind in QUOTAS
+        }
+        for account, serves in county.serves.items():
+            if serves[site, n]:
+                takes[account] = float(phases.load[account.rpartition("/")[2]][row])
+        steps.append(Step(approval, start, done, takes))
+    return Assigned(keys[n], site, sites.names[site], float(value[site, n]), tuple(steps))
+
+
+def _waiting(
+    assigned: tuple[Assigned, ...], scenario: Scenario, county: County, choice: Choice
+) -> tuple[Assigned, ...]:
+    """Whoever draws on a pool that holds only with a purchase waits for what is bought."""
+    accounts = {**county.accounts, **scenario.balances}
+    out = []
+    for one in assigned:
+        takes = {name for step in one.steps for name, amount in step.takes.items() if amount}
+        waits = []
+        for purchase in scenario.purchases:
+            if purchase.name not in choice.expansions_used:
+                continue
+            for account in purchase.adds:
+                unit, kind = account.split("/")[1], account.rpartition("/")[2]
+                mine = f"quota/{unit}/{kind}" if account.startswith("quota/") else account
+                used = sum(amount for name, amount in choice.used.items() if name.startswith(account))
+                if mine in takes and used > accounts[account]:
+                    waits.append(purchase.name)
+        out.append(replace(one, waits_for=tuple(dict.fromkeys(waits))))
+    return tuple(out)
+
+
+def _verified(
+    assigned: Sequence[Assigned],
+    sites: Candidates,
+    projects: Sequence[Project],
+    county: County,
+    scenario: Scenario,
+    choice: Choice,
+    years: Sequence[int],
+) -> tuple[Violation, ...]:
+    accounts = {**county.accounts, **scenario.balances}
+    keys = [one.key for one in projects]
+    stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in county.serves]
+    granted: dict[str, dict[int, float]] = {}
+    for account, balance in accounts.items():
+        part = account.split("/")
+        if part[0] == "quota" and len(part) == 4 and part[2].isdigit():
+            granted.setdefault(f"quota/{part[1]}/{part[3]}", {})[int(part[2])] = balance
+    for unit in sorted(set(county.unit)):
+        for kind in QUOTAS:
+            name = f"quota/{unit}/{kind}"
+            stocks.append(Stock(name, "quota", granted.get(name, {}), scenario.carry_years))
+    bought = []
+    for one in scenario.purchases:
+        if one.name in choice.expansions_used:
+            loads = {account: amount for account, amount in one.adds.items() if not account.startswith("quota/")}
+            bought.append(Bought(one.name, one.cost_wan * scenario.fund_weight, loads, one.from_year or min(years)))
+            for account, amount in one.adds.items():
+                if account.startswith("quota/"):  # a quota is of its own year
+                    _, unit, year, kind = account.split("/")
+                    bought.append(Bought(account, 0.0, {f"quota/{unit}/{kind}": amount}, int(year)))
+    placements = []
+    for at in assigned:
+        n = keys.index(at.project)
+        kinds = frozenset(kind for kind, holds in county.kinds.items() if holds[n])
+        placements.append(Placement(at.project, sites.ground[at.site], at.steps, at.value, at.name, None, kinds))
+    fund = None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight
+    blocked = [(at.project, at.name) for at in assigned if not county.allowed[at.site, keys.index(at.project)]]
+    return verify(
+        placements,
+        stocks,
+        apart=[Apart(one.kind, one.other, one.distance_m) for one in scenario.apart],
+        bought=bought,
+        fund=fund,
+        must=scenario.must if choice.status in ("optimal", "feasible") else (),
+        locks=scenario.locks if assigned else {},
+        blocked=blocked,
+        objective=choice.objective if assigned else None,
+    )
+
+
+def _why_not(
+    n: int, county: County, sites: Candidates, pools: Sequence[Pool], benefit: Floats, choice: Choice
+) -> tuple[tuple[str, str], ...]:
+    """Why a project is not placed: no ground, no check, or which pools are too full for its best sites."""
+    if not sites.fits[:, n].any():
+        return (("没有面积合适的候选地块", "no candidate has ground of its size"),)
+    if not (sites.fits[:, n] & county.allowed[:, n]).any():
+        return (("面积合适的候选地块均未通过校验", "no candidate of its size passes the check"),)
+    rows = np.flatnonzero(np.isfinite(benefit[:, n]))
+    if not len(rows):
+        return (("能耗未知，而方案设有能耗上限", "its energy is unknown and the scenario has a cap"),)
+    short: list[tuple[str, str]] = []
+    blocked = np.zeros(len(rows), dtype=int)
+    full = []
+    for pool in pools:
+        if isinstance(pool.use, tuple):
+            across, along = pool.use
+            use = across[rows] * along[n] if across.ndim == 1 else across[rows] @ along[:, n]
+        else:
+            use = pool.use[rows, n]
+        left = pool.balance - choice.used.get(pool.name, 0.0)
+        over = use > left + 1e-9
+        blocked += over
+        if over.any():
+            full.append((int(over.sum()), pool.name, float(use[over].min() - left)))
+    if (blocked > 0).all():
+        for _, name, amount in sorted(full, reverse=True)[:3]:
+            short.append((f"{name} 至少缺 {amount:,.0f}", f"{name} is short by at least {amount:,.0f}"))
+        return tuple(short)
+    if (benefit[rows, n] <= 0).all():
+        return (("在任何候选地块上的价值都不为正", "its value is not above zero on any candidate"),)
+    return (("可用地块已由价值更高的项目占用，或与之冲突", "projects of more value take its ground or rule it out"),)

@@ -1,0 +1,130 @@
+"""HiGHS in a process of its own: programmes come in on standard input, incumbents and answers go out on its output.
+
+Nothing else imports highspy, which cannot live beside ortools. The end of the input ends the process, also in the midst
+of a solve. Everything is minimised.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from typing import IO, Any
+
+import highspy
+import numpy as np
+
+from gis.solver.wire import Message, read, write
+
+
+class Child:
+    """One model at a time."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self.out, self.lock = out, threading.Lock()
+        self.highs = highspy.Highs()
+        self.integer = np.zeros(0, dtype=np.uint8)
+
+    def load(self, asked: Message) -> None:
+        self.highs = highspy.Highs()
+        for name, value in (("output_flag", False), ("threads", 1), ("random_seed", int(asked["seed"]))):
+            self.highs.setOptionValue(name, value)
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = len(asked["cost"]), len(asked["row_lower"])
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = asked["cost"], asked["lower"], asked["upper"]
+        lp.row_lower_, lp.row_upper_ = asked["row_lower"], asked["row_upper"]
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_ = asked["start"].astype(np.int32)
+        lp.a_matrix_.index_ = asked["row"].astype(np.int32)
+        lp.a_matrix_.value_ = asked["value"]
+        self.integer = asked["integer"].astype(np.uint8)
+        self.highs.passModel(lp)
+
+    def add(self, asked: Message) -> None:
+        count = len(asked["cost"])
+        self.highs.addCols(
+            count,
+            asked["cost"],
+            np.zeros(count),
+            np.ones(count),
+            len(asked["row"]),
+            asked["start"].astype(np.int32)[:-1],
+            asked["row"].astype(np.int32),
+            asked["value"],
+        )
+
+    def relax(self, asked: Message) -> None:
+        """The model without whole numbers: values, what each row's end is worth, objective."""
+        self.highs.setOptionValue("time_limit", self.highs.getRunTime() + float(asked["seconds"]))
+        self.highs.run()
+        found = self.highs.getSolution()
+        self.say(
+            kind="relaxed",
+            status=self.highs.modelStatusToString(self.highs.getModelStatus()),
+            x=np.array(found.col_value),
+            price=-np.array(found.row_dual),
+            objective=self.highs.getInfo().objective_function_value,
+        )
+
+    def solve(self, asked: Message) -> None:
+        """The model with whole numbers; incumbents and bounds on the way."""
+        highs = self.highs
+        columns = np.arange(len(self.integer), dtype=np.int32)
+        highs.changeColsIntegrality(len(columns), columns, self.integer)
+        highs.setOptionValue("time_limit", highs.getRunTime() + float(asked["seconds"]))
+        highs.setOptionValue("mip_rel_gap", float(asked["gap"]))
+        highs.setOptionValue("mip_abs_gap", 0.0)
+        if "x" in asked:
+            start = highspy.HighsSolution()
+            start.col_value = asked["x"].tolist()
+            highs.setSolution(start)
+        highs.setCallback(self.heard, None)
+        for one in (
+            highspy.cb.HighsCallbackType.kCallbackMipImprovingSolution,
+            highspy.cb.HighsCallbackType.kCallbackMipLogging,
+        ):
+            highs.startCallback(one)
+        highs.run()
+        info, status = highs.getInfo(), highs.getModelStatus()
+        found = np.array(highs.getSolution().col_value)
+        feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        self.say(
+            kind="solved",
+            status=highs.modelStatusToString(status),
+            x=found if feasible else np.zeros(0),
+            objective=info.objective_function_value,
+            bound=info.mip_dual_bound,
+        )
+
+    def heard(self, kind: Any, message: str, out: Any, _in: Any, _user: Any) -> None:
+        better = kind == highspy.cb.HighsCallbackType.kCallbackMipImprovingSolution
+        x = np.array(out.mip_solution) if better else np.zeros(0)
+        self.say(kind="better" if better else "bound", x=x, bound=out.mip_dual_bound)
+
+    def say(self, **arrays: Any) -> None:
+        write(self.out, self.lock, **arrays)
+
+
+def main() -> None:
+    if hasattr(os, "nice"):
+        os.nice(int(sys.argv[1]))
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not fall among the messages
+    child = Child(out)
+    does = {"load": child.load, "add": child.add, "relax": child.relax, "solve": child.solve}
+    asked: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(asked,), daemon=True).start()
+    while True:
+        one = asked.get()
+        does[one["do"]](one)
+
+
+def _listen(asked: queue.SimpleQueue[Message]) -> None:
+    for one in read(sys.stdin.buffer):
+        asked.put(one)
+    os._exit(0)  # whoever asked is gone
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+"""The best plan found by a deadline, and what no plan can be worth more than.
+
+The relaxation is solved over some columns (all, where there are few), and every cell is priced by its duals until none
+is worth adding. By weak duality these duals bound the value of every plan there is, and of every
+plan with a given cell in it; cells whose plans cannot beat the one in hand are left out without any loss, and where
+more than the solver can take remain, the best of what was left out stays in the bound.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gis.solver.greedy import holds, needed, plans
+from gis.solver.improve import Improver
+from gis.solver.problem import Problem
+from gis.solver.process import Solver
+from gis.solver.rows import Columns, Rows, joined
+from layers.records import Bools, Floats, Ints
+
+WHOLE = 15_000  # cells that are all columns from the beginning
+LARGEST = 40_000  # cells handed to the solver as one programme after pricing
+EACH = 40  # cells of each project that pricing begins with
+ADDED = 12  # cells of each project that one round of pricing adds
+GRACE_S = 3.0  # how long after its own deadline the solver may still answer
+TOLERANCE = 1e-7  # of the objective: smaller differences are the solver's rounding
+LARGEST_COST = 1024.0  # of the scaled objective
+
+Watch = Callable[["Progress"], bool | None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The best plan so far, and what none can be worth more than."""
+
+    seconds: float
+    site: Ints | None
+    objective: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        return gap_of(self.objective, self.bound)
+
+
+def gap_of(objective: float, bound: float) -> float:
+    """How much better another plan might be, as a share.
+
+    >>> gap_of(100.0, 102.0)
+    0.02
+    """
+    if not np.isfinite(objective):
+        return np.inf
+    over = bound - objective
+    if over <= TOLERANCE * max(1.0, abs(objective)):
+        return 0.0
+    return over / abs(objective) if objective else np.inf
+
+
+@dataclass(eq=False)
+class Search:
+    """One search: what is asked, how long, and the best that is known."""
+
+    problem: Problem
+    until: float
+    gap: float
+    seed: int
+    watch: Watch | None = None
+    began: float = field(default_factory=time.monotonic)
+    site: Ints | None = None
+    bought: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    objective: float = -np.inf
+    bound: float = np.inf
+    infeasible: bool = False
+    cancelled: bool = False
+    prices: Floats | None = None
+
+    @property
+    def left_s(self) -> float:
+        return self.until - time.monotonic()
+
+    @property
+    def is_done(self) -> bool:
+        return self.cancelled or self.infeasible or self.left_s <= 0 or gap_of(self.objective, self.bound) <= self.gap
+
+    @property
+    def enough(self) -> float:
+        """What a plan has to be worth to be worth looking for."""
+        if not np.isfinite(self.objective):
+            return -np.inf
+        return self.objective + max(self.gap, TOLERANCE) * abs(self.objective) + TOLERANCE
+
+    def tell(self) -> None:
+        if self.watch is not None and not self.cancelled:
+            seconds = time.monotonic() - self.began
+            self.cancelled = self.watch(Progress(seconds, self.site, self.objective, self.bound)) is False
+
+    def offer(self, site: Ints, bought: Bools) -> bool:
+        """Keep a plan if it holds and is better."""
+        value = self.problem.value(site, bought)
+        if not value > self.objective or not holds(self.problem, site, bought):
+            return False
+        self.site, self.bought, self.objective = site, bought, value
+        self.bound = max(self.bound, value)
+        self.tell()
+        return True
+
+    def bounded(self, bound: float) -> None:
+        if bound < self.bound:
+            self.bound = max(bound, self.objective)
+            self.tell()
+
+
+def search(solver: Solver, one: Search, start: Ints | None) -> None:
+    """Improve what is known until it is good enough or time is over."""
+    problem = one.problem
+    if (problem.must & ~np.isfinite(problem.benefit).any(axis=0)).any():
+        one.infeasible = True  # somebody has to be placed who may stand nowhere
+        return
+    if start is not None:
+        one.offer(start, needed(problem, start))
+    for site, bought in plans(problem):
+        one.offer(site, bought)
+    rows = Rows(problem)
+    cells = problem.cells
+    if one.is_done:
+        return
+    worth, part, bound = _price(solver, one, rows)
+    if one.infeasible or worth is None:
+        return
+    for site, bought in plans(problem, worth):
+        one.offer(site, bought)
+    before = len(cells) + 1
+    while not one.is_done:
+        # what a plan with the cell in it can be worth at most
+        most = (bound + np.minimum(worth - part, 0.0)).ravel()[cells]
+        promising = np.flatnonzero(most > one.enough)
+        if len(promising) > LARGEST:
+            promising = promising[np.argsort(-most[promising], kind="stable")]
+        kept, rest = promising[:LARGEST], promising[LARGEST:]
+        if len(rest) >= before:
+            break
+        own = problem.chosen(one.site) if one.site is not None else kept[:0]
+        most[kept] = -np.inf
+        outside = float(most.max(initial=-np.inf))
+        if outside <= one.objective + TOLERANCE * (1 + abs(one.objective)):
+            outside = -np.inf
+        helper = Improver(one, rows, worth, _scale(problem))
+        try:
+            _solve(solver, one, rows, np.union1d(cells[kept], own), outside, helper)
+        finally:
+            helper.end()
+        before = len(rest)
+        if not before:
+            break
+    if one.site is None and before and not one.is_done:
+        _solve(solver, one, rows, cells, np.inf)
+
+
+def _price(solver: Solver, one: Search, rows: Rows) -> tuple[Floats | None, Floats, float]:
+    """Solve the relaxation over all cells by adding those worth adding.
+
+    Returns (S, N) what each cell is worth at the best prices found, (N,) each project's part of the bound, the bound.
+    """
+    problem = one.problem
+    sites, projects = problem.shape
+    scale = _scale(problem)
+    known = np.zeros(sites * projects, dtype=bool)
+    if len(problem.cells) <= WHOLE:
+        known[problem.cells] = True
+    else:
+        ranked = np.argpartition(-problem.benefit, min(EACH, sites - 1), axis=0)[:EACH]
+        first = (ranked * projects + np.arange(projects)).ravel()
+        known[first[np.isfinite(problem.benefit.ravel()[first])]] = True
+    if one.site is not None:
+        known[problem.chosen(one.site)] = True
+    known[rows.link_cells] = True
+    added = np.flatnonzero(known)
+    must = np.flatnonzero(problem.must)
+    # until columns are found that place everyone who must be placed, a price that no plan can be worth
+    far = (
+        2 * projects * max(float(np.abs(problem.benefit[np.isfinite(problem.benefit)]).max(initial=0.0)), 1e-9)
+        + problem.cost.sum()
+    )
+    missing = Columns(np.full(len(must), far), np.arange(len(must) + 1), must, np.ones(len(must)))
+    columns = joined(rows.of_purchases(), rows.of_used_sites(), missing, rows.of_cells(added))
+    _load(solver, one, rows, columns, scale, relaxed=True)
+    best: tuple[Floats | None, Floats, float] = (None, np.zeros(projects), np.inf)
+    while not one.cancelled and one.left_s > 0:
+        solver.ask("relax", seconds=one.left_s)
+        answer = _answer(solver, one, "relaxed")
+        if answer is None or answer["status"] != "Optimal":
+            break
+        duals = answer["price"] / scale
+        duals[projects:] = np.maximum(duals[projects:], 0.0)
+        worth = rows.reduced(duals)
+        bound, part = rows.bound(duals, worth)
+        if bound < best[2]:
+            best = worth, part, bound
+            one.prices = duals[rows.pool_rows] * rows.scale
+            one.bounded(bound)
+        gain = worth - duals[:projects]
+        gain.ravel()[known] = -np.inf
+        chosen = np.argpartition(-gain, min(ADDED, sites - 1), axis=0)[:ADDED]
+        added = np.sort((chosen * projects + np.arange(projects)).ravel())
+        added = added[gain.ravel()[added] > TOLERANCE * max(1.0, abs(bound)) / projects]
+        if not len(added):
+            break
+        known[added] = True
+        more = rows.of_cells(added)
+        solver.ask("add", cost=more.cost * scale, start=more.start, row=more.row, value=more.value)
+    if best[0] is None:
+        _solve(solver, one, rows, problem.cells, np.inf)  # no prices: everything, as it is
+    return best
+
+
+def _scale(problem: Problem) -> float:
+    """A power of two that brings the largest benefit or cost near LARGEST_COST where it is far from it."""
+    largest = max(
+        float(np.abs(problem.benefit[np.isfinite(problem.benefit)]).max(initial=0)), problem.cost.max(initial=0)
+    )
+    if largest == 0 or 1.0 <= largest <= LARGEST_COST**2:
+        return 1.0
+    return float(2.0 ** np.round(np.log2(LARGEST_COST / largest)))
+
+
+def _load(solver: Solver, one: Search, rows: Rows, columns: Columns, scale: float, *, relaxed: bool) -> None:
+    count = len(columns.cost)
+    solver.ask(
+        "load",
+        seed=one.seed,
+        cost=columns.cost * scale,
+        lower=np.zeros(count),
+        upper=np.full(count, np.inf if relaxed else 1.0),
+        integer=np.ones(count, dtype=np.uint8),
+        row_lower=rows.lower,
+        row_upper=rows.upper,
+        start=columns.start,
+        row=columns.row,
+        value=columns.value,
+    )
+
+
+def _answer(solver: Solver, one: Search, kind: str) -> dict[str, Any] | None:
+    for message in solver.answers(one.until + GRACE_S):
+        if message is not None and message["kind"] == kind:
+            return message
+        if message is None:
+            one.tell()
+        if one.cancelled:
+            return None
+    return None
+
+
+def _solve(
+    solver: Solver, one: Search, rows: Rows, cells: Ints, outside: float, helper: Improver | None = None
+) -> None:
+    """The programme over some cells; no plan with another cell in it is worth more than `outside`."""
+    problem, scale = one.problem, _scale(one.problem)
+    fixed = joined(rows.of_purchases(), rows.of_used_sites())
+    ahead = len(fixed.cost)
+    _load(solver, one, rows, joined(fixed, rows.of_cells(cells)), scale, relaxed=False)
+    asked: dict[str, Any] = {}
+    if one.site is not None:
+        x = np.zeros(ahead + len(cells))
+        x[: len(problem.cost)] = one.bought
+        x[len(problem.cost) : ahead] = np.isin(rows.used_sites, one.site)
+        x[ahead + np.searchsorted(cells, problem.chosen(one.site))] = 1.0
+        asked["x"] = x
+    solver.ask("solve", seconds=max(one.left_s, 0.1), gap=one.gap, **asked)
+    whole = outside == np.inf
+    for message in solver.answers(one.until + GRACE_S):
+        if helper is not None:
+            helper.turn()
+            if one.is_done:
+                return
+        if message is None:
+            one.tell()
+        else:
+            if len(message["x"]):
+                x = message["x"] > 0.5
+                site = np.full(problem.shape[1], -1, dtype=np.int64)
+                chosen = cells[x[ahead:]]
+                site[chosen % problem.shape[1]] = chosen // problem.shape[1]
+                one.offer(site, needed_of(problem, site, x[: len(problem.cost)]))
+            status = message.get("status", "")
+            if status == "Infeasible":
+                if not np.isfinite(outside):
+                    one.infeasible = one.site is None
+                return
+            bound = -message["bound"] / scale
+            if np.isfinite(bound):
+                one.bounded(bound if whole else max(bound, outside, one.objective))
+            if message["kind"] == "solved":
+                return
+        if one.cancelled:
+            return
+
+
+def needed_of(problem: Problem, site: Ints, bought: Bools) -> Bools:
+    """What the solver bought, less what its plan does not need."""
+    fewer = needed(problem, site)
+    return fewer if problem.cost[fewer].sum() <= problem.cost[bought].sum() else bought

@@ -1,0 +1,162 @@
+"""What a plan takes of quotas and capacities, year by year, as pools of `choose`.
+
+Quota falls in the year of approval and may be carried over: for every window of years, what is approved in it is at
+most what was granted for it. Loads stay from the year of production on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gis.plan import Expansion, Pool
+from gis.scenario import Scenario
+from layers.records import Bools, Floats, Ints, Project
+
+LOADS = ("power_kva", "water_m3d", "effluent_m3d")
+QUOTAS = ("new_construction", "agricultural", "cultivated")
+
+
+@dataclass(frozen=True, eq=False)
+class County:
+    """What is measured of S candidates and N projects.
+
+    allowed : (S, N) the check lets the project stand there; value : (S, N) by the scenario's objectives
+    unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take
+    serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
+    energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
+    """
+
+    allowed: Bools
+    value: Floats
+    unit: Sequence[str]
+    quota_m2: Mapping[str, Floats]
+    serves: Mapping[str, Bools]
+    loads: Mapping[str, Floats]
+    energy_tce: Floats
+    kinds: Mapping[str, Bools]
+    accounts: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Phases:
+    """Every project's phases counted from the year of its first approval: share of the whole, and the three years."""
+
+    project: Ints
+    share: Floats
+    approval: Ints
+    start: Ints
+    production: Ints
+    load: dict[str, Floats]
+
+
+def phases_of(projects: Sequence[Project], loads: Mapping[str, Floats], build_years: int) -> Phases:
+    rows: list[tuple[int, float, int, int, int]] = []
+    drawn: dict[str, list[float]] = {kind: [] for kind in LOADS}
+    for n, project in enumerate(projects):
+        phases = project.phases
+        years = [one.approval_year for one in phases if one.approval_year is not None]
+        if not phases or len(years) < len(phases):  # without years of their own, all at once
+            rows.append((n, 1.0, 0, 0, build_years))
+            for kind in LOADS:
+                drawn[kind].append(float(loads[kind][n]))
+            continue
+        whole = sum(one.land_m2 for one in phases)
+        said = {kind: [getattr(one, kind) for one in phases] for kind in LOADS}
+        for k, one in enumerate(phases):
+            assert one.approval_year is not None
+            begun = one.start_year or one.approval_year
+            done = one.production_year or begun + build_years
+            share = one.land_m2 / whole
+            rows.append((n, share, *(year - min(years) for year in (one.approval_year, begun, done))))  # type: ignore[arg-type]
+            for kind in LOADS:
+                all_said = None not in said[kind]
+                drawn[kind].append(float(said[kind][k]) if all_said else float(loads[kind][n]) * share)
+    table = np.array(rows, dtype=float)
+    whole_years = table.astype(np.int64)
+    return Phases(
+        whole_years[:, 0],
+        table[:, 1],
+        whole_years[:, 2],
+        whole_years[:, 3],
+        whole_years[:, 4],
+        {kind: np.array(values, dtype=float) for kind, values in drawn.items()},
+    )
+
+
+def _sums(phases: Phases, amount: Floats, keep: Bools, projects: int) -> Floats:
+    """(N,) a project's amounts of those phases that count."""
+    return np.asarray(np.bincount(phases.project[keep], amount[keep], projects), dtype=float)
+
+
+def pools_of(
+    county: County, phases: Phases, scenario: Scenario, count: int
+) -> tuple[list[Pool], list[tuple[str, int]]]:
+    years = scenario.start_years
+    assert years is not None
+    projects = county.allowed.shape[1]
+    accounts = {**county.accounts, **scenario.balances}
+    pools: list[Pool] = []
+    held: list[tuple[str, int]] = []
+    starts = np.repeat(np.arange(len(years)), count)
+    last = max(years) + int(phases.approval.max(initial=0))
+    span = list(range(min(years), last + 1))
+
+    def put(name: str, account: str, year: int, use: Any, balance: float, adds: Sequence[Expansion]) -> None:
+        pools.append(Pool(name, use, balance, adds))
+        held.append((account, year))
+
+    def bought(wanted: Sequence[str], until: int) -> list[Expansion]:
+        """Purchases that serve any of some accounts by a year; their cost is stated alike in each pool."""
+        return [
+            Expansion(
+                sum(one.adds.get(account, 0.0) for account in wanted), one.cost_wan * scenario.fund_weight, one.name
+            )
+            for one in scenario.purchases
+            if any(account in one.adds for account in wanted) and (one.from_year or 0) <= until
+        ]
+
+    for unit in sorted(set(county.unit)):
+        inside = np.tile(np.array([one == unit for one in county.unit], dtype=float), len(years))
+        for kind in QUOTAS:
+            takes = inside * np.tile(county.quota_m2[kind], len(years))
+            if not takes.any():
+                continue
+            across = takes[:, None] * (starts[:, None] == np.arange(len(years)))
+            for first in span:
+                for end in range(first, span[-1] + 1):
+                    along = np.stack(
+                        [
+                            _sums(
+                                phases,
+                                phases.share,
+                                (first <= t + phases.approval) & (t + phases.approval <= end),
+                                projects,
+                            )
+                            for t in years
+                        ]
+                    )
+                    if not along.any():
+                        continue
+                    granted = [f"quota/{unit}/{year}/{kind}" for year in range(first - scenario.carry_years, end + 1)]
+                    balance = sum(accounts.get(one, 0.0) for one in granted)
+                    name = f"quota/{unit}/{end}/{kind}" + ("" if first == end else f" since {first}")
+                    put(name, f"quota/{unit}/{end}/{kind}", end, (across, along), balance, bought(granted, 9999))
+    done = [t + int(one) for t in years for one in np.unique(phases.production)]
+    opens = {one.from_year - 1 for one in scenario.purchases if one.from_year is not None}
+    ends = sorted({max(done), *(year for year in opens if min(done) <= year < max(done))})
+    for account, serves in county.serves.items():
+        kind = account.rpartition("/")[2]
+        for end in ends:
+            on = [_sums(phases, phases.load[kind], t + phases.production <= end, projects) for t in years]
+            use = np.concatenate([serves * one for one in on])
+            if use.any():
+                name = account if end == ends[-1] else f"{account} {end}"
+                put(name, account, end, use, accounts[account], bought([account], end))
+    if scenario.energy_cap_tce is not None:
+        energy = np.nan_to_num(county.energy_tce)
+        put("energy_tce", "energy_tce", max(done), (np.ones(len(starts)), energy), scenario.energy_cap_tce, [])
+    return pools, held

@@ -1,0 +1,234 @@
+"""Plans of a few projects on a few squares, small enough to be counted by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+
+from gis.alternatives import alternatives, front
+from gis.joint import plan
+from gis.offers import bounds_m2, candidates, compactness
+from gis.plan import choose
+from gis.scenario import KeepApart, Purchase, Scenario, scenario_of
+from gis.yearly import County
+from layers.errors import BadInput
+from layers.records import Phase, Project
+
+HA = 10_000.0
+
+
+def squares(count, apart_m=0.0):
+    x = np.arange(count) * (100.0 + apart_m)
+    return shapely.box(x, np.zeros(count), x + 100, np.full(count, 100.0))
+
+
+def world(projects, sites=3, quota=None, **more):
+    """Squares of a hectare in one unit, all allowed, each taking a hectare of quota."""
+    ground = squares(sites, 50.0)
+    bounds = np.array([bounds_m2(one) for one in projects])
+    found = candidates(ground, [f"s{n}" for n in range(sites)], bounds, together=1, cut=False)
+    shape = (sites, len(projects))
+    county = County(
+        allowed=np.ones(shape, dtype=bool),
+        value=np.tile(np.arange(10.0, 10.0 + len(projects)), (sites, 1)),
+        unit=["U"] * sites,
+        quota_m2={
+            "new_construction": np.full(sites, HA),
+            "agricultural": np.zeros(sites),
+            "cultivated": np.zeros(sites),
+        },
+        serves={"capacity/S1/power_kva": np.ones(shape, dtype=bool)},
+        loads={
+            "power_kva": np.full(len(projects), 100.0),
+            "water_m3d": np.zeros(shape[1]),
+            "effluent_m3d": np.zeros(shape[1]),
+        },
+        energy_tce=np.full(len(projects), np.nan),
+        kinds={"is_food": np.zeros(shape[1], dtype=bool), "is_dusty": np.zeros(shape[1], dtype=bool)},
+        accounts={"capacity/S1/power_kva": 1e6}
+        | (quota if quota is not None else {"quota/U/2026/new_construction": 1e6}),
+    )
+    return found, projects, replace(county, **more)
+
+
+def projects(count):
+    return [Project(id=f"p{n}", land_m2=HA, land_max_m2=HA) for n in range(count)]
+
+
+def scenario(**said):
+    return Scenario(**{"start_years": (2026,), "gap": 0.0, **said})
+
+
+def years(joint):
+    return {one.project: one.steps[0].approval_year for one in joint.assigned}
+
+
+def test_what_a_quota_has_left_serves_the_next_year_and_no_year_before():
+    quota = {"quota/U/2026/new_construction": HA, "quota/U/2027/new_construction": HA}
+    joint = plan(*world(projects(3), quota=quota), scenario(start_years=(2026, 2027), carry_years=1))
+    assert len(joint.assigned) == 2  # two hectares in two years
+    assert joint.violations == ()
+    late = plan(
+        *world(projects(2), quota={"quota/U/2026/new_construction": 2 * HA}),
+        scenario(start_years=(2027,), carry_years=1),
+    )
+    assert years(late) == {"p0": 2027, "p1": 2027}
+    never = plan(
+        *world(projects(2), quota={"quota/U/2026/new_construction": 2 * HA}),
+        scenario(start_years=(2027,), carry_years=0),
+    )
+    assert never.assigned == ()
+    early = plan(*world(projects(2), quota={"quota/U/2027/new_construction": 2 * HA}), scenario(start_years=(2026,)))
+    assert early.assigned == ()
+    assert "quota/U/2026/new_construction" in early.unplaced["p0"][0][1]
+
+
+def test_quota_falls_in_the_year_each_phase_is_approved():
+    phased = Project(
+        id="p0",
+        land_m2=HA,
+        land_max_m2=HA,
+        phases=(
+            Phase(land_m2=HA / 2, approval_year=2026, production_year=2028),
+            Phase(land_m2=HA / 2, approval_year=2027, production_year=2029),
+        ),
+    )
+    halves = {"quota/U/2026/new_construction": HA / 2, "quota/U/2027/new_construction": HA / 2}
+    joint = plan(*world([phased], quota=halves), scenario(start_years=(2026, 2027)))
+    assert [step.approval_year for step in joint.assigned[0].steps] == [2026, 2027]
+    assert joint.violations == ()
+    assert (
+        plan(*world([phased], quota={"quota/U/2026/new_construction": 2 * HA}), scenario(carry_years=0)).assigned == ()
+    )
+
+
+def test_a_purchase_is_made_where_it_pays_and_the_fund_allows():
+    asked = world(projects(2), accounts={"quota/U/2026/new_construction": 1e6, "capacity/S1/power_kva": 100.0})
+    line = Purchase(name="second line", cost_wan=4.0, adds={"capacity/S1/power_kva": 100.0})
+    assert len(plan(*asked, scenario()).assigned) == 1
+    bought = plan(*asked, scenario(purchases=(line,), fund_wan=4.0))
+    assert (len(bought.assigned), bought.bought, bought.choice.objective) == (2, ("second line",), 17.0)
+    assert bought.violations == ()
+    assert {one.waits_for for one in bought.assigned} == {("second line",)}
+    assert plan(*asked, scenario(purchases=(line,), fund_wan=3.9)).bought == ()
+    assert plan(*asked, scenario(purchases=(line.model_copy(update={"cost_wan": 20.0}),))).bought == ()
+
+
+def test_food_and_dust_keep_their_distance_or_one_of_them_stays_away():
+    kinds = {"is_food": np.array([True, False]), "is_dusty": np.array([False, True])}
+    near = plan(
+        *world(projects(2), sites=2, kinds=kinds),
+        scenario(apart=(KeepApart(kind="is_food", other="is_dusty", distance_m=51.0),)),
+    )
+    assert len(near.assigned) == 1
+    far = plan(
+        *world(projects(2), sites=3, kinds=kinds),
+        scenario(apart=(KeepApart(kind="is_food", other="is_dusty", distance_m=51.0),)),
+    )
+    assert len(far.assigned) == 2
+    assert abs(far.assigned[0].site - far.assigned[1].site) == 2
+    assert far.violations == ()
+
+
+def test_an_energy_cap_places_nobody_whose_energy_is_unknown():
+    asked = world(projects(3), energy_tce=np.array([40.0, 60.0, np.nan]))
+    joint = plan(*asked, scenario(energy_cap_tce=60.0))
+    assert [one.project for one in joint.assigned] == ["p1"]
+    assert "energy is unknown" in joint.unplaced["p2"][0][1]
+
+
+def test_what_must_be_placed_and_cannot_be_says_what_is_short():
+    quota = {"quota/U/2026/new_construction": 1.5 * HA}
+    joint = plan(*world(projects(2), quota=quota), scenario(must=("p0", "p1")))
+    assert joint.choice.status == "infeasible"
+    assert joint.shortfall == {"quota/U/2026/new_construction": pytest.approx(0.5 * HA)}
+
+
+def test_names_that_stand_for_nothing_and_locks_on_blocked_ground_are_refused_with_their_row():
+    asked = world(projects(2))
+    with pytest.raises(BadInput) as refused:
+        plan(*asked, scenario(must=("nobody",), locks={"p0": "nowhere"}, balances={"quota/U/1999/x": 1.0}))
+    assert [fault.field for fault in refused.value.faults] == ["must, locks, priorities", "locks", "balances"]
+    blocked = np.ones((3, 2), dtype=bool)
+    blocked[1, 0] = False
+    with pytest.raises(BadInput, match="p0 may not stand on s1"):
+        plan(*world(projects(2), allowed=blocked), scenario(locks={"p0": "s1"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("weights: {tax_wan: 0}", "all of them are zero"),
+        ("start_years: [2026, 2026]", "a year stands twice"),
+        ("gap: .nan", "gap"),
+        ("colour: red", "colour"),
+        ("[1, 2]", "no table"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_bad_scenario_is_refused_by_its_row(text, row):
+    with pytest.raises(BadInput, match=row):
+        scenario_of(text)
+
+
+def test_blocks_are_in_one_piece_and_cuts_have_the_size_that_is_asked_for():
+    bounds = np.array([[1.5 * HA, 2 * HA], [0.3 * HA, 0.4 * HA]])
+    found = candidates(squares(4), list("abcd"), bounds, together=3)
+    blocks = [name for name, whole in zip(found.names, found.whole, strict=True) if whole]
+    assert blocks == ["a+b", "b+c", "c+d"]  # three of them are too large
+    area_m2 = shapely.area(found.ground[~found.whole])
+    assert len(area_m2) == 16  # from either end of both axes of each square
+    assert (area_m2 >= 0.3 * HA).all()
+    assert (area_m2 <= 0.31 * HA).all()
+    assert (compactness(found.ground) >= 0.25).all()
+    for group in found.overlaps():
+        for a in group:
+            for b in group:
+                assert a == b or found.ground[a].intersection(found.ground[b]).area > 0.01
+
+
+def test_two_candidates_that_share_ground_are_always_in_one_group():
+    rng = np.random.default_rng(1)
+    bounds = np.array([[0.3 * HA, 0.5 * HA], [0.9 * HA, 2.2 * HA], [0.5 * HA, 0.7 * HA]])
+    found = candidates(squares(4), list("abcd"), bounds, together=2)
+    pairs = {(int(a), int(b)) for group in found.overlaps() for a in group for b in group}
+    for a, b in rng.integers(0, len(found.ground), (400, 2)):
+        shared = found.ground[a].intersection(found.ground[b]).area > 0.01
+        assert a == b or shared == ((a, b) in pairs)
+
+
+def test_alternatives_differ_and_none_is_better():
+    rng = np.random.default_rng(2)
+    benefit = rng.integers(1, 50, (8, 5)).astype(float)
+    first = choose(benefit)
+    others = alternatives(benefit, first, count=5, differs=2)
+    plans = [first, *others]
+    assert len(others) == 5
+    assert [one.objective for one in plans] == sorted((one.objective for one in plans), reverse=True)
+    for n, one in enumerate(plans):
+        for other in plans[n + 1 :]:
+            assert (one.site != other.site).sum() >= 2
+
+
+def test_no_point_of_a_front_is_better_in_both():
+    rng = np.random.default_rng(3)
+    benefit, farmland = rng.integers(1, 50, (8, 5)).astype(float), rng.integers(0, 9, (8, 5)).astype(float)
+    points = [(value, spent) for value, spent, _ in front(benefit, farmland, points=5)]
+    assert len(points) >= 3
+    assert points == sorted(points, reverse=True)
+    assert len({spent for _, spent in points}) == len(points)
+
+
+def test_alternatives_say_who_moves():
+    joint = plan(*world(projects(1), sites=3), scenario(alternatives=2))
+    assert [one.objective for one in joint.alternatives] == [10.0, 10.0]
+    places = {joint.assigned[0].name}
+    for one in joint.alternatives:
+        ((key, old, new),) = one.moved
+        assert (key, old) == ("p0", (joint.assigned[0].name, 2026))
+        assert new is not None
+        places.add(new[0])
+    assert places == {"s0", "s1", "s2"}
