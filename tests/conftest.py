@@ -16,6 +16,10 @@ SHARED = Path(os.environ.get("PARKPLAN_SHARED_DATA") or ROOT.parent / "shared" /
 IN_CI = os.environ.get("CI") == "true"
 
 
+def pytest_configure() -> None:
+    os.environ["COLUMNS"] = "80"  # tables fit a terminal; a test's is as wide wherever it runs
+
+
 def program(name: str) -> str | None:
     """Where a program lies: beside this Python (development tools), else on the PATH."""
     return shutil.which(name, path=Path(sys.executable).parent) or shutil.which(name)

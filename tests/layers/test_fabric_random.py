@@ -334,4 +334,4 @@ def test_a_hundred_and_fifty_random_operations_keep_ground_days_and_kin(meshed):
 
 @pytest.mark.slow
 def test_a_thousand_random_operations_keep_ground_days_and_kin(meshed):
-    run(examples=36, steps=50, least=1_000)
+    run(examples=52, steps=50, least=1_000)
