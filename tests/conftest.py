@@ -17,7 +17,7 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_configure() -> None:
-    os.environ["COLUMNS"] = "80"  # tables fit a terminal; a test's is as wide wherever it runs
+    os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and a console keeps the width it is made with
 
 
 def program(name: str) -> str | None:
