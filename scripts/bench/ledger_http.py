@@ -135,7 +135,7 @@ class Client:
         if kind < 0.25:
             n = self.draw.randrange(LARGE)
             west, south, side = FIELD_M + 300 * (n % 10), 3_000 + 300 * (n // 10), 300
-        elif kind < 0.33:
+        elif kind < 0.4:
             project["power_kva"] = 9_000
         east, north = self.here["east"], self.here["north"]
         ring = [(0, 0), (side, 0), (side, side), (0, side), (0, 0)]
@@ -148,7 +148,7 @@ class Client:
     def _turn(self) -> None:
         key = self.draw.choice(list(self.mine))
         event = self.draw.choice((*PLANNER, *REVIEWER, "release", "release"))
-        seen = '"1"' if self.draw.random() < 0.12 else self.mine[key]
+        seen = '"1"' if self.draw.random() < 0.2 else self.mine[key]
         who = "planner" if event in PLANNER else "reviewer"
         body = {"event": event, "document": PAPER}
         status, said, etag = self._ask(f"/reservations/{key}/transitions", who, body, **{"If-Match": seen})
@@ -165,6 +165,7 @@ class Client:
 
 def clients(port: int, operations: int, count: int, seed: int) -> None:
     """Some clients in one process, told on standard input what the county is; prints what they found."""
+    print("ready", flush=True)
     here = json.loads(sys.stdin.readline())
     some = [Client(port, seed * 1_000 + n, here) for n in range(count)]
 
@@ -198,11 +199,12 @@ class Server:
         self.process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
         start = time.monotonic()
         while time.monotonic() - start < LONGEST_S:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                wire = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            wire = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(wire):
                 wire.request("GET", "/readyz")
-                if wire.getresponse().status == 200:
-                    return
+                with wire.getresponse() as answer:
+                    if answer.status == 200:
+                        return
             time.sleep(0.05)
         raise TimeoutError("the server did not start")
 
@@ -261,6 +263,9 @@ def attack(
             subprocess.Popen([*command, "--seed", str(n + 1)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for n in range(processes)
         ]
+        for one in running:
+            assert one.stdout is not None
+            one.stdout.readline()  # it is ready; all of them start together
         for one in running:
             assert one.stdin is not None
             one.stdin.write(f"{here}\n")
