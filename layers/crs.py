@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ LONLAT = "OGC:CRS84"
 # which puts a boundary tens to more than a hundred metres off.
 SHIFTLESS = {6378140.0: "西安80 (Xian 1980)", 6378245.0: "北京54 (Beijing 1954)"}
 PLAIN_UNITS = ("degree", "unity")
+WAYS = Lock()
 MANY = 20_000  # points that are worth a transformation of the thread's own
 
 
@@ -230,20 +232,30 @@ class Way:
     """
 
     def __init__(self, source: CRS, target: CRS) -> None:
-        self._transformer = Transformer.from_crs(source, target, always_xy=True)
+        self._ends = source, target
+        self._making = Lock()
+
+    @cached_property
+    def _made(self) -> Transformer:
+        return Transformer.from_crs(*self._ends, always_xy=True)
+
+    @property
+    def _transformer(self) -> Transformer:
+        with self._making:  # made by whoever moves first
+            return self._made
 
     def transform(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Coordinates in (east, north) or (lon, lat) order, moved; infinite where PROJ cannot follow."""
         if np.size(x) > MANY:
             moved = self._transformer.transform(x, y)
         else:
-            moved = _mover(os.getpid()).submit(self._transformer.transform, x, y).result()
+            moved = _mover(os.getpid()).submit(lambda: self._transformer.transform(x, y)).result()
         east, north = moved
         return east, north
 
     def transform_bounds(self, west: float, south: float, east: float, north: float) -> tuple[float, ...]:
-        do = self._transformer.transform_bounds
-        return _mover(os.getpid()).submit(do, west, south, east, north).result()
+        here = west, south, east, north
+        return _mover(os.getpid()).submit(lambda: self._transformer.transform_bounds(*here)).result()
 
 
 @lru_cache(maxsize=1)
@@ -252,8 +264,13 @@ def _mover(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "crs")
 
 
-@lru_cache(maxsize=64)
 def between(source: CRS, target: CRS) -> Way:
+    with WAYS:  # many who ask at once share one
+        return _between(source, target)
+
+
+@lru_cache(maxsize=64)
+def _between(source: CRS, target: CRS) -> Way:
     return Way(source, target)
 
 
