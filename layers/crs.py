@@ -5,7 +5,11 @@ Axis order is east, north everywhere inside (`always_xy`): CGCS2000 codes offici
 
 from __future__ import annotations
 
-from functools import lru_cache
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, lru_cache
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import shapely
@@ -21,6 +25,8 @@ LONLAT = "OGC:CRS84"
 # which puts a boundary tens to more than a hundred metres off.
 SHIFTLESS = {6378140.0: "西安80 (Xian 1980)", 6378245.0: "北京54 (Beijing 1954)"}
 PLAIN_UNITS = ("degree", "unity")
+WAYS = Lock()
+MANY = 20_000  # points that are worth a transformation of the thread's own
 
 
 def parse(text: str, file: str | None = None) -> CRS:
@@ -218,12 +224,57 @@ def _plausible(crs: CRS, bounds: Bounds) -> bool:
     return not (south > area.north + slack or north < area.south - slack or (beside and area.west < area.east))
 
 
+class Way:
+    """From one CRS to another.
+
+    PROJ builds a transformation anew in each thread, which takes a sixth of a second: few points are moved by one
+    thread of the process, and only many by the thread that asks.
+    """
+
+    def __init__(self, source: CRS, target: CRS) -> None:
+        self._ends = source, target
+        self._making = Lock()
+
+    @cached_property
+    def _made(self) -> Transformer:
+        return Transformer.from_crs(*self._ends, always_xy=True)
+
+    @property
+    def _transformer(self) -> Transformer:
+        with self._making:  # made by whoever moves first
+            return self._made
+
+    def transform(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Coordinates in (east, north) or (lon, lat) order, moved; infinite where PROJ cannot follow."""
+        if np.size(x) > MANY:
+            moved = self._transformer.transform(x, y)
+        else:
+            moved = _mover(os.getpid()).submit(lambda: self._transformer.transform(x, y)).result()
+        east, north = moved
+        return east, north
+
+    def transform_bounds(self, west: float, south: float, east: float, north: float) -> tuple[float, ...]:
+        here = west, south, east, north
+        return _mover(os.getpid()).submit(lambda: self._transformer.transform_bounds(*here)).result()
+
+
+@lru_cache(maxsize=1)
+def _mover(process: int) -> ThreadPoolExecutor:
+    """The thread that moves points in a process; a forked one has none of its parent's."""
+    return ThreadPoolExecutor(1, "crs")
+
+
+def between(source: CRS, target: CRS) -> Way:
+    with WAYS:  # many who ask at once share one
+        return _between(source, target)
+
+
 @lru_cache(maxsize=64)
-def between(source: CRS, target: CRS) -> Transformer:
-    return Transformer.from_crs(source, target, always_xy=True)
+def _between(source: CRS, target: CRS) -> Way:
+    return Way(source, target)
 
 
-def to_lonlat(crs: CRS) -> Transformer:
+def to_lonlat(crs: CRS) -> Way:
     return between(crs, parse_cached(LONLAT))
 
 

@@ -1,0 +1,357 @@
+"""The books over HTTP under load, as clients see them: reserve, decide, release, adjust, repeat, by many at once.
+
+    python -m scripts.bench.ledger_http [--operations 10000] [--processes 8] [--clients 32] [--kills 0]
+                                        [--county postgis]
+
+Serves a small county of its own on loopback. Every client waits for its answer; a request that got none (503, or no
+connection) is sent again with the same Idempotency-Key until it is answered. With `--kills` the server is killed (9)
+at random moments and started anew. Afterwards the books prove themselves, everything that was acknowledged must be in
+the journal once, every piece of ground has at most one holder, and a key that is sent again gives the same answer.
+Prints operations per second, milliseconds, and what was refused; exits 1 where anything does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# What a client needs is imported above, what founds and judges a county where it is used: eight clients that each load
+# all of GDAL would be most of the load.
+if TYPE_CHECKING:
+    from tests.worlds import MemoryWorld
+
+ACCOUNT = "/quotas/quota/520625/2026/new_construction"
+PAPER = {"number": "压力试验", "date": "2026-03-01"}
+PLANNER = ("apply", "release", "withdraw", "extend")
+REVIEWER = ("approve", "reject", "return", "revoke")
+FIELD_M = 5_000  # east of it the ground is paddy
+GRANTED_M2, POWER_KVA = 500_000.0, 20_000.0
+SMALL, LARGE = 60, 30  # plots of 1 ha and of 9 ha
+REFUSED = ("ground-taken", "quota-short", "capacity-short", "illegal-transition", "stale")
+LONGEST_S = 120.0
+
+
+@dataclass
+class Found:
+    """What a run came to. `faults` is empty where the books held."""
+
+    done: int = 0
+    seconds: float = 0.0
+    ms: list[float] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    kills: int = 0
+
+    def rarest_share(self) -> float:
+        return min(self.refusals[name] for name in REFUSED) / max(sum(self.refusals.values()), 1)
+
+
+# --- a client -------------------------------------------------------------------------------------------
+
+
+class Client:
+    """One connection; asks until it is answered."""
+
+    def __init__(self, port: int, seed: int, here: dict[str, Any]) -> None:
+        self.here = here  # where the county lies, and a project of its library
+        self.port, self.draw, self.number, self.seed = port, random.Random(seed), 0, seed
+        self.wire: http.client.HTTPConnection | None = None
+        self.mine: dict[str, str] = {}  # reservation -> its ETag
+        self.found: list[dict[str, Any]] = []
+
+    def send(self, method: str, path: str, who: str, body: Any = None, **headers: str) -> tuple[int, Any, str]:
+        """Status, body and ETag of the first answer."""
+        head = {"Authorization": f"Bearer demo-{who}", "Content-Type": "application/json", **headers}
+        text = None if body is None else json.dumps(body)
+        start = time.monotonic()
+        while time.monotonic() - start < LONGEST_S:
+            try:
+                self.wire = self.wire or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                self.wire.request(method, path, text, head)
+                answer = self.wire.getresponse()
+                said = answer.read()
+                if answer.status != 503:
+                    return answer.status, json.loads(said), answer.headers.get("ETag", "")
+            except (OSError, http.client.HTTPException):
+                if self.wire is not None:
+                    self.wire.close()
+                self.wire = None
+            time.sleep(0.05)
+        raise TimeoutError(f"{method} {path} was never answered")
+
+    def key(self) -> str:
+        self.number += 1
+        return f"{self.seed}-{self.number}"
+
+    def act(self) -> None:
+        dice = self.draw.random()
+        if dice < 0.35 or not self.mine:
+            self._reserve()
+        elif dice < 0.42:
+            self._adjust()
+        else:
+            self._turn()
+
+    def _ask(self, path: str, who: str, body: Any, **more: str) -> tuple[int, Any, str]:
+        key, start = self.key(), time.perf_counter()
+        status, said, etag = self.send("POST", path, who, body, **{"Idempotency-Key": key}, **more)
+        ms = (time.perf_counter() - start) * 1e3
+        one: dict[str, Any] = {"path": path, "at": time.time(), "ms": ms, "status": status}
+        one |= {
+            "said": said.get("type", "").rpartition("/")[2],
+            "id": said.get("id"),
+            "version": said.get("version"),
+            "fault": "",
+        }
+        if status >= 500 or (status >= 400 and one["said"] not in REFUSED and one["said"] != "forbidden"):
+            one["fault"] = f"{path}: {status} {json.dumps(said)[:300]}"
+        if self.draw.random() < 0.05 and (status < 300 or one["said"] in REFUSED[:3]):
+            again = self.send("POST", path, who, body, **{"Idempotency-Key": key}, **more)
+            if again[:2] != (status, said):
+                one["fault"] = f"{path}: the key {key} was answered {status} and then {again[0]}"
+        self.found.append(one)
+        return status, said, etag
+
+    def _reserve(self) -> None:
+        n, kind = self.draw.randrange(SMALL), self.draw.random()
+        west, south, side = FIELD_M + 100 * (n % 10), 100 * (n // 10), 100
+        project = {**self.here["project"], "id": f"P{self.key()}", "power_kva": 300}
+        if kind < 0.25:
+            n = self.draw.randrange(LARGE)
+            west, south, side = FIELD_M + 300 * (n % 10), 3_000 + 300 * (n // 10), 300
+        elif kind < 0.4:
+            project["power_kva"] = 9_000
+        east, north = self.here["east"], self.here["north"]
+        ring = [(0, 0), (side, 0), (side, side), (0, side), (0, 0)]
+        shape = {"type": "Polygon", "coordinates": [[[east + west + x, north + south + y] for x, y in ring]]}
+        body = {"project": project, "site": {"geometry": shape, "crs": "EPSG:4545"}, "for_year": 2026}
+        status, said, etag = self._ask("/reservations", "planner", body)
+        if status == 201:
+            self.mine[said["id"]] = etag
+
+    def _turn(self) -> None:
+        key = self.draw.choice(list(self.mine))
+        event = self.draw.choice((*PLANNER, *REVIEWER, "release", "release"))
+        seen = '"1"' if self.draw.random() < 0.2 else self.mine[key]
+        who = "planner" if event in PLANNER else "reviewer"
+        body = {"event": event, "document": PAPER}
+        status, said, etag = self._ask(f"/reservations/{key}/transitions", who, body, **{"If-Match": seen})
+        if status == 200:
+            self.mine[key] = etag
+            if not said["events"]:
+                del self.mine[key]
+
+    def _adjust(self) -> None:
+        areas = {"new_construction_m2": 1_000, "agricultural_m2": 500, "cultivated_m2": 200}
+        event = self.draw.choice(("grant", "recall"))
+        self._ask(f"{ACCOUNT}/entries", "reviewer", {"event": event, "areas": areas, "document": PAPER})
+
+
+def clients(port: int, operations: int, count: int, seed: int) -> None:
+    """Some clients in one process, told on standard input what the county is; prints what they found."""
+    print("ready", flush=True)
+    here = json.loads(sys.stdin.readline())
+    some = [Client(port, seed * 1_000 + n, here) for n in range(count)]
+
+    def run(one: Client) -> None:
+        for _ in range(operations // count):
+            one.act()
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in some]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(json.dumps([found for one in some for found in one.found]))
+
+
+# --- the server -----------------------------------------------------------------------------------------
+
+
+class Server:
+    """`parkplan serve` in a process of its own, which can be killed and started anew on the same port."""
+
+    def __init__(self, county: str, workers: int = 1) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._command = [sys.executable, "-c", "from scripts.cli import main; main()", "serve", county]
+        self._command += ["--port", str(self.port), "--workers", str(workers)]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        start = time.monotonic()
+        while time.monotonic() - start < LONGEST_S:
+            wire = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(wire):
+                wire.request("GET", "/readyz")
+                with wire.getresponse() as answer:
+                    if answer.status == 200:
+                        return
+            time.sleep(0.05)
+        raise TimeoutError("the server did not start")
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextlib.contextmanager
+def serving(county: str, workers: int = 1) -> Iterator[Server]:
+    server = Server(county, workers)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def found_county(county: str | Path) -> str:
+    """A county of built ground in the west and paddy in the east, with little to give away."""
+    from layers.store import create_store
+    from tests.api import test_ledger
+    from tests.counties import fill_county
+
+    store = create_store(county, "试验县", "EPSG:4545")
+    kinds = ("new_construction", "agricultural", "cultivated")
+    pools = {f"quota__520625__2026__{kind}": GRANTED_M2 for kind in kinds}
+    pools |= {f"capacity__substations-{n}__power_kva": POWER_KVA for n in (1, 2)}
+    world: MemoryWorld = test_ledger.farming_world().with_pools(**pools)  # type: ignore[no-untyped-call]
+    fill_county(store, world)
+    store.close()
+    return str(county)
+
+
+# --- an attack ------------------------------------------------------------------------------------------
+
+
+def attack(
+    county: str, operations: int, processes: int = 8, count: int = 32, kills: int = 0, workers: int = 1
+) -> Found:
+    """Many clients on a served county; with kills until the server was killed so often and all are answered."""
+    from tests.counties import EAST, NORTH, TEA
+
+    found, draw = Found(), random.Random(1)
+    here = json.dumps({"east": EAST, "north": NORTH, "project": TEA})
+    with serving(county, workers) as server:
+        command = [sys.executable, "-m", "scripts.bench.ledger_http", "--port", str(server.port)]
+        command += ["--operations", str(operations // processes), "--clients", str(max(count // processes, 1))]
+        running = [
+            subprocess.Popen([*command, "--seed", str(n + 1)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for n in range(processes)
+        ]
+        for one in running:
+            assert one.stdout is not None
+            one.stdout.readline()  # it is ready; all of them start together
+        for one in running:
+            assert one.stdin is not None
+            one.stdin.write(f"{here}\n")
+            one.stdin.flush()
+        while found.kills < kills and any(one.poll() is None for one in running):
+            time.sleep(draw.uniform(0.05, 0.5))
+            server.kill()
+            found.kills += 1
+            server.start()
+        said = [json.loads(one.communicate()[0] or "[]") for one in running]
+        found.faults += [f"a client ended with {one.returncode}" for one in running if one.returncode]
+    each = [one for some in said for one in some]
+    found.done, found.ms = len(each), [one["ms"] for one in each]
+    found.seconds = max(one["at"] for one in each) - min(one["at"] - one["ms"] / 1e3 for one in each)
+    found.refusals = Counter(one["said"] for one in each if one["status"] >= 400)
+    found.faults += [one["fault"] for one in each if one["fault"]]
+    judge(county, each, found)
+    return found
+
+
+def judge(county: str, each: list[dict[str, Any]], found: Found) -> None:
+    """The books prove themselves; what was acknowledged is in the journal, once."""
+    from layers.ledger.verify import verify
+    from layers.store import open_store
+
+    store = open_store(county)
+    try:
+        proof = verify(store.ledger)
+        journal = {one.row[0]: one.row[9] for one in store.ledger.journal()}
+        grounds = Counter(one.reservation.ground for one in store.ledger.holds())
+    finally:
+        store.close()
+    if not proof.whole:
+        found.faults.append(f"{proof.what}: {proof.reason}")
+    acknowledged = [one for one in each if one["status"] < 300 and one["version"] is not None]
+    for one in acknowledged:
+        if journal.get(one["version"]) != one["id"]:
+            found.faults.append(f"entry {one['version']} was acknowledged for {one['id']} and is not there")
+    twice = Counter(one["version"] for one in acknowledged)
+    found.faults += [f"entry {seq} was acknowledged {times} times" for seq, times in twice.items() if times > 1]
+    entered = sum(1 for one in each if one["status"] < 300)
+    opening = sum(1 for one in journal.values() if one is None) - sum(
+        1 for one in each if one["status"] < 300 and one["path"].startswith(ACCOUNT)
+    )
+    if len(journal) != opening + entered:
+        found.faults.append(f"{entered} were acknowledged, {len(journal) - opening} are in the journal")
+    found.faults += [f"{ground[:12]} has {times} holders" for ground, times in grounds.items() if times > 1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--operations", type=int, default=10_000)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="of the server")
+    parser.add_argument("--county", default="", help="postgresql://..., or postgis")
+    parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
+    said = parser.parse_args()
+    if said.port:
+        clients(said.port, said.operations, said.clients, said.seed)
+        return
+    import numpy as np
+
+    from scripts.bench.ledger import place as place_of
+
+    with tempfile.TemporaryDirectory(prefix="ledger-") as name, place_of(said.county) as url:
+        county = found_county(url or Path(name) / "county.gpkg")
+        found = attack(county, said.operations, said.processes, said.clients, said.kills, said.workers)
+    p50, p99 = np.percentile(found.ms, [50, 99]) if found.ms else (0, 0)
+    told = {
+        "store": "PostgreSQL" if said.county else "GeoPackage",
+        "clients": said.clients,
+        "operations": found.done,
+        "operations_per_s": round(found.done / found.seconds),
+        "p50_ms": round(float(p50), 1),
+        "p99_ms": round(float(p99), 1),
+        "refused": dict(found.refusals),
+        "rarest_refusal_share": round(found.rarest_share(), 3),
+        "kills": found.kills,
+        "faults": found.faults[:20],
+    }
+    print(json.dumps(told, ensure_ascii=False, indent=2))
+    sys.exit(1 if found.faults else 0)
+
+
+if __name__ == "__main__":
+    main()
