@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import openpyxl
@@ -15,40 +11,9 @@ import pytest
 
 from layers.gpkg import GeoPackage
 from layers.ingest import from_frame, from_grid
-from scripts import cli
 from tests.layers.files import EAST, NORTH, county
 from tests.layers.samples import areas, points
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def parkplan(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["parkplan", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return Said(int(code), *capsys.readouterr())
-
-    return parkplan
+from tests.said import Run
 
 
 @pytest.fixture(scope="module")

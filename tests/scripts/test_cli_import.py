@@ -3,51 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import shapely
 
 from layers.gpkg import GeoPackage
-from scripts import cli
 from tests.layers.files import EAST, NORTH, bow_tie, county, frame, geojson, ring, shapefile, square, squares, write
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def parkplan(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["parkplan", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return Said(int(code), *capsys.readouterr())
-
-    return parkplan
+from tests.said import Said
 
 
 @pytest.fixture

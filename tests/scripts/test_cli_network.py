@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from scripts import cli
 from tests.counties import GOOD, found_county
 
 PLANT = {"id": "P", "land_m2": 8000, "power_kva": 3000, "water_m3d": 200, "effluent_m3d": 0, "freight_td": 40}
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def parkplan(*arguments):
-        monkeypatch.setattr(sys, "argv", ["parkplan", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capsys.readouterr()
-
-    return parkplan
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
@@ -24,44 +23,13 @@ from api.app import create_app
 from api.settings import Settings
 from layers.errors import Refused
 from layers.store import open_store
-from scripts import cli
 from tests.counties import EAST, GOOD, NORTH, TEA, fill_county
 from tests.layers.files import frame, square, squares, write
+from tests.said import Run
 from tests.stores import InDatabase
 
 pytestmark = pytest.mark.needs("postgis")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def parkplan(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["parkplan", *map(str, arguments)])
-        capsys.readouterr()
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        return Said(int(code), *capsys.readouterr())
-
-    return parkplan
 
 
 @pytest.fixture

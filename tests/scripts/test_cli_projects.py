@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,25 +10,12 @@ import pytest
 from layers.access import Access
 from layers.gpkg import create
 from layers.library import FORMS
-from scripts import cli
 from scripts.county.projects import projects as examples
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def parkplan(*arguments):
-        monkeypatch.setattr(sys, "argv", ["parkplan", "projects", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capsys.readouterr()
-
-    return parkplan
+def run(run):
+    return lambda *arguments: run("projects", *arguments)
 
 
 @pytest.fixture

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import geopandas as gpd
 import pyogrio
@@ -15,39 +11,8 @@ import shapely
 
 from layers.gpkg import GeoPackage
 from layers.ingest import from_frame
-from scripts import cli
 from tests.layers.files import EAST, NORTH, bow_tie, county, frame, square, write
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def parkplan(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["parkplan", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return Said(int(code), *capsys.readouterr())
-
-    return parkplan
+from tests.said import Run
 
 
 def near(west: float, south: float, wide: float, high: float) -> shapely.Geometry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -12,25 +11,7 @@ import pytest
 
 from layers.access import Access, User
 from layers.gpkg import create
-from scripts import cli
 from tests.api.two_zones import two_zones
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def parkplan(*arguments):
-        monkeypatch.setattr(sys, "argv", ["parkplan", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *capsys.readouterr()
-
-    return parkplan
 
 
 @pytest.fixture
