@@ -9,10 +9,12 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from gis.check import Checked, check
 from gis.intervals import Interval
 from gis.joint import Joint, plan
+from gis.judge import Status, Verdict, outcome
 from gis.needs import measure_needs
 from gis.network import headroom_of, route, upstream_of
 from gis.offers import Candidates, bounds_m2, candidates
@@ -20,9 +22,11 @@ from gis.rules import Rulebook
 from gis.scenario import Scenario
 from gis.solver.search import Watch
 from gis.ways import WATER_REACH_M
-from gis.yearly import LOADS, QUOTAS, County
+from gis.yearly import LOADS, QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault
+from layers.ledger.placed import ROLE
 from layers.records import Bools, Floats, Project, Snapshot, World
+from layers.schema import roles
 from layers.store import Store
 
 FACILITIES = {"power_kva": "substations", "water_m3d": "water_sources", "effluent_m3d": "wastewater_plants"}
@@ -42,12 +46,19 @@ class Measured:
     projects: tuple[Project, ...]
     checked: Checked
     notes: tuple[Words, ...]
+    role: str = "parcels"
+    ids: tuple[str, ...] = ()  # of the pieces of ground that candidates are made of
+
+    def parts(self, site: int) -> list[str]:
+        """The parcels or plots that a candidate is made of, entirely or in part."""
+        return [self.ids[row] for row in self.sites.members[site]]
 
 
 def ground_of(
     store: Store, projects: Sequence[Project], land_m2: Floats, zones: Sequence[str] | None = None
-) -> Candidates:
-    """Candidates from the plots of the county, else from its parcels; of some zones those that lie in them entirely."""
+) -> tuple[Candidates, str, tuple[str, ...]]:
+    """Candidates from the plots of the county, else from its parcels, with the role and the ids of what they are made
+    of; of some zones those that lie in them entirely."""
     loaded = {layer.role for layer in store.layers()}
     role = next((role for role in ("plots", "parcels") if role in loaded), None)
     if role is None:
@@ -60,7 +71,8 @@ def ground_of(
         frame = frame[_inside(store, frame, zones)]
     ground = np.asarray(frame.geometry.values, dtype=object)
     bounds = np.array([bounds_m2(one, most) for one, most in zip(projects, land_m2.tolist(), strict=True)])
-    return candidates(ground, frame["id"].astype(str).tolist(), bounds, together=BLOCK)
+    ids = frame["id"].astype(str).tolist()
+    return candidates(ground, ids, bounds, together=BLOCK), role, tuple(ids)
 
 
 def _inside(store: Store, frame: gpd.GeoDataFrame, zones: Sequence[str]) -> Bools:
@@ -98,7 +110,7 @@ def measure(
     ]
     if faults or not projects:
         raise BadInput("the projects cannot be planned", faults or [Fault("there is no project", "Give at least one")])
-    sites = ground_of(store, projects, land.hi, zones)
+    sites, role, ids = ground_of(store, projects, land.hi, zones)
     if not len(sites.ground):
         raise BadInput(
             "there is no ground to look at",
@@ -114,7 +126,8 @@ def measure(
     notes = [
         (f"{key}：用地为估算，按上限计", f"{key}: its land is estimated, the larger end counts") for key in guessed
     ]
-    return Measured(sites, tuple(projects), check(sites.ground, projects, book, world, extra=wanted), tuple(notes))
+    checked = check(sites.ground, projects, book, world, extra=wanted)
+    return Measured(sites, tuple(projects), checked, tuple(notes), role, ids)
 
 
 def joint_plan(
@@ -141,7 +154,7 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     checked = found.checked
     accounts = dict(world.pools())
     value, notes = _value(found, scenario)
-    allowed: Bools = checked.verdict <= scenario.worst
+    allowed: Bools = verdict_of(checked) <= scenario.worst
     quota = {}
     for kind in QUOTAS:
         quota[kind] = checked.facts.columns[f"quota_{kind}_m2"].hi
@@ -161,6 +174,19 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     return County(
         allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts
     ), notes
+
+
+def verdict_of(checked: Checked, without: Bools | None = None) -> NDArray[np.int8]:
+    """(S, N) the verdict without those quotas that the plan itself adds up, by year and with what may be granted, and
+    without some (R,) rules."""
+    worst = np.full(checked.status.shape[1:], Verdict.CLEAR, dtype=np.int8)
+    for row, (rule, status) in enumerate(zip(checked.rules, checked.status, strict=True)):
+        if without is not None and without[row]:
+            continue
+        added_up = rule.scope == "sum" and rule.pool in QUOTAS
+        said = np.where(status == Status.FAIL, Status.PASS, status) if added_up else status
+        np.maximum(worst, outcome(said, rule.severity, rule.is_confirmed), out=worst)
+    return worst
 
 
 def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ...]]:
@@ -266,6 +292,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
                 "component": None,
                 "site": {
                     "name": one.name,
+                    found.role: found.parts(one.site),
                     "area_m2": round(float(found.sites.ground[one.site].area), 2),
                     "geometry": shapely.geometry.mapping(found.sites.ground[one.site]),
                     "crs": world.crs.to_string(),
@@ -316,7 +343,27 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
         "notes": [{"zh": zh, "en": en} for zh, en in found.notes],
         "scenario": scenario.model_dump(mode="json"),
         "rulebook_digest": found.checked.rulebook.digest,
+        "seen": _seen(joint, found, world),
         "seconds": round(choice.seconds, 3),
+    }
+
+
+def _seen(joint: Joint, found: Measured, world: World) -> dict[str, Any]:
+    """What the plan rests on: whoever adopts it asks whether that is still so."""
+    ground = found.checked.last
+    drawn: set[str] = set()
+    for one in joint.assigned:
+        for step in one.steps:
+            drawn |= {name for name, amount in step.takes.items() if amount}
+    stocks = {name: f"quota/{one['unit']}/{one['kind']}" for name in world.pools() if (one := QUOTA.fullmatch(name))}
+    mine = {name for name in world.pools() if stocks.get(name, name) in drawn}
+    return {
+        "as_of": world.as_of.isoformat(),
+        "for_year": world.for_year,
+        "layer_versions": {
+            role: layer.label for role in roles() if role != ROLE and (layer := ground.known(role)) is not None
+        },
+        "balances": {name: int(world.pools()[name]) for name in sorted(mine)},
     }
 
 

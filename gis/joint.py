@@ -6,7 +6,7 @@ Sites run down once for each year a project may be approved in, projects run acr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from gis.plan import Choice, Pool, choose
 from gis.scenario import Scenario
 from gis.solver.search import Watch
 from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
-from gis.yearly import QUOTAS, County, Phases, phases_of, pools_of
+from gis.waiting import Asking, waits
+from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, phases_of, pools_of
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints, Project
 
@@ -156,10 +157,17 @@ def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Sce
     for key, site in scenario.locks.items():
         if site not in sites.names:
             fault(f"there is no candidate site {site!r} for {key}", "locks")
+
+    def strange(names: Iterable[str]) -> list[str]:
+        """Neither an account nor quota of one of the units, which may be granted one day."""
+        units = set(county.unit)
+        some = sorted(set(names) - set(county.accounts))
+        return [name for name in some if (said := QUOTA.fullmatch(name)) is None or said["unit"] not in units]
+
     for one in scenario.purchases:
-        for account in sorted(set(one.adds) - set(county.accounts)):
+        for account in strange(one.adds):
             fault(f"there is no account {account!r}", f"purchases.{one.name}")
-    for account in sorted(set(scenario.balances) - set(county.accounts)):
+    for account in strange(scenario.balances):
         fault(f"there is no account {account!r}", "balances")
     for rule in scenario.apart:
         for kind in sorted({rule.kind, rule.other} - set(county.kinds)):
@@ -268,23 +276,11 @@ def _assigned(
 def _waiting(
     assigned: tuple[Assigned, ...], scenario: Scenario, county: County, choice: Choice
 ) -> tuple[Assigned, ...]:
-    """Whoever draws on a pool that holds only with a purchase waits for what is bought."""
-    accounts = {**county.accounts, **scenario.balances}
-    out = []
-    for one in assigned:
-        takes = {name for step in one.steps for name, amount in step.takes.items() if amount}
-        waits = []
-        for purchase in scenario.purchases:
-            if purchase.name not in choice.expansions_used:
-                continue
-            for account in purchase.adds:
-                unit, kind = account.split("/")[1], account.rpartition("/")[2]
-                mine = f"quota/{unit}/{kind}" if account.startswith("quota/") else account
-                used = sum(amount for name, amount in choice.used.items() if name.startswith(account))
-                if mine in takes and used > accounts[account]:
-                    waits.append(purchase.name)
-        out.append(replace(one, waits_for=tuple(dict.fromkeys(waits))))
-    return tuple(out)
+    """Whoever draws on more than the books hold today waits for what is bought, granted or carried over."""
+    bought = [one for one in scenario.purchases if one.name in choice.expansions_used]
+    asking = [Asking(one.project, one.value, one.steps) for one in assigned]
+    found = waits(asking, county.accounts, bought, scenario.carry_years)
+    return tuple(replace(one, waits_for=found[one.project]) for one in assigned)
 
 
 def _verified(
@@ -299,15 +295,11 @@ def _verified(
     accounts = {**county.accounts, **scenario.balances}
     keys = [one.key for one in projects]
     stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in county.serves]
-    granted: dict[str, dict[int, float]] = {}
-    for account, balance in accounts.items():
-        part = account.split("/")
-        if part[0] == "quota" and len(part) == 4 and part[2].isdigit():
-            granted.setdefault(f"quota/{part[1]}/{part[3]}", {})[int(part[2])] = balance
+    granted = granted_of(accounts)
     for unit in sorted(set(county.unit)):
         for kind in QUOTAS:
-            name = f"quota/{unit}/{kind}"
-            stocks.append(Stock(name, "quota", granted.get(name, {}), scenario.carry_years))
+            years_of = granted.get((unit, kind), {})
+            stocks.append(Stock(f"quota/{unit}/{kind}", "quota", years_of, scenario.carry_years))
     bought = []
     for one in scenario.purchases:
         if one.name in choice.expansions_used:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from api import adopting
 from api.auth import CHECK, READ, allow
 from api.comparing import compared
 from api.county import County, county_of
@@ -83,7 +84,9 @@ def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("plann
         ]
     if faults:
         raise BadInput("the plan cannot be made", faults)
-    job = county.plans.submit(projects, asked.scenario, user.name, None if scope.is_all else sorted(scope.names))
+    zones = None if scope.is_all else sorted(scope.names)
+    of_library = [one for one in asked.projects if isinstance(one, str)]
+    job = county.plans.submit(projects, asked.scenario, user.name, zones, of_library)
     county.access.record(user.name, "plan", job["id"], f"{len(projects)} projects")
     return JSONResponse(_shown(job), 202, {"Location": f"/plans/{job['id']}"})
 
@@ -112,6 +115,16 @@ def cancel(plan_id: str, county: Here, user: Annotated[User, Depends(allow("plan
     found = county.plans.cancel(plan_id)
     county.access.record(user.name, "plan-cancel", plan_id, found["status"])
     return _shown(found)
+
+
+@router.post("/plans/{plan_id}/adopt", status_code=201)
+def adopt(plan_id: str, county: Here, user: Annotated[User, Depends(allow("planner"))]) -> JSONResponse:
+    """Book a plan: ground, quota and capacity of every assignment, or nothing. What waits becomes an intention.
+
+    A second time it answers 200 with the same reservations. 不构成供地承诺.
+    """
+    found, made = adopting.adopt(county, _mine(county, user, plan_id), county.scope(user))
+    return JSONResponse(found, 201 if made else 200, {"Location": f"/plans/{plan_id}"})
 
 
 def _mine(county: County, user: User, key: str) -> dict[str, Any]:

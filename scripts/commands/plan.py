@@ -21,9 +21,14 @@ def plan(
         Path | None, typer.Option(help="S.yaml: weights, years, fund, locks (see docs/planner.md)")
     ] = None,
     to: Annotated[Path | None, typer.Option("--out", help="Folder for plan.json and plan.geojson")] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Book the plan: ground, quota and capacity of all of it, or nothing")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The best joint plan, how good it is at least, and what keeps the rest out (联合选址方案)."""
+    from api.adopting import book_plan, told
+    from api.jobs import job_of
     from api.planning import dressed, joint_plan
     from gis.check import rulebook
     from gis.scenario import scenario_of
@@ -43,6 +48,11 @@ def plan(
 
         joint, measured = joint_plan(store, wanted, chosen, book, world, watch)
         found = dressed(joint, measured, world, chosen)
+        if adopt and not joint.violations:
+            named = [] if projects is not None else [one.key for one in wanted]
+            kept = {**job_of(wanted, chosen, "operator", library=named), **found}
+            store.save("plan", kept["id"], kept)
+            found |= {"id": kept["id"], "adopted": told(store, kept, book_plan(store, book, kept, "operator")[0])}
     finally:
         store.close()
     if to is not None:
@@ -116,5 +126,17 @@ def _show(found: dict[str, Any]) -> None:
         out.print(f"未落地 unplaced {one['project']}: {reasons}", highlight=False, markup=False, soft_wrap=True)
     for name, amount in (found["shortfall"] or {}).items():
         out.print(f"还缺 short {name}: {amount:,.1f}", highlight=False, markup=False)
+    if "adopted" in found:
+        _booked(found["adopted"])
+    elif found["assignments"]:
+        out.print("预订本方案 to book it all: parkplan plan ... --adopt", style="dim", highlight=False, markup=False)
     for one in found["notes"]:
         out.print(f"{one['zh']} {one['en']}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _booked(adopted: dict[str, Any]) -> None:
+    held = len(adopted["reservations"]) - len(adopted["waiting"])
+    text = f"已预留 reserved {held}，意向 intended {len(adopted['waiting'])}；{adopted['notice']['zh']}"
+    out.print(text, highlight=False, markup=False)
+    for one in adopted["waiting"]:
+        out.print(f"  {one['project']} 待 waits for {', '.join(one['waits_for'])}", highlight=False, markup=False)

@@ -112,7 +112,7 @@ def test_a_purchase_is_made_where_it_pays_and_the_fund_allows():
     bought = plan(*asked, scenario(purchases=(line,), fund_wan=4.0))
     assert (len(bought.assigned), bought.bought, bought.choice.objective) == (2, ("second line",), 17.0)
     assert bought.violations == ()
-    assert {one.waits_for for one in bought.assigned} == {("second line",)}
+    assert {one.project: one.waits_for for one in bought.assigned} == {"p1": (), "p0": ("second line",)}
     assert plan(*asked, scenario(purchases=(line,), fund_wan=3.9)).bought == ()
     assert plan(*asked, scenario(purchases=(line.model_copy(update={"cost_wan": 20.0}),))).bought == ()
 
