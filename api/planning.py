@@ -355,7 +355,8 @@ def _seen(joint: Joint, found: Measured, world: World) -> dict[str, Any]:
     for one in joint.assigned:
         for step in one.steps:
             drawn |= {name for name, amount in step.takes.items() if amount}
-    stocks = {name: f"quota/{one['unit']}/{one['kind']}" for name in world.pools() if (one := QUOTA.fullmatch(name))}
+    named = {name: QUOTA.fullmatch(name) for name in world.pools()}
+    stocks = {name: f"quota/{said['unit']}/{said['kind']}" for name, said in named.items() if said is not None}
     mine = {name for name in world.pools() if stocks.get(name, name) in drawn}
     return {
         "as_of": world.as_of.isoformat(),

@@ -99,7 +99,7 @@ TABLE = (
     Row("POST", "/plans", "planner", {"projects": ["{project_id}"], "scenario": {"time_limit_s": 5}}, well=(202,)),
     Row("GET", "/plans/{plan_id}", READ),
     Row("GET", "/plans/{plan_id}/compare?with={plan_id}", READ, well=(409,)),  # perhaps not done yet
-    Row("POST", "/plans/{plan_id}/adopt", "planner", well=(409,)),  # perhaps not done yet
+    Row("POST", "/plans/{plan_id}/adopt", "planner", well=(409, 422)),  # not done yet, or it places nobody
     Row("DELETE", "/plans/{plan_id}", "planner"),
     Row("GET", "/public", OPEN),
     Row("GET", "/public/cases", OPEN),
