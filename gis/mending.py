@@ -34,7 +34,6 @@ TOLD = 3
 EDGE_M = 0.01  # taken off a part, so that rounding of coordinates leaves it clear of the border
 LEAST_M2 = 1.0
 HARD = ("block", "condition")
-GOOD = (Status.PASS, Status.EXEMPT)
 COMPASS = ("东", "东北", "北", "西北", "西", "西南", "南", "东南")
 COMPASS_EN = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
 Allowed = Callable[[Geoms], Bools]
@@ -184,25 +183,37 @@ def _whole(layer: Snapshot, row: int) -> shapely.Geometry:
 
 def _told(checked: Checked, i: int, j: int, again: Checked, n: int, one: _Try) -> Remedy | None:
     """A remedy where the second check bears it out; else nothing."""
-    was, now = checked.status[:, i, j], again.status[:, n, 0]
-    rules = checked.rules
-    mends = tuple(rules[row].id for row in range(len(rules)) if was[row] == Status.FAIL and now[row] in GOOD)
-    leaves = tuple(rules[row].id for row in range(len(rules)) if now[row] not in GOOD and rules[row].severity in HARD)
-    worse = [
-        rules[row].id
-        for row in range(len(rules))
-        if rules[row].severity in HARD and was[row] in GOOD and now[row] not in GOOD
-    ]
+    was, now = _passing(checked, i, j), _passing(again, n, 0)
     verdict = Verdict(int(again.verdict[n, 0]))
+    worse = [checked.rules[row].id for row in np.flatnonzero(_hard(checked) & was & ~now).tolist()]
+    mends, leaves = _outcome(checked, i, j, now)
     small = one.kind == "part" and worse == ["land.enough"]
     if one.kind == "plot":
         if verdict > Verdict.CONDITIONAL or verdict >= checked.verdict[i, j]:
             return None
-    elif not all(now[row] in GOOD for row in one.has_to) or not mends or (worse and not small):
+    elif not now[list(one.has_to)].all() or not mends or (worse and not small):
         return None
-    asked = rules_named(checked, one.has_to)
-    zh, en = _words(one, asked, verdict, small)
+    zh, en = _words(one, rules_named(checked, one.has_to), verdict, small)
     return Remedy(one.kind, mends, leaves, verdict, zh, en, one.ground, not small, one.move_m, one.name)
+
+
+def _passing(checked: Checked, i: int, j: int) -> Bools:
+    """(R,) the rules that a cell passes or that do not apply to it."""
+    said = checked.status[:, i, j]
+    passing: Bools = (said == int(Status.PASS)) | (said == int(Status.EXEMPT))
+    return passing
+
+
+def _hard(checked: Checked) -> Bools:
+    return np.array([rule.severity in HARD for rule in checked.rules])
+
+
+def _outcome(checked: Checked, i: int, j: int, now: Bools) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The rules that failed and pass now, and those that still do not."""
+    mended = now & (checked.status[:, i, j] == int(Status.FAIL))
+    left = ~now & _hard(checked)
+    rules = checked.rules
+    return tuple(rules[n].id for n in np.flatnonzero(mended)), tuple(rules[n].id for n in np.flatnonzero(left))
 
 
 def rules_named(checked: Checked, rows: Iterable[int]) -> tuple[str, str]:
@@ -270,13 +281,10 @@ def _with_more(
     """What a site and project come to where accounts hold more; None where the rule does not pass then."""
     world = Raised(checked.world, more)
     again = check([checked.sites[i]], checked.projects[j], checked.rulebook, world, purpose=checked.purpose)
-    was, now = checked.status[:, i, j], again.status[:, 0, 0]
-    if now[row] not in GOOD:
+    now = _passing(again, 0, 0)
+    if not now[row]:
         return None
-    rules = checked.rules
-    mends = tuple(rules[n].id for n in range(len(rules)) if was[n] == Status.FAIL and now[n] in GOOD)
-    leaves = tuple(rules[n].id for n in range(len(rules)) if now[n] not in GOOD and rules[n].severity in HARD)
-    return mends, leaves, Verdict(int(again.verdict[0, 0]))
+    return *_outcome(checked, i, j, now), Verdict(int(again.verdict[0, 0]))
 
 
 def _short(
