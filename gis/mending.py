@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import shapely
@@ -33,6 +33,7 @@ TRIED = 24  # plots nearby that are checked
 TOLD = 3
 EDGE_M = 0.01  # taken off a part, so that rounding of coordinates leaves it clear of the border
 LEAST_M2 = 1.0
+SIZE = "land.enough"
 HARD = ("block", "condition")
 COMPASS = ("东", "东北", "北", "西北", "西", "西南", "南", "东南")
 COMPASS_EN = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
@@ -187,11 +188,11 @@ def _told(checked: Checked, i: int, j: int, again: Checked, n: int, one: _Try) -
     verdict = Verdict(int(again.verdict[n, 0]))
     worse = [checked.rules[row].id for row in np.flatnonzero(_hard(checked) & was & ~now).tolist()]
     mends, leaves = _outcome(checked, i, j, now)
-    small = one.kind == "part" and worse == ["land.enough"]
+    small = one.kind == "part" and SIZE in leaves
     if one.kind == "plot":
         if verdict > Verdict.CONDITIONAL or verdict >= checked.verdict[i, j]:
             return None
-    elif not now[list(one.has_to)].all() or not mends or (worse and not small):
+    elif not now[list(one.has_to)].all() or not mends or set(worse) - {SIZE if small else ""}:
         return None
     zh, en = _words(one, rules_named(checked, one.has_to), verdict, small)
     return Remedy(one.kind, mends, leaves, verdict, zh, en, one.ground, not small, one.move_m, one.name)
@@ -242,13 +243,17 @@ def _words(one: _Try, asked: tuple[str, str], verdict: Verdict, small: bool) -> 
 
 
 def _best(found: Sequence[tuple[_Try, Remedy]]) -> list[Remedy]:
-    """For each kind and what it mends the best one; of plots those with the best verdicts, the nearest first."""
+    """For each kind and what it has to mend the best one, ground told once; of plots those with the best verdicts, the
+    nearest first."""
     out: list[Remedy] = []
-    seen: set[tuple[str, tuple[int, ...]]] = set()
-    for one, told in sorted(found, key=lambda pair: pair[0].rank):
-        if one.kind != "plot" and (one.kind, one.has_to) not in seen:
-            seen.add((one.kind, one.has_to))
-            out.append(told)
+    seen: set[Any] = set()
+    for one, told in sorted(found, key=lambda pair: (pair[0].rank, -len(pair[0].has_to))):
+        asked = one.kind, one.has_to
+        ground = one.kind, told.mends, round(one.rank, 1)
+        if one.kind != "plot" and asked not in seen:
+            if ground not in seen:
+                out.append(told)
+            seen |= {asked, ground}
     out.sort(key=lambda told: (told.kind, not told.enough, -len(told.mends)))
     plots = sorted((pair for pair in found if pair[0].kind == "plot"), key=lambda pair: (pair[1].verdict, pair[0].rank))
     return [*out, *(told for _, told in plots[:TOLD])]
