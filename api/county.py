@@ -23,7 +23,7 @@ from gis.mending import Allowed
 from gis.roads import RoadClasses, roads_of
 from gis.rules import Rulebook
 from layers.access import Access, User
-from layers.errors import BadInput, Busy, Fault, Unreachable
+from layers.errors import BadInput, Busy, Fault, UnknownName, Unreachable
 from layers.inbox import Inbox
 from layers.places import beside
 from layers.records import Project, Purpose, Site
@@ -77,6 +77,14 @@ class County:
     def scope(self, user: User) -> Scope:
         """The county as this user sees it: what is not theirs is not there."""
         return Scope(self.store, self.zones, user)
+
+    def plan(self, key: str, user: User) -> dict[str, Any]:
+        """A plan of those who see the whole county is theirs; one made for some zones is also theirs who hold these."""
+        job = self.plans.read(key)
+        scope = self.scope(user)
+        if not scope.is_all and (job["zones"] is None or not set(job["zones"]) <= scope.names):
+            raise UnknownName(f"no plan {key!r}", plan=key)
+        return job
 
     def warm(self) -> None:
         """Map every layer into this process, so that the first check is as fast as the next."""

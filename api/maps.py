@@ -134,6 +134,7 @@ class Chart(folium.Map):
     detail_m: int
     sheets: Sequence[Sheet]
     check: Mapping[str, Any] | None
+    plan: Mapping[str, Any] | None = None
 
 
 def nearest(frame: gpd.GeoDataFrame, focus: shapely.Geometry, most: int = MOST_FEATURES) -> gpd.GeoDataFrame:

@@ -143,7 +143,7 @@ def joint_plan(
     """Measure, then choose, then verify."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
-    columns = [name for name in scenario.weights if name not in (*OF_PROJECT, "area_m2")]
+    columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
     found = measure(store, projects, book, world, columns, zones=zones)
     county, notes = county_of(found, scenario, world)
     return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
@@ -172,8 +172,9 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     accounts = {name: balance for name, balance in accounts.items() if np.isfinite(balance)}
     serves = {name: one for name, one in serves.items() if name in accounts}
     return County(
-        allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts
-    ), notes
+        allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts,
+        _spared(found, scenario),
+    ), notes  # fmt: skip
 
 
 def verdict_of(checked: Checked, without: Bools | None = None) -> NDArray[np.int8]:
@@ -192,27 +193,12 @@ def verdict_of(checked: Checked, without: Bools | None = None) -> NDArray[np.int
 def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ...]]:
     """(S, N) weights times columns. What is not known adds nothing where more is better, and the worst known where less
     is; both are said."""
-    checked, projects = found.checked, found.projects
-    shape = (len(found.sites.ground), len(projects))
+    shape = (len(found.sites.ground), len(found.projects))
     value, notes, faults = np.zeros(shape), [], []
     for name, weight in scenario.weights.items():
-        if name == "area_m2":
-            column = np.broadcast_to(shapely.area(found.sites.ground)[:, None], shape)
-        elif name in OF_PROJECT:
-            said = np.array(
-                [np.nan if getattr(one, name) is None else getattr(one, name) for one in projects], dtype=float
-            )
-            column = np.broadcast_to(said, shape)
-        elif name in checked.facts.columns:
-            column = np.broadcast_to(checked.facts.columns[name].hi[:, None], shape)
-        elif name in checked.meetings:
-            column = checked.meetings[name].hi
-        elif name in checked.needs:
-            column = np.broadcast_to(checked.needs[name].hi, shape)
-        else:
-            faults.append(
-                Fault("no column has this name", "See the columns of checks and projects", None, "scenario", name)
-            )
+        column = _column(found, name)
+        if column is None:
+            faults.append(_no_column(name))
             continue
         unknown = ~np.isfinite(column)
         worst = float(column[~unknown].max(initial=0.0)) if weight < 0 else 0.0
@@ -223,6 +209,35 @@ def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ..
     if faults:
         raise BadInput("the scenario cannot be used", faults)
     return value, tuple(notes)
+
+
+def _column(found: Measured, name: str) -> Floats | None:
+    """(S, N) a column by its name, the higher end of a range; None where there is none of this name."""
+    checked, shape = found.checked, (len(found.sites.ground), len(found.projects))
+    if name == "area_m2":
+        return np.broadcast_to(shapely.area(found.sites.ground)[:, None], shape)
+    if name in OF_PROJECT:
+        said = [np.nan if getattr(one, name) is None else getattr(one, name) for one in found.projects]
+        return np.broadcast_to(np.array(said, dtype=float), shape)
+    if name in checked.facts.columns:
+        return np.broadcast_to(checked.facts.columns[name].hi[:, None], shape)
+    if name in checked.meetings:
+        return checked.meetings[name].hi
+    return np.broadcast_to(checked.needs[name].hi, shape) if name in checked.needs else None
+
+
+def _no_column(name: str) -> Fault:
+    return Fault("no column has this name", "See the columns of checks and projects", None, "scenario", name)
+
+
+def _spared(found: Measured, scenario: Scenario) -> dict[str, Floats]:
+    """What value is traded against; unknown counts as the worst known, and less than nothing as nothing."""
+    columns = {name: _column(found, name) for name in scenario.spare}
+    if faults := [_no_column(name) for name, column in columns.items() if column is None]:
+        raise BadInput("the scenario cannot be used", faults)
+    known = {name: column for name, column in columns.items() if column is not None}
+    worst = {name: float(one[np.isfinite(one)].max(initial=0.0)) for name, one in known.items()}
+    return {name: np.maximum(np.where(np.isfinite(one), one, worst[name]), 0.0) for name, one in known.items()}
 
 
 def _serving(found: Measured, world: World, kind: str, needs: Floats, accounts: dict[str, float]) -> dict[str, Bools]:
@@ -338,6 +353,11 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
                 "moved": [{"project": key, "from": _place(old), "to": _place(new)} for key, old, new in one.moved],
             }
             for one in joint.alternatives
+        ],
+        "front": [
+            {"value": one.value, "placed": one.placed, "expansions": list(one.bought)}
+            | {"spent": dict(zip(scenario.spare, one.spent, strict=True))}
+            for one in joint.front
         ],
         "violations": [{"what": one.what, "zh": one.zh, "en": one.en} for one in joint.violations],
         "notes": [{"zh": zh, "en": en} for zh, en in found.notes],

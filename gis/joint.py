@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from gis.alternatives import alternatives
+from gis.alternatives import Point, alternatives, front
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
 from gis.scenario import Scenario
@@ -59,6 +59,16 @@ class Alternative:
     moved: tuple[tuple[str, tuple[str, int] | None, tuple[str, int] | None], ...]
 
 
+@dataclass(frozen=True)
+class Trade:
+    """One point of the front of value against what is spared: how much of each is spent, how many are placed."""
+
+    value: float
+    spent: tuple[float, ...]
+    placed: int
+    bought: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Joint:
     """A plan of projects on candidates: `violations` is what the verifier found, empty where the plan holds."""
@@ -71,6 +81,7 @@ class Joint:
     violations: tuple[Violation, ...]
     shortfall: dict[str, float] | None = None
     alternatives: tuple[Alternative, ...] = ()
+    front: tuple[Trade, ...] = ()
 
 
 def plan(
@@ -114,6 +125,12 @@ def plan(
     others: list[Choice] = []
     if scenario.alternatives and choice.status in ("optimal", "feasible"):
         others = alternatives(benefit, choice, count=scenario.alternatives, watch=watch, **asked)
+    trades: list[Point] = []
+    if county.spared and choice.status in ("optimal", "feasible"):
+        spared = [np.tile(one, (spread, 1)) for one in county.spared.values()]
+        each_s = max(1.0, scenario.time_limit_s / scenario.front_points)
+        once = {**asked, "time_limit_s": each_s}
+        trades = front(benefit, *spared, points=scenario.front_points, first=choice, watch=watch, **once)
     assigned = tuple(
         _assigned(sites, keys, county, phases, years, choice, value, int(n)) for n in np.flatnonzero(choice.site >= 0)
     )
@@ -127,7 +144,10 @@ def plan(
         keys[n]: _why_not(int(n), county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)
     }
     different = tuple(_different(sites, keys, years, choice, other) for other in others)
-    return Joint(assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different)
+    return Joint(
+        assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different,
+        tuple(Trade(value, spent, int((one.site >= 0).sum()), one.expansions_used) for value, spent, one in trades),
+    )  # fmt: skip
 
 
 def _different(

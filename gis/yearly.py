@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class County:
     unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take
     serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
     energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
+    spared : what is traded against value, name -> (S, N)
     """
 
     allowed: Bools
@@ -42,6 +43,7 @@ class County:
     energy_tce: Floats
     kinds: Mapping[str, Bools]
     accounts: Mapping[str, float]
+    spared: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from api import changes, maps
 from api.auth import READ, allow
 from api.county import County, county_of
 from api.parcels import lineage, standing
+from api.plan_map import plan_chart
 from api.relief import relief
 from api.scope import Scope
 from api.sheets import AROUND, OVERVIEW, around, intended, lonlat, sheets
@@ -69,6 +70,12 @@ def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
     """A siting check: the site, what each finding points at, and the findings in words."""
     scope = county.scope(user)
     return dressed(check_chart(county.store, scope.check(check_id), scope))
+
+
+@router.get("/plans/{plan_id}", response_class=HTMLResponse)
+def plan(plan_id: str, county: Here, user: Reader) -> HTMLResponse:
+    """A joint plan that is done: sites by project, what waits, who is left out and why."""
+    return dressed(plan_chart(county.store, county.plan(plan_id, user), county.scope(user)))
 
 
 @router.get("/layers/{role}/diff", response_class=HTMLResponse)

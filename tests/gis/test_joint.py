@@ -216,7 +216,7 @@ def test_alternatives_differ_and_none_is_better():
 def test_no_point_of_a_front_is_better_in_both():
     rng = np.random.default_rng(3)
     benefit, farmland = rng.integers(1, 50, (8, 5)).astype(float), rng.integers(0, 9, (8, 5)).astype(float)
-    points = [(value, spent) for value, spent, _ in front(benefit, farmland, points=5)]
+    points = [(value, spent) for value, (spent,), _ in front(benefit, farmland, points=5)]
     assert len(points) >= 3
     assert points == sorted(points, reverse=True)
     assert len({spent for _, spent in points}) == len(points)
