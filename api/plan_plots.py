@@ -56,15 +56,16 @@ def pools_svg(plan: Mapping[str, Any]) -> str:
 
 
 def _named(pool: Mapping[str, Any]) -> str:
-    since = pool["name"].partition(" since ")[2]
-    name = str(pool["name"]).partition(" ")[0]
-    return f"{name} {since}–{pool['year']}" if since else f"{name} ({pool['year']})"
+    name = str(pool["name"])
+    if pool["since"] is not None:
+        return f"{name}（{pool['since']}–{pool['year']}）"
+    return name if name.startswith("quota/") else f"{name}（{pool['year']}）"
 
 
 def front_svg(plan: Mapping[str, Any]) -> str:
     """Value against what is spared; of two things that are spared the second is the size of the dot."""
     points, names = plan["front"], list(plan["scenario"]["spare"])
-    width, height, left, top, right, bottom = 760, 520, 90, 70, 730, 450
+    width, height, left, top, right, bottom = 780, 520, 90, 90, 680, 450
     xs = [float(one["spent"][names[0]]) for one in points]
     ys = [float(one["value"]) for one in points]
     x_most, y_most = max(xs, default=0.0) or 1.0, max(ys, default=0.0) or 1.0
@@ -79,7 +80,7 @@ def front_svg(plan: Mapping[str, Any]) -> str:
         for (x, y), size, one in zip(at, sizes, points, strict=True)
     ]
     words: list[Any] = [
-        (x + 10, y - 8, "start", 11, f"{one['placed']} 项") for (x, y), one in zip(at, points, strict=True)
+        (x + 20, y - 8, "start", 11, f"{one['placed']} 项") for (x, y), one in zip(at, points, strict=True)
     ]
     lines: list[Any] = [(left, bottom, right, bottom, MUTED), (left, top, left, bottom, MUTED)]
     for step in range(6):
@@ -88,7 +89,7 @@ def front_svg(plan: Mapping[str, Any]) -> str:
         words.append((left - 8, y + 4, "end", 11, f"{y_most * step / 5:,.0f}"))
         lines.append((left, y, right, y, "#e8edf3"))
     words.append(((left + right) / 2, bottom + 42, "middle", 13, names[0]))
-    words.append((left, top - 10, "middle", 13, "方案价值 value"))
+    words.append((left, top - 24, "middle", 13, "方案价值 value"))
     under = f"Value against {names[0]}" + (f"; the larger the dot, the more {names[1]}" if len(names) > 1 else "")
     return _drawn(width, height, "价值与代价（帕累托前沿）", under, dots=dots, words=words, lines=lines)
 

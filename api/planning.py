@@ -339,6 +339,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
                 "balance": one.balance,
                 "unit": unit_of(one.name),
                 "year": one.year,
+                "since": one.since,
             }
             | {"price": round(one.price, 6)}
             for one in joint.pools

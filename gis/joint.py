@@ -39,13 +39,14 @@ class Assigned:
 
 @dataclass(frozen=True)
 class Held:
-    """One pool in one year (or window of years, named by its last) of a plan."""
+    """One pool of a plan in one year, or in a window of years from `since` on."""
 
     name: str
     year: int
     used: float
     balance: float
     price: float
+    since: int | None = None
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def plan(
     assigned = _waiting(assigned, scenario, county, choice)
     violations = _verified(assigned, sites, projects, county, scenario, choice, years)
     pool_rows = tuple(
-        Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0))
-        for pool, (account, year) in zip(pools, held, strict=True)
+        Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0), since)
+        for pool, (account, year, since) in zip(pools, held, strict=True)
     )
     unplaced = {
         keys[n]: _why_not(int(n), county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)

@@ -115,21 +115,29 @@ def granted_of(accounts: Mapping[str, float]) -> dict[tuple[str, str], dict[int,
 
 def pools_of(
     county: County, phases: Phases, scenario: Scenario, count: int
-) -> tuple[list[Pool], list[tuple[str, int]]]:
+) -> tuple[list[Pool], list[tuple[str, int, int | None]]]:
     years = scenario.start_years
     assert years is not None
     projects = county.allowed.shape[1]
     accounts = {**county.accounts, **scenario.balances}
     pools: list[Pool] = []
-    held: list[tuple[str, int]] = []
+    held: list[tuple[str, int, int | None]] = []
     granted = granted_of(accounts)
     starts = np.repeat(np.arange(len(years)), count)
     last = max(years) + int(phases.approval.max(initial=0))
     span = list(range(min(years), last + 1))
 
-    def put(name: str, account: str, year: int, use: Any, balance: float, adds: Sequence[Expansion]) -> None:
+    def put(
+        name: str,
+        account: str,
+        year: int,
+        use: Any,
+        balance: float,
+        adds: Sequence[Expansion],
+        since: int | None = None,
+    ) -> None:
         pools.append(Pool(name, use, balance, adds))
-        held.append((account, year))
+        held.append((account, year, since))
 
     def bought(wanted: Sequence[str], until: int) -> list[Expansion]:
         """Purchases that serve any of some accounts by a year; their cost is stated alike in each pool."""
@@ -168,7 +176,15 @@ def pools_of(
                     balance = sum(left.get(year, 0.0) for year in within)
                     wanted = [f"quota/{unit}/{year}/{kind}" for year in within]
                     name = f"quota/{unit}/{end}/{kind}" + ("" if first == end else f" since {first}")
-                    put(name, f"quota/{unit}/{end}/{kind}", end, (across, along), balance, bought(wanted, 9999))
+                    put(
+                        name,
+                        f"quota/{unit}/{end}/{kind}",
+                        end,
+                        (across, along),
+                        balance,
+                        bought(wanted, 9999),
+                        None if first == end else first,
+                    )
     done = [t + int(one) for t in years for one in np.unique(phases.production)]
     opens = {one.from_year - 1 for one in scenario.purchases if one.from_year is not None}
     ends = sorted({max(done), *(year for year in opens if min(done) <= year < max(done))})
