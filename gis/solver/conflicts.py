@@ -1,6 +1,6 @@
 """Conflicts as few strong rows: pairs that form complete blocks become one row each.
 
-A set of cells of which at most one can be chosen anyway (one project on several sites, or several projects on a site
+A set of cells of which at most one can be chosen anyway (one project on several sites, or several projects on ground
 that holds one) is a *side*. Where every cell of one side conflicts with every cell of another, their sum is at most 1.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gis.solver.problem import Problem
-from layers.records import Bools, Ints
+from layers.records import Ints
 
 SEED = 20_260_601
 MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
