@@ -168,9 +168,9 @@ def _head(subject: Subject, wide: float, synthetic: bool, ground: Ground) -> str
     room = wide - 2 * SIDE_MM
     name = clipped(subject.name, 3.2, room - width_of(facts, 3.2) - 6)
     out = [
-        draw.words(wide / 2, 15.0, f"{subject.title.zh}　{subject.title.en}", 5.2, weight="700", halo=False),
-        draw.words(SIDE_MM, 24.5, name, 3.2, anchor="start", weight="700", halo=False),
-        draw.words(wide - SIDE_MM, 24.5, facts, 3.2, anchor="end", halo=False),
+        draw.words(wide / 2, 16.6, f"{subject.title.zh}　{subject.title.en}", 5.2, weight="700", halo=False),
+        draw.words(SIDE_MM, 25.2, name, 3.2, anchor="start", weight="700", halo=False),
+        draw.words(wide - SIDE_MM, 25.2, facts, 3.2, anchor="end", halo=False),
         draw.words(SIDE_MM - 7, 9.0, ground.county, 2.6, anchor="start", color="#555", halo=False),
     ]
     notice = f"{SYNTHETIC}　内部使用" if synthetic else "内部使用 Internal use"
@@ -178,9 +178,7 @@ def _head(subject: Subject, wide: float, synthetic: bool, ground: Ground) -> str
     return "".join(out)
 
 
-def _band(
-    subject: Subject, ground: Ground, made: Plate, window: Window, wide: float, key: str, drawn_on: date
-) -> str:
+def _band(subject: Subject, ground: Ground, made: Plate, window: Window, wide: float, key: str, drawn_on: date) -> str:
     """Legend, scale and grid, stamp block, side by side under the drawing."""
     left, right = wide * 0.42, wide * 0.70
     lines = f"M{left:.2f} 0V{BAND_MM:g}M{right:.2f} 0V{BAND_MM:g}"
@@ -199,7 +197,8 @@ def _legend(subject: Subject, made: Plate, wide: float, key: str) -> str:
         ('<rect x="{x}" y="{y}" width="6" height="3" fill="#c2003d" fill-opacity="0.08" stroke="#c2003d" stroke-width="0.5"/>',
          "本宗地、界址点 Ground and its points")
     ]  # fmt: skip
-    per_column, columns = 8, 2 if wide < 105 else 3
+    per_column = 8
+    columns = min(-(-(len(made.drawn) + 1) // per_column), 2 if wide < 105 else 3)
     most = per_column * columns
     if len(made.drawn) + 1 > most:
         rest = f"另有 {len(made.drawn) + 2 - most} 个图层 more layers"
@@ -247,7 +246,7 @@ def _stamp(subject: Subject, wide: float, drawn_on: date) -> str:
     out.append(draw.words(2.5, 26, f"打印日期 {drawn_on.isoformat()}", 2.3, anchor="start", halo=False))
     out.append(draw.words(wide - 3, 26, "（盖章）Stamp", 2.3, anchor="end", color="#888", halo=False))
     y = 31.5
-    for line in [*wrapped(NOT_MEASURED, 1.9, wide - 5, 2), *wrapped(subject.note, 1.9, wide - 5, 2)]:
+    for line in [*wrapped(NOT_MEASURED, 1.9, wide - 5, 2), *wrapped(subject.note, 1.9, wide - 5, 3)]:
         out.append(draw.words(2.5, y, line, 1.9, anchor="start", color="#555", halo=False))
         y += 2.9
     return "".join(out)
@@ -273,8 +272,10 @@ def wrapped(text: str, size: float, wide: float, most: int) -> list[str]:
         if len(lines) == most - 1:
             lines.append(clipped(rest, size, wide))
             break
-        lines.append(rest[: max(fits, 1)])
-        rest = rest[max(fits, 1) :].lstrip()
+        gap = rest.rfind(" ", max(fits - 14, 1), fits + 1)  # a Latin word stays whole where it can
+        at = gap if fits < len(rest) and gap > 0 and rest[fits - 1] < "\u2e80" else max(fits, 1)
+        lines.append(rest[:at])
+        rest = rest[at:].lstrip()
     return lines
 
 

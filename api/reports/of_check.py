@@ -25,7 +25,11 @@ Row = Mapping[str, Any]
 TONES: dict[str, Literal["good", "warn", "unknown", "bad"]] = {
     "clear": "good", "warned": "good", "conditional": "warn", "undetermined": "unknown", "blocked": "bad",
 }  # fmt: skip
-SEVERITIES = {"block": Words("禁止", "block"), "condition": Words("条件", "condition"), "warn": Words("提示", "warning")}
+SEVERITIES = {
+    "block": Words("禁止", "block"),
+    "condition": Words("条件", "condition"),
+    "warn": Words("提示", "warning"),
+}
 AUTHORITIES = {"statute": "法律法规", "standard": "标准规范", "policy": "政策文件", "assumption": "经验假定"}
 DECISIONS = {"satisfied": "已满足", "maintained": "维持", "overridden": "不采纳"}
 PURPOSES_EN = {
@@ -136,9 +140,7 @@ def _conclusion(check: Row, of: Mapping[str, Sequence[Row]], remains: Row | None
         f"{zh} {len(of[status])} 项"
         for status, zh in (("fail", "不符合"), ("unknown", "数据不足"), ("pass", "符合"), ("exempt", "不涉及"))
     )  # fmt: skip
-    english = (
-        f"{len(of['fail'])} fail, {len(of['unknown'])} unknown, {len(of['pass'])} pass, {len(of['exempt'])} not concerned"
-    )
+    english = f"{len(of['fail'])} fail, {len(of['unknown'])} unknown, {len(of['pass'])} pass, {len(of['exempt'])} not concerned"
     blocks: list[Block] = [
         Verdict(words(check["conclusion"]), TONES[check["verdict"]], Words(f"共审查 {len(check['findings'])} 项：{count}", english))
     ]  # fmt: skip
@@ -247,9 +249,9 @@ def _unknown(found: Sequence[Row]) -> Table:
 
 def _passing(found: Sequence[Row]) -> Table:
     columns = (
-        Column("序", "No.", width=0.4), Column("事项", "Rule", width=2.7), Column("数值", "Value", "number", 1.1),
-        Column("要求", "Limit", "number", 1.2), Column("余量", "Margin", "number", 1.1),
-        Column("依据", "Basis, authority, edition", width=2.3),
+        Column("序", "No.", width=0.4), Column("事项", "Rule", width=2.7), Column("数值", "Value", "number", 1.15),
+        Column("要求", "Limit", "number", 1.35), Column("余量", "Margin", "number", 1.2),
+        Column("依据", "Basis, authority, edition", width=2.2),
     )  # fmt: skip
     rows = [(_subject(one), _value(one), _limit(one), _margin(one), _law(one)) for one in found]
     return Table(None, columns, _numbered(rows))
@@ -337,7 +339,9 @@ def _land_use(rows: Sequence[Row]) -> Table:
         (one["code"], one["name"], one["area_m2"], *pair, one["state_m2"], one["collective_m2"], one["system"])
         for one, pair in zip(rows, other, strict=True)
     ]
-    sums = [sum((exact(one[name] or 0) for one in rows), Decimal(0)) for name in ("area_m2", "state_m2", "collective_m2")]
+    sums = [
+        sum((exact(one[name] or 0) for one in rows), Decimal(0)) for name in ("area_m2", "state_m2", "collective_m2")
+    ]
     whole = [sum((pair[n] or Decimal(0) for pair in other), Decimal(0)) for n in (0, 1)]
     said.append(("合计", "", sums[0], *whole, *sums[1:], ""))
     return Table(Words("现状分类面积", "Land use by code"), columns, said, frozenset({len(rows)}))
@@ -393,7 +397,7 @@ def _quota(check: Row) -> list[Block]:
         )  # fmt: skip
         said = [
             (Words(one["zh"], one["en"]), one["on_site_m2"], one["approved_m2"], one["need_m2"], one["balance_m2"],
-             one["account"]) for one in balance
+             (one["account"] or "").replace(", ", "\n")) for one in balance
         ]  # fmt: skip
         blocks.append(Table(Words("指标与占补平衡", "Quota and balance"), columns, said))
     return blocks
@@ -421,7 +425,11 @@ def _editions(check: Row) -> list[Block]:
          one["accuracy_m"], one["synthetic"], one["covers_site"]) for one in sources
     ]  # fmt: skip
     told = {one["layer"] for one in sources}
-    rows += [(role, label, None, None, None, None, None) for role, label in check["layer_versions"].items() if role not in told]
+    rows += [
+        (role, label, None, None, None, None, None)
+        for role, label in check["layer_versions"].items()
+        if role not in told
+    ]
     digests: list[tuple[Words, object, Unit]] = [
         (Words("规则摘要", "Rulebook digest"), check["rulebook_digest"], ""),
         (Words("量算摘要", "Facts digest"), check["facts_digest"], ""),

@@ -94,7 +94,10 @@ def plate(window: Window, sheets: Sequence[Sheet], ground: shapely.Geometry | No
     """
     clip = f'<clipPath id="{key}-clip"><rect width="{window.width_mm:g}" height="{window.height_mm:g}"/></clipPath>'
     defs, body, labels, drawn = [clip], [], [], []
-    taken: list[Bounds] = []
+    taken: list[Bounds] = [(window.width_mm - 13, 0.0, window.width_mm - 3, 21.0)]  # the north arrow
+    subject = _subject(ground, window, taken) if ground is not None else ""
+    border = shapely.transform(shapely.boundary(ground), window.mm) if ground is not None else shapely.LineString()
+    shapely.prepare(border)
     for sheet in sorted(sheets, key=lambda one: ORDER.get(one.role, -1)):
         frame = sheet.frame
         shapes = _clipped(np.asarray(frame.geometry.values, dtype=object), window)
@@ -102,15 +105,13 @@ def plate(window: Window, sheets: Sequence[Sheet], ground: shapely.Geometry | No
         if not there.any():
             continue
         drawn.append(sheet)
-        body.append(f'<g {_pen(sheet.style, sheet.role, key)}>{_shapes(shapes[there], window, sheet.style)}</g>')
+        body.append(f"<g {_pen(sheet.style, sheet.role, key)}>{_shapes(shapes[there], window, sheet.style)}</g>")
         if sheet.style.hatch:
             defs.append(_hatch(sheet.style, sheet.role, key))
         if sheet.label is not None:
             names = frame[sheet.label].to_numpy()[there]
-            labels.append(_names(shapes[there], names, window, sheet, taken))
-    if ground is not None:
-        labels.insert(0, _subject(ground, window))
-    inside = f'<g clip-path="url(#{key}-clip)">{"".join(body)}{"".join(labels)}</g>'
+            labels.append(_names(shapes[there], names, window, sheet, taken, border))
+    inside = f'<g clip-path="url(#{key}-clip)">{"".join(body)}{subject}{"".join(labels)}</g>'
     return Plate(inside, "".join(defs), tuple(reversed(drawn)))
 
 
@@ -145,7 +146,7 @@ def _pen(style: Style, role: str, key: str) -> str:
     fill = f"url(#{key}-hatch-{role})" if style.hatch else style.fill if has_fill and style.shape != "line" else "none"
     dash = [f"{float(one) * PX_MM:.2g}" for one in (style.dash or "").split()]
     dashed = f' stroke-dasharray="{" ".join(dash)}"' if dash else ""
-    width = (0.15 if style.shape == "point" else max(style.weight * PX_MM * 0.6, 0.12))
+    width = 0.15 if style.shape == "point" else max(style.weight * PX_MM * 0.6, 0.12)
     opacity = "" if style.hatch else f' fill-opacity="{style.opacity:g}"'
     return (
         f'stroke="{style.color}" stroke-width="{width:.2g}"{dashed} stroke-linejoin="round" '
@@ -177,7 +178,9 @@ def width_of(text: str, size: float) -> float:
     return size * sum(1.0 if ord(one) > 0x2E7F else 0.56 for one in text)
 
 
-def _names(shapes: Geoms, names: np.ndarray, window: Window, sheet: Sheet, taken: list[Bounds]) -> str:
+def _names(
+    shapes: Geoms, names: np.ndarray, window: Window, sheet: Sheet, taken: list[Bounds], border: shapely.Geometry
+) -> str:
     """A name for each feature where it has room and covers no other; a parcel's id in full, else its last seven."""
     size = 1.9 if sheet.role in ("parcels", "land_use") else 2.3
     is_point = sheet.style.shape == "point"
@@ -194,7 +197,9 @@ def _names(shapes: Geoms, names: np.ndarray, window: Window, sheet: Sheet, taken
             continue
         y = y - 1.4 if is_point else y + size * 0.36
         box = (x - wide / 2, y - size, x + wide / 2, y + size * 0.2)
-        if box[0] < 0 or box[2] > window.width_mm or box[1] < 0 or box[3] > window.height_mm or _covers(box, taken):
+        if box[0] < 0 or box[2] > window.width_mm or box[1] < 0 or box[3] > window.height_mm:
+            continue
+        if _covers(box, taken) or shapely.intersects(border, shapely.box(*box)):
             continue
         taken.append(box)
         out.append(words(x, y, text, size, color=sheet.style.color if is_point else "#444"))
@@ -205,14 +210,13 @@ def _covers(box: Bounds, taken: Sequence[Bounds]) -> bool:
     return any(box[0] < one[2] and one[0] < box[2] and box[1] < one[3] and one[1] < box[3] for one in taken)
 
 
-def _subject(ground: shapely.Geometry, window: Window) -> str:
+def _subject(ground: shapely.Geometry, window: Window, taken: list[Bounds]) -> str:
     """The ground in red as it was judged, not simplified; its points numbered, its longer sides measured."""
     body = "".join(path(shapely.get_coordinates(one), window) for one in shapely.get_rings(shapely.get_parts(ground)))
     out = [
         f'<path class="ground" d="{body}" fill="#c2003d" fill-opacity="0.08" fill-rule="evenodd" stroke="#c2003d" '
         'stroke-width="0.5" stroke-linejoin="miter"/>'
     ]  # fmt: skip
-    taken: list[Bounds] = []
     marks, sides = [], []
     for ring in rings(ground):
         at = window.mm(ring.points)
@@ -220,7 +224,9 @@ def _subject(ground: shapely.Geometry, window: Window) -> str:
             break
         away = _outward(at)
         for n, (name, (x, y)) in enumerate(zip(ring.names, at.tolist(), strict=True)):
-            marks.append(f'<circle cx="{x:.3f}" cy="{y:.3f}" r="0.55" fill="#fff" stroke="#c2003d" stroke-width="0.25"/>')
+            marks.append(
+                f'<circle cx="{x:.3f}" cy="{y:.3f}" r="0.55" fill="#fff" stroke="#c2003d" stroke-width="0.25"/>'
+            )
             tx, ty = x + away[n][0] * 2.4, y + away[n][1] * 2.4 + 0.7
             box = (tx - width_of(name, 2.1) / 2, ty - 2.0, tx + width_of(name, 2.1) / 2, ty + 0.3)
             if not _covers(box, taken):
@@ -250,7 +256,7 @@ def _side(one: Floats, other: Floats, length_m: float, taken: list[Bounds]) -> s
     text = f"{length_m:.2f}"
     if long_mm < width_of(text, 1.8) + 4:
         return ""
-    x, y = x - dy / long_mm * 1.5, y + dx / long_mm * 1.5  # right of the way: inside
+    x, y = x - dy / long_mm * 2.0, y + dx / long_mm * 2.0  # right of the way: inside
     box = (x - 1.5, y - 1.5, x + 1.5, y + 1.5)
     if _covers(box, taken):
         return ""
@@ -267,7 +273,9 @@ def grid(window: Window, step_mm: float = TICK_MM) -> str:
     per_mm = window.scale / 1000
     west, south, east, north = window.bounds
     step = step_mm * per_mm
-    out = [f'<rect width="{window.width_mm:g}" height="{window.height_mm:g}" fill="none" stroke="#111" stroke-width="0.35"/>']
+    out = [
+        f'<rect width="{window.width_mm:g}" height="{window.height_mm:g}" fill="none" stroke="#111" stroke-width="0.35"/>'
+    ]
     xs = np.arange(np.ceil(west / step), np.floor(east / step) + 1) * step
     ys = np.arange(np.ceil(south / step), np.floor(north / step) + 1) * step
     strokes = []

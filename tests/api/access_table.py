@@ -56,6 +56,7 @@ TABLE = (
     Row("POST", "/checks/{check_id}/recheck", READ),
     Row("GET", "/checks/{check_id}/report.geojson", READ),
     Row("GET", "/checks/{check_id}/report.xlsx", READ),
+    Row("GET", "/checks/{check_id}/report.{kind}", READ),
     Row("GET", "/checks/{check_id}/opinions", READ),
     Row("POST", "/checks/{check_id}/opinions", "reviewer", OPINION, well=(422,)),  # nothing is open on that check
     Row("GET", "/projects", READ),
@@ -71,6 +72,8 @@ TABLE = (
     Row("POST", "/parcels/restore", "reviewer", {}, well=(422,)),
     Row("GET", "/parcels/{parcel_id}", READ),
     Row("GET", "/parcels/{parcel_id}/history", READ),
+    Row("GET", "/parcels/{parcel_id}/sheet.pdf", READ),
+    Row("POST", "/sheets", READ, {"parcels": ["{parcel_id}"], "points": False}),
     Row("POST", "/parcels/{parcel_id}/split", "reviewer", {}, well=(422,)),
     Row("POST", "/parcels/{parcel_id}/adjust", "reviewer", {}, well=(422,)),
     Row("POST", "/parcels/{parcel_id}/retire", "reviewer", {}, well=(422,)),
