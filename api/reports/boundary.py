@@ -10,8 +10,6 @@ import shapely
 from api.reports.model import Column, Table, Words
 from layers.records import Floats
 
-Number = tuple[str, float, float, str, float]
-
 
 @dataclass(frozen=True)
 class Ring:
@@ -60,7 +58,8 @@ def table(ground: shapely.Geometry, title: Words | None = None) -> Table:
         for n, (east, north) in enumerate(ring.points.tolist()):
             rows.append((names[n], north, east, f"{names[n]}—{names[(n + 1) % len(names)]}", float(sides[n])))
     columns = (
-        Column("点号", "Point", width=0.7), Column("X（北）米", "X north, m", "m"), Column("Y（东）米", "Y east, m", "m"),
-        Column("边", "Side", width=0.9), Column("边长（米）", "Length, m", "m", 0.8),
+        Column("点号", "Point", width=0.7), Column("X（北）米", "X north, m", "m"),
+        Column("Y（东）米", "Y east, m", "m"), Column("边", "Side", width=0.9),
+        Column("边长（米）", "Length, m", "m", 0.8),
     )  # fmt: skip
     return Table(title, columns, rows)

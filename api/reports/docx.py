@@ -14,12 +14,13 @@ from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from api.reports import pdf
 from api.reports.html import ordinal
 from api.reports.model import Blanks, Block, Facts, Figure, Page, Report, Table, Text, Verdict, shown
 from api.reports.spelled import cells
-from layers.sheets import ILLEGAL_CHARACTERS_RE, NO_CHARACTER
+from layers.sheets import NO_CHARACTER
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SONG, HEI = "宋体", "黑体"  # what an office PC has; Word finds its own where it has not

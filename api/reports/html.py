@@ -48,8 +48,9 @@ def _sheet() -> str:
 
 
 def style(report: Report) -> str:
-    """The style with this report's own page foot; what it holds of the report are hexadecimal digits."""
-    return _sheet().replace("@STAMP@", report.digest[:16])
+    """The style with this report's own page foot; of the report it holds hexadecimal digits and a yes or no."""
+    notice = "含合成数据，仅供演示 Contains synthetic data" if report.synthetic else "内部使用 Internal use"
+    return _sheet().replace("@STAMP@", report.digest[:16]).replace("@NOTICE@", notice)
 
 
 def csp(report: Report) -> str:

@@ -29,12 +29,24 @@ from layers.units import m2, mu
 Paper = Literal["A4", "A3"]
 PAPERS: dict[Paper, tuple[float, float]] = {"A4": (210.0, 297.0), "A3": (297.0, 420.0)}
 SCALES = (500, 1_000, 2_000, 5_000, 10_000)
-COARSER = (25_000, 50_000, 100_000, 250_000, 500_000)  # for a report of ground that no sheet holds
+COARSER = (
+    25_000,
+    50_000,
+    75_000,
+    100_000,
+    150_000,
+    200_000,
+    250_000,
+    500_000,
+)  # for a report of ground that no sheet holds
 SIDE_MM, TOP_MM, BAND_MM, FOOT_MM = 17.0, 33.0, 44.0, 14.0  # around the drawing: sides, title, legend, page number
 EDGE_MM = 5.0  # between the coordinates below the drawing and the band
 ROOM_MM = 12.0  # left free around the ground, for its points and its neighbours
 DETAIL = 2_000  # the coarsest scale at which land use is drawn
 DRAWN = tuple(role for role in AROUND if role != "zones")
+FROM_AFAR = (  # what is drawn at scales coarser than the standard ones
+    "zones", "basic_farmland", "eco_redline", "urban_boundary", "water_protection", "rivers", "roads", "railways",
+)  # fmt: skip
 LABELS = {"parcels": "id", "land_use": "code_name"}
 NOT_MEASURED = "图上面积、边长由坐标计算；本图不作权属证明，不构成供地承诺"
 SYNTHETIC = "合成数据，仅供演示 Synthetic data, for demonstration only"
@@ -47,8 +59,10 @@ class Subject:
     title: Words
     name: str
     ground: shapely.Geometry
-    own: frozenset[str] = frozenset()
     note: str = ""
+    facts: str = ""  # instead of its area and its length around
+    extra: tuple[Sheet, ...] = ()
+    is_numbered: bool = True  # with boundary points and lengths of sides
 
 
 def fit(bounds: Bounds, scale: int | None, paper: Paper, *, name: str = "", coarser: bool = False) -> Window:
@@ -102,7 +116,8 @@ class Ground:
         self._read[role] = (bounds, self._frame(role, bounds))
 
     def sheets(self, window: Window) -> list[Sheet]:
-        wanted = [role for role in DRAWN if role in self.layers and not roles()[role].is_raster]
+        some = DRAWN if window.scale <= SCALES[-1] else FROM_AFAR
+        wanted = [role for role in some if role in self.layers]
         if window.scale <= DETAIL and "land_use" in self.layers:
             wanted.append("land_use")
         made = []
@@ -110,7 +125,8 @@ class Ground:
             frame = self.frame(role, window.drawn)
             if len(frame):
                 known = roles()[role]
-                label = next((name for name in (LABELS.get(role), "name") if name in frame), None)
+                named = window.scale <= SCALES[-1] or role == "zones"
+                label = next((name for name in (LABELS.get(role), "name") if name in frame), None) if named else None
                 made.append(Sheet(role, known.zh, known.en, frame, label))
         return made
 
@@ -127,6 +143,11 @@ class Ground:
             frame = frame[self._scope.sees(frame.geometry.to_numpy())]
         return frame
 
+    def is_synthetic(self, sheet: Sheet) -> bool:
+        told = sheet.frame.get("synthetic")
+        by_row = told is not None and bool(told[told.notna()].astype(bool).any())
+        return by_row or (sheet.role in self.layers and self.layers[sheet.role].synthetic)
+
     @property
     def crs_name(self) -> str:
         code = self._store.crs.to_epsg()
@@ -139,10 +160,10 @@ class Ground:
 
 def sheet(subject: Subject, ground: Ground, window: Window, *, key: str, drawn_on: date) -> Page:
     """One page: title, drawing, legend, scale, stamp block. `key` names its parts within one document."""
-    sheets = ground.sheets(window)
-    made = draw.plate(window, sheets, subject.ground, key=key)
+    sheets = [*ground.sheets(window), *subject.extra]
+    made = draw.plate(window, sheets, subject.ground if subject.is_numbered else None, key=key)
     wide, high = window.width_mm + 2 * SIDE_MM, window.height_mm + TOP_MM + EDGE_MM + BAND_MM + FOOT_MM
-    synthetic = any(ground.layers[one.role].synthetic or is_synthetic(one.frame) for one in made.drawn)
+    synthetic = any(ground.is_synthetic(one) for one in made.drawn)
     below = TOP_MM + window.height_mm + EDGE_MM
     body = "".join((
         f'<rect width="{wide:g}" height="{high:g}" fill="#fff"/>',
@@ -156,15 +177,10 @@ def sheet(subject: Subject, ground: Ground, window: Window, *, key: str, drawn_o
     return Page(draw.svg(body, wide, high, made.defs), wide, high, subject.title)
 
 
-def is_synthetic(frame: gpd.GeoDataFrame) -> bool:
-    told = frame.get("synthetic")
-    return told is not None and bool(told[told.notna()].astype(bool).any())
-
-
 def _head(subject: Subject, wide: float, synthetic: bool, ground: Ground) -> str:
     area = m2(float(subject.ground.area))
     perimeter = shown(float(subject.ground.length), "number")
-    facts = f"面积 {area:,} ㎡（{mu(area):,} 亩）　周长 {perimeter} m"
+    facts = subject.facts or f"面积 {area:,} ㎡（{mu(area):,} 亩）　周长 {perimeter} m"
     room = wide - 2 * SIDE_MM
     name = clipped(subject.name, 3.2, room - width_of(facts, 3.2) - 6)
     out = [
@@ -193,32 +209,34 @@ def _band(subject: Subject, ground: Ground, made: Plate, window: Window, wide: f
 
 def _legend(subject: Subject, made: Plate, wide: float, key: str) -> str:
     out = [draw.words(3, 5, "图例 Legend", 2.6, anchor="start", weight="700", halo=False)]
-    rows: list[tuple[str, str]] = [
-        ('<rect x="{x}" y="{y}" width="6" height="3" fill="#c2003d" fill-opacity="0.08" stroke="#c2003d" stroke-width="0.5"/>',
-         "本宗地、界址点 Ground and its points")
-    ]  # fmt: skip
+    own = (
+        '<rect x="{x:.2f}" y="{y:.2f}" width="6" height="3" fill="#c2003d" fill-opacity="0.08" stroke="#c2003d" '
+        'stroke-width="0.5"/>'
+    )
     per_column = 8
     columns = min(-(-(len(made.drawn) + 1) // per_column), 2 if wide < 105 else 3)
     most = per_column * columns
-    if len(made.drawn) + 1 > most:
-        rest = f"另有 {len(made.drawn) + 2 - most} 个图层 more layers"
-    else:
-        rest = ""
-    shown_layers = made.drawn[: most - (2 if rest else 1)]
+    first = ["本宗地、界址点 Ground and its points"] if subject.is_numbered else []
+    over = len(made.drawn) + len(first) > most
+    shown_layers = made.drawn[: most - len(first) - over]
+    rest = [f"另有 {len(made.drawn) - len(shown_layers)} 个图层 more layers"] if over else []
     column = (wide - 3) / columns
-    for n, text in enumerate([rows[0][1], *(f"{one.zh} {one.en}" for one in shown_layers), *([rest] if rest else [])]):
+    texts = [*first, *(f"{one.zh} {one.en}" for one in shown_layers), *rest]
+    for n, text in enumerate(texts):
         x, y = 3 + column * (n // per_column), 7.4 + 4.5 * (n % per_column)
-        if n == 0:
-            out.append(rows[0][0].format(x=f"{x:.2f}", y=f"{y:.2f}"))
-        elif n <= len(shown_layers):
-            out.append(draw.swatch(shown_layers[n - 1], x, y, key))
+        if n < len(first):
+            out.append(own.format(x=x, y=y))
+        elif n < len(first) + len(shown_layers):
+            out.append(draw.swatch(shown_layers[n - len(first)], x, y, key))
         out.append(draw.words(x + 7.5, y + 2.4, clipped(text, 2.0, column - 9), 2.0, anchor="start", halo=False))
     return "".join(out)
 
 
 def _scale(ground: Ground, made: Plate, window: Window, wide: float) -> str:
-    step = draw.TICK_MM * window.scale / 1000
-    editions = "、".join(ground.layers[one.role].label[: len(one.role) + 11] for one in made.drawn)
+    step = draw.step_m(window.scale)
+    editions = "、".join(
+        ground.layers[one.role].label[: len(one.role) + 11] for one in made.drawn if one.role in ground.layers
+    )
     said = [
         f"坐标系 {ground.crs_name}",
         f"格网间隔 {step:g} m，坐标单位 米（X 北、Y 东），上方为坐标北",
@@ -284,4 +302,4 @@ def of_parcel(state: State, neighbours: Sequence[str]) -> Subject:
     name = state.attributes.get("name")
     said = f"宗地代码 {state.parcel}" + (f"　{name}" if isinstance(name, str) and name else "")
     beside = f"邻宗 {'、'.join(neighbours)}" if neighbours else ""
-    return Subject(Words("宗地图", "Parcel map"), said, state.geometry, frozenset({state.parcel}), beside)
+    return Subject(Words("宗地图", "Parcel map"), said, state.geometry, beside)

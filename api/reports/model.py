@@ -141,14 +141,14 @@ def digest_of(answer: Mapping[str, Any]) -> str:
 
 
 def shown(value: object, unit: Unit = "") -> str:
-    """A cell as it is printed: rounded half up, thousands apart, a dash for what is not known.
+    """A cell as it is printed: rounded half up, thousands apart, a dash for what is not known, nothing for "".
 
     >>> shown(3317.515, "m2"), shown(0.5, "share"), shown(None), shown(2026, "year"), shown(float("nan"), "m2")
     ('3,317.52', '50.00%', '—', '2026', '—')
     >>> shown(0.00012, "m2"), shown(True), shown(12), shown(-3.5, "signed")
     ('0.00012', '是', '12', '−3.50')
     """
-    if value is None or value == "":
+    if value is None:
         return MISSING
     if isinstance(value, bool):
         return "是" if value else "否"

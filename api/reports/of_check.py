@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -12,8 +13,22 @@ import shapely
 
 from api.reports import boundary, mapsheet
 from api.reports.mapsheet import Ground, Paper, Subject, fit
-from api.reports.model import Block, Blanks, Column, Facts, Page, Report, Section, Table, Text, Unit, Verdict, Words
-from api.reports.model import digest_of, words
+from api.reports.model import (
+    Blanks,
+    Block,
+    Column,
+    Facts,
+    Page,
+    Report,
+    Section,
+    Table,
+    Text,
+    Unit,
+    Verdict,
+    Words,
+    digest_of,
+    words,
+)
 from api.scope import Scope
 from api.xlsx import PURPOSES, WORDS, converted, is_synthetic
 from gis.explain import quantity
@@ -39,8 +54,10 @@ PURPOSES_EN = {
 SIGNS = {"<=": "≤", ">=": "≥"}
 BOUNDS = {"at_least": "> ", "at_most": "< "}
 QUOTAS = (
-    ("new_construction_m2", "新增建设用地", "New construction land", 0), ("agricultural_m2", "其中：农用地", "Agricultural", 1),
-    ("cultivated_m2", "其中：耕地", "Cultivated", 2), ("paddy_m2", "其中：水田", "Paddy", 3),
+    ("new_construction_m2", "新增建设用地", "New construction land", 0),
+    ("agricultural_m2", "其中：农用地", "Agricultural", 1),
+    ("cultivated_m2", "其中：耕地", "Cultivated", 2),
+    ("paddy_m2", "其中：水田", "Paddy", 3),
 )  # fmt: skip
 DEMANDS: tuple[tuple[str, str, str, Unit], ...] = (
     ("investment_wan", "总投资（万元）", "Investment, 10,000 CNY", "number"),
@@ -123,8 +140,6 @@ def site_of(check: Row, store: Store) -> shapely.Geometry:
 
 
 def _json(geometry: Row) -> str:
-    import json
-
     return json.dumps(geometry)
 
 
@@ -140,10 +155,12 @@ def _conclusion(check: Row, of: Mapping[str, Sequence[Row]], remains: Row | None
         f"{zh} {len(of[status])} 项"
         for status, zh in (("fail", "不符合"), ("unknown", "数据不足"), ("pass", "符合"), ("exempt", "不涉及"))
     )  # fmt: skip
-    english = f"{len(of['fail'])} fail, {len(of['unknown'])} unknown, {len(of['pass'])} pass, {len(of['exempt'])} not concerned"
-    blocks: list[Block] = [
-        Verdict(words(check["conclusion"]), TONES[check["verdict"]], Words(f"共审查 {len(check['findings'])} 项：{count}", english))
-    ]  # fmt: skip
+    english = ", ".join(
+        f"{len(of[status])} {en}"
+        for status, en in (("fail", "fail"), ("unknown", "unknown"), ("pass", "pass"), ("exempt", "not concerned"))
+    )
+    more = Words(f"共审查 {len(check['findings'])} 项：{count}", english)
+    blocks: list[Block] = [Verdict(words(check["conclusion"]), TONES[check["verdict"]], more)]
     if remains:
         blocks.append(Text(remains["zh"], remains["en"], "strong"))
     blocks.append(NOT_A_COMMITMENT)
@@ -185,9 +202,15 @@ def _project(check: Row) -> list[Block]:
             Column("上限", "High", "number"), Column("依据", "Basis", width=2),
         )  # fmt: skip
         found = [
-            (one.get("name") or one.get("need"), one["value"], one["low"], one["high"], one.get("basis") or one.get("source"))
+            (
+                f"{one['field']}（{one['unit']}）",
+                one["value"],
+                one["low"],
+                one["high"],
+                Words(one["basis"], one["source"]),
+            )
             for one in check["estimated"]
-        ]  # fmt: skip
+        ]
         blocks.append(Table(Words("按行业估算的需求（项目未填报）", "Demands estimated by industry"), columns, found))
     return blocks
 
@@ -198,25 +221,29 @@ def _law(one: Row) -> Words:
     return Words(f"{one['basis']}{asks}", f"{AUTHORITIES.get(one['authority'], one['authority'])} · {one['edition']}")
 
 
+def _remedy(one: Row) -> Words | None:
+    return words(one["remedy"]) if one.get("remedy") else None
+
+
 def _subject(one: Row) -> Words:
     """What a rule is about, without its numbers."""
     return Words(one["message"]["zh"].partition("：")[0], one["message"]["en"].partition(": ")[0])
 
 
-def _value(one: Row) -> str:
+def _value(one: Row) -> str | None:
     if one["value"] is None:
-        return ""
+        return None
     return BOUNDS.get(one.get("value_bound", ""), "") + quantity(one["value"], one["unit"] or "")
 
 
-def _limit(one: Row) -> str:
+def _limit(one: Row) -> str | None:
     if one["limit"] is None:
-        return ""
+        return None
     return f"{SIGNS.get(one.get('op') or '', '')} {quantity(one['limit'], one['unit'] or '')}".strip()
 
 
-def _margin(one: Row) -> str:
-    return "" if one["margin"] is None else quantity(one["margin"], one["unit"] or "").replace("-", "−")
+def _margin(one: Row) -> str | None:
+    return None if one["margin"] is None else quantity(one["margin"], one["unit"] or "").replace("-", "−")
 
 
 def _numbered(rows: Iterable[Sequence[object]]) -> list[tuple[object, ...]]:
@@ -225,19 +252,21 @@ def _numbered(rows: Iterable[Sequence[object]]) -> list[tuple[object, ...]]:
 
 def _failing(found: Sequence[Row]) -> Table:
     columns = (
-        Column("序", "No.", width=0.35), Column("性质", "Kind", width=0.7), Column("审查结论", "Finding", width=3.4),
-        Column("依据（条文、性质、版本）", "Basis, authority, edition", width=2.0), Column("补正途径", "Remedy", width=1.6),
+        Column("序", "No.", width=0.35), Column("性质", "Kind", width=0.7),
+        Column("审查结论", "Finding", width=3.4),
+        Column("依据（条文、性质、版本）", "Basis, authority, edition", width=2.0),
+        Column("补正途径", "Remedy", width=1.6),
     )  # fmt: skip
     rows = [
-        (SEVERITIES[one["severity"]], words(one["message"]), _law(one), words(one["remedy"]) if one.get("remedy") else None)
-        for one in found
+        (SEVERITIES[one["severity"]], words(one["message"]), _law(one), _remedy(one)) for one in found
     ]  # fmt: skip
     return Table(None, columns, _numbered(rows), tone="fail")
 
 
 def _unknown(found: Sequence[Row]) -> Table:
     columns = (
-        Column("序", "No.", width=0.35), Column("性质", "Kind", width=0.7), Column("缺什么", "What is missing", width=3.6),
+        Column("序", "No.", width=0.35), Column("性质", "Kind", width=0.7),
+        Column("缺什么", "What is missing", width=3.6),
         Column("图层版本", "Layer", width=1.4), Column("依据", "Basis", width=2.0),
     )  # fmt: skip
     rows = [
@@ -271,8 +300,11 @@ def _opinions(given: Sequence[Row]) -> Table:
         Column("文件", "Document", width=1.4), Column("理由", "Reason", width=2.6), Column("经办", "By", width=0.8),
     )  # fmt: skip
     rows = [
-        (one["at"][:16].replace("T", " "), one["rule"], DECISIONS.get(one["decision"], one["decision"]), one["document"],
-         one["reason"], one["by"]) for one in given
+        (
+            one["at"][:16].replace("T", " "), one["rule"], DECISIONS.get(one["decision"], one["decision"]),
+            one["document"], one["reason"], one["by"],
+        )
+        for one in given
     ]  # fmt: skip
     return Table(None, columns, rows)
 
@@ -294,21 +326,23 @@ def _occupation(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
     if rows := tables.get("planning"):
         columns = (
             Column("图层", "Layer", width=1.2), Column("规划分区或用途", "Planned zone or use", width=2),
-            Column("面积（㎡）", "m²", "m2"), Column("占比", "Share", "share", 0.7), Column("批准文号", "Document", width=1.2),
+            Column("面积（㎡）", "m²", "m2"), Column("占比", "Share", "share", 0.7),
+            Column("批准文号", "Document", width=1.2),
         )  # fmt: skip
         said = [
-            (one["layer_zh"], _joined(one.get("zone"), one.get("name")), one["area_m2"], one["share"], one.get("document"))
-            for one in rows
+            (one["layer_zh"], _joined(one.get("zone"), one.get("name")), one["area_m2"], one["share"],
+             one.get("document")) for one in rows
         ]  # fmt: skip
         made.append(Table(Words("规划符合性", "Planning"), columns, said))
     if rows := tables.get("allocation"):
         columns = (
-            Column("图层", "Layer", width=1.2), Column("要素", "Feature", width=1.6), Column("文号或合同", "Document", width=1.2),
-            Column("面积（㎡）", "m²", "m2"), Column("结论", "Finding", width=1.6),
+            Column("图层", "Layer", width=1.2), Column("要素", "Feature", width=1.6),
+            Column("文号或合同", "Document", width=1.2), Column("面积（㎡）", "m²", "m2"),
+            Column("结论", "Finding", width=1.6),
         )  # fmt: skip
         said = [
-            (one["layer_zh"], _joined(one.get("feature"), one.get("name")), one.get("document"), one["area_m2"], one["zh"])
-            for one in rows
+            (one["layer_zh"], _joined(one.get("feature"), one.get("name")), one.get("document"), one["area_m2"],
+             one["zh"]) for one in rows
         ]  # fmt: skip
         made.append(Table(Words("已批已供核查", "Double allocation"), columns, said))
     if rows := tables.get("notes"):
@@ -367,8 +401,9 @@ def _owners(rows: Sequence[Row]) -> Table:
 
 def _lines(rows: Sequence[Row]) -> Table:
     columns = (
-        Column("控制线", "Control line", width=1.4), Column("要素", "Feature", width=1.6), Column("压占（㎡）", "m²", "m2"),
-        Column("占比", "Share", "share", 0.7), Column("判定", "Status", width=0.8), Column("依据", "Basis", width=2),
+        Column("控制线", "Control line", width=1.4), Column("要素", "Feature", width=1.6),
+        Column("压占（㎡）", "m²", "m2"), Column("占比", "Share", "share", 0.7),
+        Column("判定", "Status", width=0.8), Column("依据", "Basis", width=2),
     )  # fmt: skip
     said = [
         (one["layer_zh"], _joined(one.get("name"), one.get("feature")), one["area_m2"], one["share"],
@@ -390,7 +425,7 @@ def _quota(check: Row) -> list[Block]:
     ]  # fmt: skip
     blocks: list[Block] = [Table(Words("本项目需用", "This project"), columns, rows, indent=[one[3] for one in QUOTAS])]
     if balance := check["occupation"].get("balance"):
-        columns = (
+        heads = (
             Column("项目", "Item", width=1.8), Column("地块现状（㎡）", "On the site", "m2"),
             Column("已批不再占用", "Approved already", "m2"), Column("需用", "Need", "m2"),
             Column("可承载", "Left for it", "m2"), Column("账户", "Accounts", width=2.4),
@@ -399,7 +434,7 @@ def _quota(check: Row) -> list[Block]:
             (Words(one["zh"], one["en"]), one["on_site_m2"], one["approved_m2"], one["need_m2"], one["balance_m2"],
              (one["account"] or "").replace(", ", "\n")) for one in balance
         ]  # fmt: skip
-        blocks.append(Table(Words("指标与占补平衡", "Quota and balance"), columns, said))
+        blocks.append(Table(Words("指标与占补平衡", "Quota and balance"), heads, said))
     return blocks
 
 
@@ -440,8 +475,8 @@ def _editions(check: Row) -> list[Block]:
     return [Table(None, columns, rows), Facts(digests)]
 
 
-def _joined(*some: object) -> str:
-    return " ".join(str(one) for one in some if one)
+def _joined(*some: object) -> str | None:
+    return " ".join(str(one) for one in some if one) or None
 
 
 def _map(
@@ -451,6 +486,6 @@ def _map(
     parcels = parcels_of(check)
     project = check["project"]
     name = f"{project.get('name') or project.get('id')}　{'、'.join(parcels)}"
-    subject = Subject(Words("选址范围图", "Site map"), name, ground, frozenset(parcels), f"审查编号 {check['id']}")
+    subject = Subject(Words("选址范围图", "Site map"), name, ground, f"审查编号 {check['id']}")
     made = date.fromisoformat(str(check["created_at"])[:10])
     return mapsheet.sheet(subject, Ground(store, scope), window, key="site", drawn_on=made)

@@ -24,6 +24,7 @@ BEYOND_MM = 4.0  # drawn beyond the frame, so that no edge of the cut shows
 MOST_POINTS = 400  # boundary points with a mark; the table has them all
 PX_MM = 0.26  # of paper to a pixel of the screen map's line widths
 TICK_MM = 50.0
+FINE_SCALE = 10_000  # coarser than that lines are drawn at half their width
 
 
 @dataclass(frozen=True)
@@ -98,21 +99,23 @@ def plate(window: Window, sheets: Sequence[Sheet], ground: shapely.Geometry | No
     subject = _subject(ground, window, taken) if ground is not None else ""
     border = shapely.transform(shapely.boundary(ground), window.mm) if ground is not None else shapely.LineString()
     shapely.prepare(border)
-    for sheet in sorted(sheets, key=lambda one: ORDER.get(one.role, -1)):
+    for sheet in sorted(sheets, key=lambda one: -ORDER.get(one.role, -1)):  # the highest choose their labels' place
         frame = sheet.frame
         shapes = _clipped(np.asarray(frame.geometry.values, dtype=object), window)
         there = ~shapely.is_empty(shapes) & ~shapely.is_missing(shapes)
         if not there.any():
             continue
         drawn.append(sheet)
-        body.append(f"<g {_pen(sheet.style, sheet.role, key)}>{_shapes(shapes[there], window, sheet.style)}</g>")
+        body.append(
+            f"<g {_pen(sheet.style, sheet.role, key, window.scale)}>{_shapes(shapes[there], window, sheet.style)}</g>"
+        )
         if sheet.style.hatch:
             defs.append(_hatch(sheet.style, sheet.role, key))
         if sheet.label is not None:
             names = frame[sheet.label].to_numpy()[there]
             labels.append(_names(shapes[there], names, window, sheet, taken, border))
-    inside = f'<g clip-path="url(#{key}-clip)">{"".join(body)}{subject}{"".join(labels)}</g>'
-    return Plate(inside, "".join(defs), tuple(reversed(drawn)))
+    inside = f'<g clip-path="url(#{key}-clip)">{"".join(reversed(body))}{subject}{"".join(labels)}</g>'
+    return Plate(inside, "".join(defs), tuple(drawn))
 
 
 def _clipped(shapes: Geoms, window: Window) -> Geoms:
@@ -141,12 +144,12 @@ def path(xy: Floats, window: Window) -> str:
     return f"M{text}Z" if closed else f"M{text}"
 
 
-def _pen(style: Style, role: str, key: str) -> str:
+def _pen(style: Style, role: str, key: str, scale: int = 1_000) -> str:
     has_fill = style.hatch or style.fill is not None
     fill = f"url(#{key}-hatch-{role})" if style.hatch else style.fill if has_fill and style.shape != "line" else "none"
     dash = [f"{float(one) * PX_MM:.2g}" for one in (style.dash or "").split()]
     dashed = f' stroke-dasharray="{" ".join(dash)}"' if dash else ""
-    width = 0.15 if style.shape == "point" else max(style.weight * PX_MM * 0.6, 0.12)
+    width = 0.15 if style.shape == "point" else max(style.weight * PX_MM * (0.6 if scale <= FINE_SCALE else 0.3), 0.08)
     opacity = "" if style.hatch else f' fill-opacity="{style.opacity:g}"'
     return (
         f'stroke="{style.color}" stroke-width="{width:.2g}"{dashed} stroke-linejoin="round" '
@@ -195,14 +198,14 @@ def _names(
         wide = width_of(text, size)
         if not text or (not is_point and wide > room):
             continue
-        y = y - 1.4 if is_point else y + size * 0.36
-        box = (x - wide / 2, y - size, x + wide / 2, y + size * 0.2)
+        base = y - 1.4 if is_point else y + size * 0.36
+        box = (x - wide / 2, base - size, x + wide / 2, base + size * 0.2)
         if box[0] < 0 or box[2] > window.width_mm or box[1] < 0 or box[3] > window.height_mm:
             continue
         if _covers(box, taken) or shapely.intersects(border, shapely.box(*box)):
             continue
         taken.append(box)
-        out.append(words(x, y, text, size, color=sheet.style.color if is_point else "#444"))
+        out.append(words(x, base, text, size, color=sheet.style.fill or "#222" if is_point else "#444"))
     return "".join(out)
 
 
@@ -268,13 +271,25 @@ def _side(one: Floats, other: Floats, length_m: float, taken: list[Bounds]) -> s
     return words(x, y, text, 1.8, color="#7a0026", turn=angle)
 
 
-def grid(window: Window, step_mm: float = TICK_MM) -> str:
+def step_m(scale: int) -> float:
+    """Between two lines of the grid: about 50 mm of paper, a round number on the ground.
+
+    >>> [step_m(scale) for scale in (500, 2_000, 10_000, 75_000, 150_000)]
+    [25.0, 100.0, 500.0, 2500.0, 5000.0]
+    """
+    most = TICK_MM * scale / 1000
+    power = 10.0 ** np.floor(np.log10(most))
+    return float(max(one * power for one in (1, 2, 2.5, 5) if one * power <= most))
+
+
+def grid(window: Window) -> str:
     """The frame, crosses of the local grid inside, ticks with full coordinates around."""
     per_mm = window.scale / 1000
     west, south, east, north = window.bounds
-    step = step_mm * per_mm
+    step = step_m(window.scale)
     out = [
-        f'<rect width="{window.width_mm:g}" height="{window.height_mm:g}" fill="none" stroke="#111" stroke-width="0.35"/>'
+        f'<rect width="{window.width_mm:g}" height="{window.height_mm:g}" fill="none" stroke="#111" '
+        'stroke-width="0.35"/>'
     ]
     xs = np.arange(np.ceil(west / step), np.floor(east / step) + 1) * step
     ys = np.arange(np.ceil(south / step), np.floor(north / step) + 1) * step

@@ -47,8 +47,10 @@ def block(one: Block) -> dict[str, Any]:
         case Figure():
             return {"kind": "figure", **drawing(one), "caption": one.caption._asdict()}
         case Blanks():
-            rows = [{"zh": label.zh, "en": label.en, "lines": lines} for label, lines in one.rows]
-            return {"kind": "blanks", "rows": rows}
+            return {
+                "kind": "blanks",
+                "rows": [{"zh": label.zh, "en": label.en, "lines": lines} for label, lines in one.rows],
+            }
         case Text():
             return {"kind": "text", **asdict(one)}
 

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from api.auth import READ, allow
 from api.county import County, county_of
-from api.reports import docx, html, of_check, of_parcels, pdf
+from api.reports import docx, html, of_check, of_parcels, of_plan, pdf, xlsx
 from api.reports.mapsheet import Paper
 from api.reports.model import Report
+from api.routers import plans
 from layers.access import User
 from layers.records import Strict
 
@@ -21,6 +22,7 @@ router = APIRouter(tags=["reports"])
 Here = Annotated[County, Depends(county_of)]
 Reader = Annotated[User, Depends(allow(*READ))]
 Form = Literal["pdf", "docx", "html"]
+PlanForm = Literal["pdf", "docx", "html", "xlsx"]
 Scale = Literal["500", "1000", "2000", "5000", "10000"]
 
 
@@ -53,6 +55,20 @@ def check_report(
     )  # fmt: skip
     county.access.record(user.name, "report", check_id, kind)
     return answered(made, kind, f"check-{check_id}")
+
+
+@router.get("/plans/{plan_id}/report.{kind}", response_class=Response)
+def plan_report(
+    plan_id: str, kind: PlanForm, county: Here, user: Reader, paper: Annotated[Paper, Query()] = "A4"
+) -> Response:
+    """A plan that is done: its map, who stands where and when, pools by year, what is left out and why."""
+    plan = plans.read(plan_id, county, user)
+    made = of_plan.report(
+        plan, county.store, county.scope(user), created_at=str(plan.get("ended_at") or plan["created_at"]),
+        projects=plan["asked"]["projects"], paper=paper,
+    )  # fmt: skip
+    county.access.record(user.name, "report", plan_id, kind)
+    return answered(made, kind, f"plan-{plan_id}")
 
 
 @router.get("/parcels/{parcel_id}/sheet.pdf", response_class=Response)
@@ -96,6 +112,10 @@ def answered(made: Report, form: str, name: str) -> Response:
         return Response(
             html.write(made), media_type=html.MEDIA_TYPE, headers={"Content-Security-Policy": html.csp(made)}
         )
-    dresser = docx if form == "docx" else pdf
+    write, media_type = {
+        "pdf": (pdf.write, pdf.MEDIA_TYPE),
+        "docx": (docx.write, docx.MEDIA_TYPE),
+        "xlsx": (xlsx.write, xlsx.MEDIA_TYPE),
+    }[form]
     named = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(f'{name}.{form}', safe='')}"}
-    return Response(dresser.write(made), media_type=dresser.MEDIA_TYPE, headers=named)
+    return Response(write(made), media_type=media_type, headers=named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import typer
 from scripts.console import County
 
 
-class Paper(str, Enum):
+class Paper(StrEnum):
     """The papers of map sheets."""
 
     A4 = "A4"

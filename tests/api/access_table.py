@@ -103,6 +103,7 @@ TABLE = (
     Row("GET", "/plans/{plan_id}", READ),
     Row("GET", "/plans/{plan_id}/compare?with={plan_id}", READ, well=(409,)),  # perhaps not done yet
     Row("DELETE", "/plans/{plan_id}", "planner"),
+    Row("GET", "/plans/{plan_id}/report.{kind}", READ, well=(422,)),  # perhaps not done yet
     Row("GET", "/public", OPEN),
     Row("GET", "/public/cases", OPEN),
     Row("POST", "/public/cases", "reviewer", CASE, well=(403, 409)),  # of one's own check, or decided already
