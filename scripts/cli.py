@@ -25,6 +25,7 @@ from scripts.commands import (
     export,
     find,
     indicators,
+    mapping,
     migrate,
     network,
     outlook,
@@ -343,25 +344,13 @@ def print_check(found: dict[str, Any], every: bool) -> None:
     out.print(f"[dim]{count['pass']} rules pass 通过, {count['exempt']} do not apply 不适用{more}[/]", highlight=False)
 
 
-@app.command("map")
-def map_(county: County, to: Annotated[Path, typer.Option("--out", help="The page to write")]) -> None:
-    """Write the overview map as one page that opens without a server."""
-    from api import maps
-    from api.routers.maps import overview_chart
-    from layers.store import open_store
-
-    store = open_store(county)
-    to.write_text(maps.standalone(overview_chart(store)), encoding="utf-8")
-    store.close()
-    out.print(f"wrote {to}")
-
-
 app.command("backup")(backup.backup)
 app.command("diff")(diff.diff)
 app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
+app.command("map")(mapping.map_)
 app.command("migrate")(migrate.migrate)
 app.command("network")(network.network)
 app.command("connect")(network.connect)

@@ -18,7 +18,7 @@ from api.reports import plate as draw
 from api.reports.model import Page, Words, shown
 from api.reports.plate import Plate, Sheet, Window, width_of
 from api.scope import Scope
-from api.sheets import AROUND
+from api.sheets import AROUND, FROM_AFAR
 from layers.errors import BadInput, Fault
 from layers.fabric import State
 from layers.records import Bounds, Layer
@@ -44,9 +44,6 @@ EDGE_MM = 5.0  # between the coordinates below the drawing and the band
 ROOM_MM = 12.0  # left free around the ground, for its points and its neighbours
 DETAIL = 2_000  # the coarsest scale at which land use is drawn
 DRAWN = tuple(role for role in AROUND if role != "zones")
-FROM_AFAR = (  # what is drawn at scales coarser than the standard ones
-    "zones", "basic_farmland", "eco_redline", "urban_boundary", "water_protection", "rivers", "roads", "railways",
-)  # fmt: skip
 LABELS = {"parcels": "id", "land_use": "code_name"}
 NOT_MEASURED = "图上面积、边长由坐标计算；本图不作权属证明，不构成供地承诺"
 SYNTHETIC = "合成数据，仅供演示 Synthetic data, for demonstration only"

@@ -24,6 +24,7 @@ BEYOND_MM = 4.0  # drawn beyond the frame, so that no edge of the cut shows
 MOST_POINTS = 400  # boundary points with a mark; the table has them all
 PX_MM = 0.26  # of paper to a pixel of the screen map's line widths
 TICK_MM = 50.0
+AROUND_A_POINT = ((0.0, -1.4), (1.0, 0.8), (-1.0, 0.8), (0.0, 3.2), (1.0, -0.8), (-1.0, -0.8), (1.0, 2.6), (-1.0, 2.6))
 FINE_SCALE = 10_000  # coarser than that lines are drawn at half their width
 
 
@@ -198,14 +199,15 @@ def _names(
         wide = width_of(text, size)
         if not text or (not is_point and wide > room):
             continue
-        base = y - 1.4 if is_point else y + size * 0.36
-        box = (x - wide / 2, base - size, x + wide / 2, base + size * 0.2)
-        if box[0] < 0 or box[2] > window.width_mm or box[1] < 0 or box[3] > window.height_mm:
-            continue
-        if _covers(box, taken) or shapely.intersects(border, shapely.box(*box)):
-            continue
-        taken.append(box)
-        out.append(words(x, base, text, size, color=sheet.style.fill or "#222" if is_point else "#444"))
+        for dx, dy in AROUND_A_POINT if is_point else ((0.0, 0.36 * size),):
+            at, base = x + dx * (1.4 + wide / 2), y + dy
+            box = (at - wide / 2, base - size, at + wide / 2, base + size * 0.2)
+            outside = box[0] < 0 or box[2] > window.width_mm or box[1] < 0 or box[3] > window.height_mm
+            if not outside and not _covers(box, taken) and not shapely.intersects(border, shapely.box(*box)):
+                taken.append(box)
+                color = sheet.style.fill or "#222" if is_point else "#444"
+                out.append(words(at, base, text, size, color=color, weight="700" if is_point else "400"))
+                break
     return "".join(out)
 
 

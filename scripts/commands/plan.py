@@ -103,7 +103,7 @@ def write(found: dict[str, Any], folder: Path) -> None:
 
 
 def write_reports(found: dict[str, Any], projects: list[Project], store: Any, folder: Path) -> None:
-    """The plan's report in every form; where nothing can be printed (no Chinese font) it is said, and the rest stays."""
+    """The plan's report in every form; where nothing can be printed (no Chinese font) it is said, the rest stays."""
     from datetime import UTC, datetime
 
     from api.reports import docx, html, of_plan, pdf, xlsx

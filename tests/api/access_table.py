@@ -92,6 +92,7 @@ TABLE = (
     Row("GET", "/maps/zones/{zone_id}", READ),
     Row("GET", "/maps/parcels/{parcel_id}", READ),
     Row("GET", "/maps/checks/{check_id}", READ),
+    Row("GET", "/maps/plans/{plan_id}", READ, well=(422,)),  # perhaps not done yet
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
     Row("GET", "/network/report", READ),
     Row("POST", "/connections", CHECK, {"project_id": "{project_id}", "site": SITE}),
