@@ -14,13 +14,11 @@ from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from api.reports import pdf
 from api.reports.html import ordinal
-from api.reports.model import Blanks, Block, Facts, Figure, Page, Report, Table, Text, Verdict, shown
+from api.reports.model import Blanks, Block, Facts, Figure, Page, Report, Table, Text, Verdict, plain, shown
 from api.reports.spelled import cells
-from layers.sheets import NO_CHARACTER
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SONG, HEI = "宋体", "黑体"  # what an office PC has; Word finds its own where it has not
@@ -54,7 +52,7 @@ def write(report: Report) -> bytes:
         _sheet(document, page)
     made = datetime.fromisoformat(report.created_at).replace(tzinfo=None, microsecond=0)
     core = document.core_properties
-    core.title, core.author, core.created, core.modified = report.title.zh, _clean(report.county), made, made
+    core.title, core.author, core.created, core.modified = report.title.zh, plain(report.county), made, made
     core.last_modified_by, core.comments, core.keywords = "", "", report.digest
     out = io.BytesIO()
     document.save(out)
@@ -105,18 +103,13 @@ def _run(
     paragraph: Any, text: str, *, size: float = 10.5, bold: bool = False, soft: bool = False, font: str | None = None,
     color: str | None = None,
 ) -> Any:  # fmt: skip
-    run = paragraph.add_run(_clean(text))
+    run = paragraph.add_run(plain(text))
     run.font.size, run.bold = Pt(size), bold
     run.font.name = "Times New Roman"
     run._r.get_or_add_rPr().rFonts.set(qn("w:eastAsia"), font or SONG)
     if soft or color is not None:
         run.font.color.rgb = SOFT if color is None else RGBColor.from_string(color)
     return run
-
-
-def _clean(text: str) -> str:
-    """Without the control characters that XML cannot hold."""
-    return ILLEGAL_CHARACTERS_RE.sub(NO_CHARACTER, text)
 
 
 def _block(document: Any, one: Block) -> None:

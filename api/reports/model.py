@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from layers.sheets import NO_CHARACTER
 from layers.units import m2, round_half_up
 
 Unit = Literal["", "m2", "ha", "mu", "share", "m", "number", "year", "signed"]
@@ -154,7 +157,12 @@ def shown(value: object, unit: Unit = "") -> str:
         return "是" if value else "否"
     if isinstance(value, (int, float, Decimal)):
         return _number(value, unit)
-    return str(value)
+    return plain(str(value))
+
+
+def plain(text: str) -> str:
+    """Text without the control characters that neither XML nor a printer knows."""
+    return ILLEGAL_CHARACTERS_RE.sub(NO_CHARACTER, text)
 
 
 def _number(value: float | Decimal, unit: Unit) -> str:

@@ -16,6 +16,7 @@ import shapely
 from api.escape import safe
 from api.mapstyle import ORDER, PLAIN, STYLES, Style
 from api.reports.boundary import rings
+from api.reports.model import plain
 from layers.records import Bounds, Floats, Geoms
 
 FONTS = "Noto Sans CJK SC, Source Han Sans SC, Noto Sans SC, Microsoft YaHei, PingFang SC, SimHei, sans-serif"
@@ -173,7 +174,7 @@ def words(x: float, y: float, text: object, size: float, *, color: str = "#222",
     turned = f' transform="rotate({turn:.1f} {x:.2f} {y:.2f})"' if turn is not None else ""
     return (
         f'<text x="{x:.2f}" y="{y:.2f}" font-family="{FONTS}" font-size="{size:g}" font-weight="{weight}" '
-        f'fill="{color}" text-anchor="{anchor}"{around}{turned}>{safe(text)}</text>'
+        f'fill="{color}" text-anchor="{anchor}"{around}{turned}>{safe(plain(str(text)))}</text>'
     )
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from api.reports.model import Blanks, Block, Facts, Figure, Page, Report, Table, Text, Verdict, Words, shown
+from api.reports.model import Blanks, Block, Facts, Figure, Page, Report, Table, Text, Verdict, Words, plain, shown
 
 
 def spelled(report: Report) -> dict[str, Any]:
     """The report as a template reads it."""
     return {
         "title": report.title._asdict(),
-        "county": report.county,
+        "county": plain(report.county),
         "key": report.key,
         "stamp": report.stamp,
         "synthetic": report.synthetic,
@@ -60,7 +60,7 @@ def cells(row: Sequence[object], table: Table) -> list[dict[str, str]]:
     said = []
     for value, column in zip(row, table.columns, strict=True):
         if isinstance(value, Words):
-            said.append({"zh": value.zh, "en": value.en})
+            said.append({"zh": plain(value.zh), "en": plain(value.en)})
         else:
             said.append({"zh": shown(value, column.unit), "en": ""})
     return said

@@ -114,7 +114,9 @@ def parcel_chart(store: Store, parcel_id: str, as_of: date | None, scope: Scope 
         if not frame.empty
     ]
     day = f"（{as_of}）" if as_of else ""
-    return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin], focus=lonlat(frame_of([mine], store.crs)))
+    own = lonlat(frame_of([mine], store.crs))
+    this = maps.Sheet("site", "本宗地", "This parcel", own, KIN[:1])
+    return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin, this], focus=own)
 
 
 def check_chart(store: Store, found: dict[str, object], scope: Scope | None = None) -> maps.Chart:
