@@ -32,6 +32,7 @@ from layers.records import Industry, Part, Project, Site
 from tests.api.two_zones import EAST_PARCEL, WEST_PARCEL, bearer, people, served, two_zones
 from tests.counties import EAST, EXTENT, FARM, GOOD, NORTH, TEA, found_county
 
+pytestmark = pytest.mark.needs("font")
 PT_MM = 25.4 / 72
 TODAY = date(2026, 6, 1)
 PLAIN = "520625001001GB00009"  # a parcel of which nothing is known but its ground
@@ -120,8 +121,15 @@ def ground_on(page: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("scale", "paper", "side_mm"),
-    [(2_000, "A4", 50.0), (2_000, "A3", 50.0), (1_000, "A4", 100.0), (5_000, "A4", 20.0), (500, "A3", 200.0), (10_000, "A3", 10.0)],
-)  # fmt: skip
+    [
+        (2_000, "A4", 50.0),
+        (2_000, "A3", 50.0),
+        (1_000, "A4", 100.0),
+        (5_000, "A4", 20.0),
+        (500, "A3", 200.0),
+        (10_000, "A3", 10.0),
+    ],
+)
 def test_a_hundred_metres_measure_right_on_the_page(
     store: GeoPackage, scale: int, paper: mapsheet.Paper, side_mm: float
 ) -> None:
@@ -211,10 +219,7 @@ def test_only_layers_that_are_drawn_stand_in_the_legend(store: GeoPackage) -> No
 
 
 def test_a_parcel_names_its_neighbours_and_no_others(store: GeoPackage) -> None:
-    frame = gpd.GeoDataFrame(
-        {"id": ["A", "B", "C"]}, geometry=[shapely.box(0, 0, 9, 9), shapely.box(9.02, 0, 18, 9), shapely.box(30, 0, 39, 9)],
-        crs=4545,
-    )  # fmt: skip
+    frame = gpd.GeoDataFrame({"id": ["A", "B", "C"]}, geometry=shapely.box([0, 9.02, 30], 0, [9, 18, 39], 9), crs=4545)
 
     class Here(mapsheet.Ground):
         def frame(self, role: str, bounds: Any) -> gpd.GeoDataFrame:
@@ -241,9 +246,10 @@ def test_every_table_of_a_check_can_be_read_out_of_its_pdf(farm: dict[str, Any],
         assert squeezed(row["zh"]) in text
     assert f"{farm['site']['control_area_m2']:,.2f}" in text
     for heading in (
-        "审查结论", "项目与地块", "不符合事项", "无法判定的事项", "占用情况", "三大类与地类汇总", "现状分类面积", "权属汇总",
-        "指标需求", "已审查并符合的事项", "不涉及的事项", "办结意见", "界址点坐标", "数据与规则版本", "审查意见", "选址范围图",
-        "不构成用地批准或供地承诺", "含合成数据", farm["rulebook_digest"], farm["facts_digest"], "EPSG:4545",
+        "审查结论", "项目与地块", "不符合事项", "无法判定的事项", "占用情况", "三大类与地类汇总", "现状分类面积",
+        "权属汇总", "指标需求", "已审查并符合的事项", "不涉及的事项", "办结意见", "界址点坐标", "数据与规则版本",
+        "审查意见", "选址范围图", "不构成用地批准或供地承诺", "含合成数据", "EPSG:4545",
+        farm["rulebook_digest"], farm["facts_digest"],
     ):  # fmt: skip
         assert heading in text, heading
     for label in farm["layer_versions"].values():
@@ -256,7 +262,8 @@ def test_every_finding_stands_in_exactly_one_group(store: GeoPackage, farm: dict
     counts = {
         status: len(groups[title].rows)  # type: ignore[union-attr]
         for status, title in (
-            ("fail", "不符合事项"), ("unknown", "数据不足、无法判定的事项"), ("pass", "已审查并符合的事项"), ("exempt", "不涉及的事项"),
+            ("fail", "不符合事项"), ("unknown", "数据不足、无法判定的事项"),
+            ("pass", "已审查并符合的事项"), ("exempt", "不涉及的事项"),
         )
     }  # fmt: skip
     assert counts == {status: sum(one["status"] == status for one in farm["findings"]) for status in counts}
@@ -325,8 +332,7 @@ def test_printing_twice_gives_the_same_bytes(store: GeoPackage, farm: dict[str, 
 @pytest.mark.parametrize("n", range(len(EVIL)))
 def test_a_name_is_text_in_every_form(store: GeoPackage, n: int) -> None:
     name = EVIL[n]
-    found = answered(store, f"E{n}", name)
-    made = of_check.report(found, store)
+    made = of_check.report(answered(store, f"E{n}", name), store)
     wanted = squeezed(name)
     assert wanted in squeezed(text_of(pdf.write(made)))
     page = html.write(made)
@@ -569,4 +575,5 @@ def test_a_layer_that_covers_the_window_is_drawn_without_its_cut(store: GeoPacka
     frame = gpd.GeoDataFrame({"name": ["大"]}, geometry=[shapely.box(-1e5, -1e5, 1e5, 1e5)], crs=4545)
     made = plate(window, [Sheet("zones", "片区", "Zone", frame, "name")])
     numbers = [float(one) for one in re.findall(r"-?\d+\.?\d*", made.body.partition('d="')[2].partition('"')[0])]
-    assert min(numbers) < 0 and max(numbers) > 50
+    assert min(numbers) < 0
+    assert max(numbers) > 50
