@@ -298,5 +298,5 @@ def of_parcel(state: State, neighbours: Sequence[str]) -> Subject:
     """A parcel as the fabric has it."""
     name = state.attributes.get("name")
     said = f"宗地代码 {state.parcel}" + (f"　{name}" if isinstance(name, str) and name else "")
-    beside = f"邻宗 {'、'.join(neighbours)}" if neighbours else ""
+    beside = f"邻宗（代码后 10 位）{'、'.join(one[-10:] for one in neighbours)}" if neighbours else ""
     return Subject(Words("宗地图", "Parcel map"), said, state.geometry, beside)

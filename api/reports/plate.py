@@ -98,6 +98,9 @@ def plate(window: Window, sheets: Sequence[Sheet], ground: shapely.Geometry | No
     clip = f'<clipPath id="{key}-clip"><rect width="{window.width_mm:g}" height="{window.height_mm:g}"/></clipPath>'
     defs, body, labels, drawn = [clip], [], [], []
     taken: list[Bounds] = [(window.width_mm - 13, 0.0, window.width_mm - 3, 21.0)]  # the north arrow
+    xs, ys = lines_of_grid(window)
+    for x, y in window.mm(np.array([(x, y) for x in xs for y in ys]).reshape(-1, 2)).tolist():
+        taken.append((x - 2, y - 2, x + 2, y + 2))
     subject = _subject(ground, window, taken) if ground is not None else ""
     border = shapely.transform(shapely.boundary(ground), window.mm) if ground is not None else shapely.LineString()
     shapely.prepare(border)
@@ -285,17 +288,23 @@ def step_m(scale: int) -> float:
     return float(max(one * power for one in (1, 2, 2.5, 5) if one * power <= most))
 
 
+def lines_of_grid(window: Window) -> tuple[Floats, Floats]:
+    """Eastings and northings of the grid's lines in a window."""
+    west, south, east, north = window.bounds
+    step = step_m(window.scale)
+    xs = np.arange(np.ceil(west / step), np.floor(east / step) + 1) * step
+    return xs, np.arange(np.ceil(south / step), np.floor(north / step) + 1) * step
+
+
 def grid(window: Window) -> str:
     """The frame, crosses of the local grid inside, ticks with full coordinates around."""
     per_mm = window.scale / 1000
-    west, south, east, north = window.bounds
-    step = step_m(window.scale)
+    west, north = window.west, window.north
+    xs, ys = lines_of_grid(window)
     out = [
         f'<rect width="{window.width_mm:g}" height="{window.height_mm:g}" fill="none" stroke="#111" '
         'stroke-width="0.35"/>'
     ]
-    xs = np.arange(np.ceil(west / step), np.floor(east / step) + 1) * step
-    ys = np.arange(np.ceil(south / step), np.floor(north / step) + 1) * step
     strokes = []
     for x in xs.tolist():
         at = (x - west) / per_mm
