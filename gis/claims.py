@@ -181,7 +181,7 @@ def _routes(ground: Ground, one: Demand, amount: float, needs: dict[str, Interva
 
 
 def _way(ground: Ground, roads: Snapshot, known: Bools, is_near: bool, kind: str) -> Sequence[tuple[str, ...]] | None:
-    """The accounts of the stretches from the gate to the trunk road; of the first alone where the drawing leads to none.
+    """The accounts of the stretches from the gate to the trunk road; of the first where the drawing leads to none.
 
     None where a stretch of the way keeps no account: what it still carries is not known.
     """
