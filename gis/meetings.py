@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import shapely
@@ -15,32 +14,15 @@ from gis import measure
 from gis.agglomeration import SameChain
 from gis.derived import InsideShare, Ratio, Served
 from gis.footprint import FootprintFits
-from gis.ground import SLIVER_M2, Ground, Outside, Shown
+from gis.ground import SLIVER_M2, Ground, Meeting, Needs, Outside, Shown
 from gis.intervals import Interval
 from gis.network import Fit, Service, can_feed, can_supply, headroom_of, serve
 from gis.raw_materials import RawMaterial
 from gis.ways import WATER_REACH_M, WaterHead
 from layers.records import Bools, Floats, Project, Snapshot
 
-Needs = Mapping[str, Interval]
 Kind = tuple[Callable[[Snapshot, Floats], Fit], str]
 """Which facilities are of a kind to serve, and the need column that asks for the kind."""
-
-
-class Meeting(Protocol):
-    """A column of sites and projects."""
-
-    @property
-    def role(self) -> str | None: ...
-
-    @property
-    def unit(self) -> str: ...
-
-    def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval: ...
-
-    def evidence(
-        self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
-    ) -> Shown | None: ...
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 
 from gis import terrain
-from gis.ground import Ground, Shown
+from gis.ground import Ground, Needs, Shown
 from gis.intervals import Interval
 from gis.network import hands_out, headroom_of
 from gis.roads import WORST, Reach, RoadClasses, roads_of
@@ -17,7 +17,6 @@ from gis.rules import shipped
 from gis.surface import Prices
 from layers.records import Floats, Project, Snapshot
 
-Needs = Mapping[str, Interval]
 WATER_REACH_M = 8_000.0  # assumption: how far a works or an effluent plant may be before a trunk main is a project
 
 
