@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
 
-from api.reports.model import Column, Table, Words
+from api.reports.model import Block, Column, Table, Text, Words
 from layers.records import Floats
+
+MOST_ROWS = 1_000  # on paper: a traced outline of 50,000 points would be a book
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,20 @@ def rings(ground: shapely.Geometry) -> list[Ring]:
             found.append(Ring(np.roll(points, -start, axis=0), first, is_hole))
             first += len(points)
     return found
+
+
+def points(ground: shapely.Geometry, title: Words | None = None) -> list[Block]:
+    """The table of points; of a boundary with more than `MOST_ROWS` the first, and a word on where the rest is."""
+    whole = table(ground, title)
+    rest = len(whole.rows) - MOST_ROWS
+    if rest <= 0:
+        return [whole]
+    said = Text(
+        f"界址点共 {len(whole.rows):,} 个，表中列前 {MOST_ROWS:,} 个，其余见边界文件。",
+        f"{len(whole.rows):,} points; the first {MOST_ROWS:,} are listed, the rest stands in the boundary's file.",
+        "strong",
+    )
+    return [said, replace(whole, rows=whole.rows[:MOST_ROWS])]
 
 
 def table(ground: shapely.Geometry, title: Words | None = None) -> Table:

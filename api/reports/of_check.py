@@ -32,6 +32,7 @@ from api.reports.model import (
 from api.scope import Scope
 from api.xlsx import PURPOSES, WORDS, converted, is_synthetic
 from gis.explain import quantity
+from gis.occupation import TABLES
 from layers.crs import LONLAT, parse_cached, transform
 from layers.store import Store
 from layers.units import exact
@@ -51,6 +52,8 @@ PURPOSES_EN = {
     "screening": "screening", "pre_review": "pre-review", "conversion": "conversion", "supply": "supply",
     "entry": "entry", "verification": "verification",
 }  # fmt: skip
+MOST_ROWS = 300  # of an occupation table on paper
+CUT = ("ownership_summary", "control_lines", "planning", "allocation")
 SIGNS = {"<=": "≤", ">=": "≥"}
 BOUNDS = {"at_least": "> ", "at_most": "< "}
 QUOTAS = (
@@ -106,7 +109,7 @@ def report(
         Section(Words("已审查并符合的事项", "What was shown"), [_passing(of["pass"])]),
         Section(Words("不涉及的事项", "What was not concerned"), [_exempt(of["exempt"])]),
         Section(Words("办结意见", "Opinions given"), [_opinions(opinions)]),
-        Section(Words("界址点坐标", "Boundary points"), [_where(store), boundary.table(ground)]),
+        Section(Words("界址点坐标", "Boundary points"), [_where(store), *boundary.points(ground)]),
         Section(Words("数据与规则版本", "Editions of data and rules"), _editions(check)),
         Section(Words("审查意见", "Opinion of the bureau"), [SIGN]),
     ]
@@ -314,6 +317,7 @@ OWNED = (Column("国有（㎡）", "State, m²", "m2", 1.0), Column("集体（�
 
 
 def _occupation(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
+    tables, cut = _capped(tables)
     made: list[Block] = []
     if rows := tables.get("land_class_summary"):
         made.append(_classes(rows))
@@ -345,9 +349,25 @@ def _occupation(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
              one["zh"]) for one in rows
         ]  # fmt: skip
         made.append(Table(Words("已批已供核查", "Double allocation"), columns, said))
+    made.extend(cut)
     if rows := tables.get("notes"):
         made.extend(Text(one["zh"], one.get("en") or "", "small") for one in rows)
     return made
+
+
+def _capped(tables: Mapping[str, Sequence[Row]]) -> tuple[dict[str, Sequence[Row]], list[Text]]:
+    """Tables short enough for paper, and a word for each that was cut; totals stand last and stay."""
+    kept, cut = {}, []
+    for name, rows in tables.items():
+        kept[name] = rows
+        if len(rows) > MOST_ROWS and name in CUT:
+            kept[name] = [*rows[: MOST_ROWS - 1], rows[-1]]
+            rest = len(rows) - MOST_ROWS
+            zh, en = TABLES[name].zh, TABLES[name].en
+            cut.append(
+                Text(f"“{zh}”另有 {rest:,} 行，见 XLSX 报告。", f"{en}: {rest:,} more rows in the workbook.", "strong")
+            )
+    return kept, cut
 
 
 def _classes(rows: Sequence[Row]) -> Table:

@@ -62,7 +62,11 @@ def sheets(
         "scale": scale,
         "paper": paper,
     }
-    tables = [boundary.table(state.geometry, Words(f"宗地 {state.parcel}", "Boundary points")) for state in states]
+    tables = [
+        block
+        for state in states
+        for block in boundary.points(state.geometry, Words(f"宗地 {state.parcel}", "Boundary points"))
+    ]
     where = f"{ground.crs_name}，X 为北、Y 为东，单位米"
     return Report(
         title=Words("宗地图册" if len(states) > 1 else "宗地图", "Parcel maps" if len(states) > 1 else "Parcel map"),

@@ -21,7 +21,7 @@ from docx import Document
 from fastapi.testclient import TestClient
 
 from api.answers import answer, asked_columns
-from api.reports import docx, fonts, html, mapsheet, of_check, of_parcels, of_plan, pdf, xlsx
+from api.reports import boundary, docx, fonts, html, mapsheet, of_check, of_parcels, of_plan, pdf, xlsx
 from api.reports.model import Table, shown
 from api.reports.plate import Sheet, Window, plate
 from gis.check import check, rulebook
@@ -207,6 +207,21 @@ def test_a_hole_goes_on_counting_and_runs_the_other_way() -> None:
     assert (outer.names, hole.names) == (["J1", "J2", "J3", "J4"], ["J5", "J6", "J7", "J8"])
     assert hole.points.tolist() == [[2, 4], [2, 2], [4, 2], [4, 4]]
     assert (outer.is_hole, hole.is_hole) == (False, True)
+
+
+def test_a_boundary_of_fifty_thousand_points_is_not_a_book(store: GeoPackage, farm: dict[str, Any]) -> None:
+    angle = np.linspace(0, 2 * np.pi, 50_000, endpoint=False)
+    round_ = shapely.Polygon(np.column_stack([EAST + 50 * np.cos(angle), NORTH + 50 * np.sin(angle)]))
+    said, table = boundary.points(round_)
+    assert isinstance(table, Table)
+    assert len(table.rows) == boundary.MOST_ROWS
+    assert "共 50,000 个" in said.zh  # type: ignore[union-attr]
+    many = [*farm["occupation"]["allocation"]] * 400
+    cut = {**farm, "occupation": {**farm["occupation"], "allocation": many}}
+    blocks = of_check.report(cut, store).sections[4].blocks
+    assert max(len(one.rows) for one in blocks if isinstance(one, Table)) == of_check.MOST_ROWS
+    told = f"另有 {len(many) - of_check.MOST_ROWS:,} 行"
+    assert any(told in one.zh for one in blocks if not isinstance(one, Table))  # type: ignore[union-attr]
 
 
 def test_only_layers_that_are_drawn_stand_in_the_legend(store: GeoPackage) -> None:
