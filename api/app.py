@@ -36,6 +36,7 @@ from api.routers import (
     quotas,
     reservations,
     supply,
+    tiles,
     uploads,
     users,
 )
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         imports,
         uploads,
         maps,
+        tiles,
         networks,
         outlook,
         plans,
