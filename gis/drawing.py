@@ -30,7 +30,7 @@ ORDER_BITS = 16
 
 class Level(NamedTuple):
     """How coarsely a tile is drawn: the grid in pixels, and the size below which parts are thinned, in pixels for lines
-    and points and in square pixels for ground. Nothing is thinned at 0, small ground is drawn as a square of a pixel."""
+    and points and in square pixels for ground. At 0 nothing is thinned, and ground below a pixel is drawn as one."""
 
     coarse_px: float
     least: float
@@ -119,7 +119,7 @@ class Drawing:
 
     def _squared(self, at: Ints, small: Bools, z: int, level: Level) -> Geoms:
         """Some of the parts, the small ones as squares that stand for those that were left out."""
-        shapes = self._parts[at]
+        shapes: Geoms = self._parts[at]
         pixel_m = _pixel_m(z)
         grid_m = level.coarse_px * pixel_m
         side_m = max(pixel_m, round(np.sqrt(level.least) / level.coarse_px) * grid_m)
@@ -133,7 +133,8 @@ class Drawing:
     def _measured(self) -> tuple[Floats, Bools]:
         """(N,) area or length of each part in the metres of the map, and whether it is ground."""
         is_area = shapely.get_dimensions(self._parts) == 2
-        return np.where(is_area, shapely.area(self._parts), shapely.length(self._parts)), is_area
+        size: Floats = np.where(is_area, shapely.area(self._parts), shapely.length(self._parts))
+        return size, is_area
 
     @cached_property
     def _order(self) -> Ints:
