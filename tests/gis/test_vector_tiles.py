@@ -231,3 +231,13 @@ def test_the_grid_is_that_of_the_web() -> None:
     assert len({int(number(*one)) for one in (HERE, Tile(13, HERE.x, HERE.y), Tile(12, HERE.y, HERE.x))}) == 3
     assert not Tile(3, 8, 0).exists
     assert covering((-2 * HALF_M, -1, -HALF_M - 1, 1), 2)[:, 0].tolist() == [0, 0]
+
+
+def test_a_hole_that_touches_its_shell_is_cut_like_any_other() -> None:
+    """GEOS's clip_by_rect gave four times the area of this one."""
+    shell = [(2510.0, 1190.7), (4846.0, -1897.8), (2037.2, 852.6), (1101.0, 1769.3)]
+    hole = [(3909.7, -981.0), (2741.7, 563.2), (2037.2, 852.6)]
+    ground = shapely.Polygon(shell, [hole])
+    (found,) = drawn([ground])
+    signed = sum(turned(ring) / 2 for polygon in rings(found["geometry"]) for ring in polygon)
+    assert signed == pytest.approx(shapely.intersection(flipped(ground), WINDOW).area, rel=0.01)
