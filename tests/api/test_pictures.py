@@ -121,7 +121,7 @@ def test_a_pixel_says_what_a_check_of_its_ground_says(county: Any) -> None:
     clear_of = shapely.distance(shapely.points(x, y), borders) > 5  # beside a border a check asks how well it is known
     x, y, row, column = x[clear_of], y[clear_of], row[clear_of], column[clear_of]
     assert len(x) > 300
-    sites = list(shapely.box(x - 0.5, y - 0.5, x + 0.5, y + 0.5))
+    sites = list(shapely.box(x - 2, y - 2, x + 2, y + 2))
     checked = check(sites, Project.model_validate(TEA), book, world)
     worst = np.full(len(x), Suitability.CLEAR, dtype=np.uint8)
     for rule, statuses in zip(checked.rules, checked.status[:, :, 0], strict=True):
