@@ -94,7 +94,7 @@ class Tiles:
         self._store = store
         self._kept = Kept(MOST_BYTES)
         cache: Path | None = getattr(store, "cache", None)
-        self._shelf = None if cache is None else TileShelf(cache)
+        self.shelf = None if cache is None else TileShelf(cache)
         self._drawings: OrderedDict[str, Drawing] = OrderedDict()
         self._making = Lock()
 
@@ -104,18 +104,18 @@ class Tiles:
             raise UnknownName(f"the layer {name!r} is a grid and has no features", role=name)
         layer = self._store.standing(name)
         said = [FORMAT, layer.label, layer.digest]
-        is_whole = name not in HIDDEN or scope is _everything or (mine := scope()).is_all
+        is_whole = name not in HIDDEN or scope is everything or (mine := scope()).is_all
         if not is_whole:
             said.append(mine.key)
         return View(layer, hashlib.sha256("\n".join(said).encode()).hexdigest()[:24], is_whole)
 
     def vector(self, view: View, tile: Tile, scope: Callable[[], Scope], *, gzipped: bool = False) -> Sent:
         """One vector tile, no bytes where it holds nothing; compressed where that is welcome and done already."""
-        drawn = self._shelf.find(view.layer.role, view.key) if self._shelf and view.is_whole and tile.z < FINE else None
+        drawn = self.shelf.find(view.layer.role, view.key) if self.shelf and view.is_whole and tile.z < FINE else None
         if drawn is not None:
             body = drawn.get(int(number(*tile)))
             return Sent(body, "gzip") if gzipped and body else Sent(gzip.decompress(body) if body else b"")
-        return Sent(self._kept.get((view.key, tile), lambda: self._drawing(view, scope).tile(tile)))
+        return Sent(self._kept.get((view.key, tile), lambda: self.drawing(view, scope).tile(tile)))
 
     def roles(self) -> list[str]:
         """The roles whose tiles are stored: all that are loaded and have features."""
@@ -123,11 +123,11 @@ class Tiles:
 
     def build(self, name: str, said: Callable[[int, int], None] = lambda done, of: None) -> Built:
         """Draw and store the tiles of a role below zoom `FINE`, unless they are there; `said` hears of progress."""
-        view = self.view(name, _everything)
-        assert self._shelf is not None
-        if (there := self._shelf.find(name, view.key)) is not None:
+        view = self.view(name, everything)
+        assert self.shelf is not None
+        if (there := self.shelf.find(name, view.key)) is not None:
             return Built(len(there), 0, 0, 0)
-        drawing = self._drawing(view, _everything)
+        drawing = self.drawing(view, everything)
         box = drawing.bounds
         wanted = [] if box is None else [Tile(z, *at) for z in range(FIRST, FINE) for at in covering(box, z).tolist()]
         made: dict[int, bytes] = {}
@@ -138,12 +138,12 @@ class Tiles:
                     made[int(number(*tile))] = gzip.compress(body, 6, mtime=0)
                     plain, most = plain + len(body), max(most, len(body))
                 said(done, len(wanted))
-        self._shelf.keep(name, view.key, made)
+        self.shelf.keep(name, view.key, made)
         return Built(len(made), plain, sum(map(len, made.values())), most)
 
     def described(self, name: str, view: View, scope: Callable[[], Scope]) -> dict[str, Any]:
         """TileJSON 3.0 of a role."""
-        drawing = self._drawing(view, scope)
+        drawing = self.drawing(view, scope)
         role = role_of(name)
         kinds = {key: "Boolean" if key == "synthetic" else "String" for key in drawing.said.keys}
         return {
@@ -174,7 +174,7 @@ class Tiles:
             return list(EVERYWHERE)
         return [round(edge, 6) for edge in to_lonlat(self._store.crs).transform_bounds(*box)]
 
-    def _drawing(self, view: View, scope: Callable[[], Scope]) -> Drawing:
+    def drawing(self, view: View, scope: Callable[[], Scope]) -> Drawing:
         """What a view draws, kept while it is asked for; of a user of some zones that which is theirs alone."""
         with self._making:
             if view.key not in self._drawings:
@@ -190,7 +190,8 @@ class Tiles:
             return self._drawings[view.key]
 
 
-def _everything() -> Scope:
+def everything() -> Scope:
+    """The scope of whoever draws for all."""
     raise AssertionError("whoever stores tiles sees all of them")
 
 
