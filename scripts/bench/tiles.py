@@ -1,6 +1,7 @@
 """Map tiles of a county beside raw PostGIS, and over HTTP.
 
     python -m scripts.bench.tiles demo/county.gpkg [--tiles 200] [--seconds 5] [--clients 4] [--workers 2]
+                                  [--without postgis http]
 
 Works on a copy of the county's cache, so that nothing is written beside it. Draws the whole store (zoom 8 to 12) anew;
 encodes cold tiles of the land use at zoom 13 to 16, and the same tiles by ST_AsMVT in a PostGIS started for it, in
@@ -41,6 +42,7 @@ from layers.store import Store, open_store
 
 ROLE = "land_use"
 PARCELS = 100_000
+START_S, WARM_S = 300, 20  # workers map every layer when they start, which is not what is measured
 VIEW_PX = (1920, 1080)
 
 
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--without", nargs="*", default=[], choices=["postgis", "http"])
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         county = Path(folder) / "county.gpkg"
@@ -62,11 +65,13 @@ def main() -> None:
         tiles = Tiles(store)
         stored(tiles)
         drawing = tiles.drawing(tiles.view(ROLE, everything), everything)
-        beside_postgis(store, drawing, asked.tiles)
+        if "postgis" not in asked.without:
+            beside_postgis(store, drawing, asked.tiles)
         first_view(store)
         stored_numbers = some_stored(tiles)
         store.close()
-        over_http(county, stored_numbers, asked)
+        if "http" not in asked.without:
+            over_http(county, stored_numbers, asked)
 
 
 def say(what: str, figure: str) -> None:
@@ -214,6 +219,7 @@ def over_http(county: Path, paths: list[str], asked: argparse.Namespace) -> None
     with served(county, asked.workers) as port:
         lane = "/tiles/substations/12/3282/1713.mvt"
         fetch(port, [*paths, lane, "/tiles/slope.json"])
+        threading.Event().wait(WARM_S)
         ask(port, paths, asked, "stored tiles of the land use")
         ask(port, ["/healthz"], asked, "  the same server's /healthz, for comparison")
         for picture in ("hillshade", "slope", "suitability"):
@@ -289,7 +295,7 @@ def served(county: Path, workers: int) -> Iterator[int]:
     told = [sys.executable, "-m", "scripts.cli", "serve", str(county), "--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(told, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + START_S
         while time.monotonic() < until:
             with contextlib.suppress(OSError):
                 body(port, "/readyz")
@@ -298,7 +304,7 @@ def served(county: Path, workers: int) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(START_S)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,13 @@ def store(stores: Stores) -> Iterator[Any]:
 
 
 def ids(body: bytes) -> set[str]:
-    return (
-        {one["properties"]["id"] for one in mapbox_vector_tile.decode(body)["parcels"]["features"]} if body else set()
-    )
+    layers = mapbox_vector_tile.decode(body) if body else {"parcels": {"features": []}}
+    return {one["properties"]["id"] for one in layers["parcels"]["features"]}
+
+
+def around(z: int) -> Tile:
+    """The tile of a zoom that holds `AT`."""
+    return of("parcels", z, AT.x >> 12 - z, AT.y >> 12 - z)
 
 
 def test_what_is_stored_is_what_would_be_drawn(store: Any) -> None:
