@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import itertools
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
@@ -41,10 +41,11 @@ SHOWN = (
 EVERYWHERE = (-180.0, -85.0, 180.0, 85.0)
 
 
-class View(NamedTuple):
+@dataclass(frozen=True)
+class View:
     """A layer as one user sees it: `key` says which features, in which version; `is_whole` whether all of them."""
 
-    layer: Layer
+    layer: Layer = field(compare=False)
     key: str
     is_whole: bool
 
@@ -95,7 +96,7 @@ class Tiles:
         self._kept = Kept(MOST_BYTES)
         cache: Path | None = getattr(store, "cache", None)
         self.shelf = None if cache is None else TileShelf(cache)
-        self._drawings: OrderedDict[str, Drawing] = OrderedDict()
+        self._drawings: dict[View, Drawing] = {}
         self._making = Lock()
 
     def view(self, name: str, scope: Callable[[], Scope]) -> View:
@@ -141,11 +142,11 @@ class Tiles:
         self.shelf.keep(name, view.key, made)
         return Built(len(made), plain, sum(map(len, made.values())), most)
 
-    def described(self, name: str, view: View, scope: Callable[[], Scope]) -> dict[str, Any]:
+    def described(self, name: str, view: View) -> dict[str, Any]:
         """TileJSON 3.0 of a role."""
-        drawing = self.drawing(view, scope)
+        table, _ = self._store.whole(view.layer)
+        kinds = {key: "Boolean" if key == "synthetic" else "String" for key in fields(table, view.layer)}
         role = role_of(name)
-        kinds = {key: "Boolean" if key == "synthetic" else "String" for key in drawing.said.keys}
         return {
             "tilejson": "3.0.0",
             "tiles": [f"/tiles/{name}/{{z}}/{{x}}/{{y}}.mvt"],
@@ -176,18 +177,27 @@ class Tiles:
 
     def drawing(self, view: View, scope: Callable[[], Scope]) -> Drawing:
         """What a view draws, kept while it is asked for; of a user of some zones that which is theirs alone."""
-        with self._making:
-            if view.key not in self._drawings:
-                table, ground = self._store.whole(view.layer)
-                if not view.is_whole:
-                    sees = scope().sees(ground)
-                    table, ground = table[sees], ground[sees]
-                shapes = transform(ground, self._store.crs, parse_cached(MERCATOR))
-                self._drawings[view.key] = Drawing(view.layer.role, shapes, Attributes.of(said(table, view.layer)))
-                for key in list(self._drawings)[:-MOST_DRAWINGS]:
-                    del self._drawings[key]
-            self._drawings.move_to_end(view.key)
-            return self._drawings[view.key]
+        known = self._drawings.get(view)
+        if known is not None:
+            return known
+        with self._making:  # who comes second finds it done
+            known = self._drawings.get(view)
+            if known is not None:
+                return known
+            table, ground = self._store.whole(view.layer)
+            if not view.is_whole:
+                sees = scope().sees(ground)
+                table, ground = table[sees], ground[sees]
+            shapes = transform(ground, self._store.crs, parse_cached(MERCATOR))
+            made = Drawing(view.layer.role, shapes, Attributes.of(said(table, view.layer)))
+            there = list(self._drawings)
+            for old in there[: max(0, len(there) + 1 - MOST_DRAWINGS)]:
+                self._drawings.pop(old, None)
+            for old in there:  # an older version of the layer is not asked for again
+                if old.layer.role == view.layer.role and old.layer.label != view.layer.label:
+                    self._drawings.pop(old, None)
+            self._drawings[view] = made
+            return made
 
 
 def everything() -> Scope:
@@ -195,16 +205,21 @@ def everything() -> Scope:
     raise AssertionError("whoever stores tiles sees all of them")
 
 
+def fields(table: pd.DataFrame, layer: Layer) -> list[str]:
+    """What a map says of features: the columns of `SHOWN` that hold anything, and whether they are made up."""
+    shown = [name for name in SHOWN if name in table and table[name].notna().any()]
+    return ["id", *shown, *(["synthetic"] if "synthetic" in table or layer.synthetic else [])]
+
+
 def said(table: pd.DataFrame, layer: Layer) -> pd.DataFrame:
-    """What a map says of features: the columns of `SHOWN` that hold anything, as text, and what is made up."""
-    columns: dict[str, Any] = {"id": table["id"].astype(str)}
-    for name in SHOWN:
-        if name in table and table[name].notna().any():
-            columns[name] = _texts(table[name])
-    if "synthetic" in table:
-        columns["synthetic"] = table["synthetic"].map(lambda one: True if one is True else None)
-    elif layer.synthetic:
-        columns["synthetic"] = list(itertools.repeat(True, len(table)))
+    """The `fields` of features, as texts; `synthetic` is true or nothing."""
+    columns: dict[str, Any] = {}
+    for name in fields(table, layer):
+        if name == "synthetic":
+            is_made_up = table[name].eq(True) if name in table else pd.Series(True, index=table.index)
+            columns[name] = is_made_up.astype(object).where(is_made_up, None)
+        else:
+            columns[name] = table[name].astype(str) if name == "id" else _texts(table[name])
     return pd.DataFrame(columns, dtype=object)
 
 

@@ -65,6 +65,7 @@ class Drawing:
         self._shapes = shapes
         self._parts, self._row = shapely.get_parts(shapes, return_index=True)
         self._tree = shapely.STRtree(self._parts)
+        self._tree.query(shapely.Point())  # builds it, which threads must not do at once
         self._levels: OrderedDict[tuple[int, Level], tuple[Bools, Bools]] = OrderedDict()
         self._lock = Lock()
 
