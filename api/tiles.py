@@ -28,7 +28,7 @@ from layers.tile_shelf import TileShelf
 
 T = TypeVar("T")
 MERCATOR = "EPSG:3857"
-FORMAT = "1"  # of what is drawn: tiles of another are drawn again
+FORMAT = "2"  # of what is drawn: tiles of another are drawn again
 FIRST, LAST = 8, 16
 HIDDEN = frozenset({"parcels", "plots", "placed"})  # what zones hide (decision 0006)
 MOST_BYTES = 64 << 20  # of tiles kept in a process
@@ -58,7 +58,7 @@ class Sent(NamedTuple):
 
 
 class Built(NamedTuple):
-    """What storing a role came to: tiles, their bytes plain and compressed, the largest; no bytes if it was there."""
+    """What storing a role came to: tiles, their bytes plain and as stored, the largest stored; no bytes if it was there."""
 
     tiles: int
     plain: int
@@ -137,7 +137,7 @@ class Tiles:
             for done, (tile, body) in enumerate(zip(wanted, pool.map(drawing.tile, wanted), strict=True), start=1):
                 if body:
                     made[int(number(*tile))] = gzip.compress(body, 6, mtime=0)
-                    plain, most = plain + len(body), max(most, len(body))
+                    plain, most = plain + len(body), max(most, len(made[int(number(*tile))]))
                 said(done, len(wanted))
         self.shelf.keep(name, view.key, made)
         return Built(len(made), plain, sum(map(len, made.values())), most)

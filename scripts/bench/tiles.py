@@ -33,7 +33,9 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from api.pictures import TITLES, Pictures
 from api.tiles import MERCATOR, Tiles, View, everything, said
+from gis.check import rulebook
 from gis.drawing import FINE, Drawing
 from gis.vector_tiles import EXTENT, MARGIN, Attributes
 from gis.web_tiles import Tile, covering
@@ -68,6 +70,7 @@ def main() -> None:
         if "postgis" not in asked.without:
             beside_postgis(store, drawing, asked.tiles)
         first_view(store)
+        pictures(store)
         stored_numbers = some_stored(tiles)
         store.close()
         if "http" not in asked.without:
@@ -86,7 +89,7 @@ def stored(tiles: Tiles) -> None:
     built = {role: tiles.build(role) for role in tiles.roles()}
     seconds = time.perf_counter() - start
     say("whole vector store, zoom 8 to 12", f"{seconds:.1f} s, {sum(one.tiles for one in built.values()):,} tiles")
-    say("largest tile, not compressed", f"{max(one.most for one in built.values()) / 1e3:.0f} kB")
+    say("largest tile, as stored and sent", f"{max(one.most for one in built.values()) / 1e3:.0f} kB")
     total = sum(one.plain for one in built.values()), sum(one.stored for one in built.values())
     say("all of them, plain and as stored", f"{total[0] / 1e6:.1f} MB, {total[1] / 1e6:.1f} MB")
 
@@ -199,6 +202,28 @@ def first_view(store: Store) -> None:
         f"{sum(map(len, made)) / 1e6:.2f} MB plain, {sent / 1e6:.2f} MB sent",
     )
     say("  not stored: attributes and index, then drawn", f"{prepared:.1f} s, {drawn:.2f} s")
+
+
+def pictures(store: Store) -> None:
+    """The pictures drawn anew, then tiles of them sliced in this process."""
+    book = rulebook().confirmed(store.list("confirmation"))
+    drawn = Pictures(store, lambda: book)
+    for name in TITLES:
+        start = time.perf_counter()
+        picture = drawn.picture(name, drawn.key(name))
+        seconds = time.perf_counter() - start
+        west, south, east, north = between(store.crs, parse_cached(MERCATOR)).transform_bounds(*(store.bounds() or ()))
+        every = [Tile(z, *at) for z in range(8, 17) for at in covering((west, south, east, north), z).tolist()]
+        some = [every[n] for n in np.random.default_rng(2).permutation(len(every))[:1000]]
+        ms = []
+        for tile in some:
+            start = time.perf_counter()
+            picture.tile(tile)
+            ms.append((time.perf_counter() - start) * 1e3)
+        say(
+            f"{name} drawn; {len(some)} tiles of it sliced",
+            f"{seconds:.1f} s; p50 {np.median(ms):.2f} ms, p99 {np.percentile(ms, 99):.2f} ms",
+        )
 
 
 def some_stored(tiles: Tiles) -> list[str]:
