@@ -37,6 +37,7 @@ from api.routers import (
     reports,
     reservations,
     supply,
+    tiles,
     uploads,
     users,
 )
@@ -114,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         imports,
         uploads,
         maps,
+        tiles,
         networks,
         outlook,
         plans,

@@ -36,6 +36,7 @@ from scripts.commands import (
     quota,
     search,
     sheets,
+    tiles,
     users,
 )
 from scripts.console import AsJson, County, err, out, print_json
@@ -342,6 +343,7 @@ app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
+app.command("tiles")(tiles.tiles)
 app.command("map")(mapping.map_)
 app.command("migrate")(migrate.migrate)
 app.command("network")(network.network)

@@ -94,6 +94,9 @@ TABLE = (
     Row("GET", "/maps/checks/{check_id}", READ),
     Row("GET", "/maps/plans/{plan_id}", READ, well=(409,)),  # perhaps not done yet
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
+    Row("GET", "/tiles/{role}.json", READ),
+    Row("GET", "/tiles/{role}/{z}/{x}/{y}.mvt", READ),
+    Row("GET", "/tiles/{picture}/{z}/{x}/{y}.png", READ),
     Row("GET", "/network/report", READ),
     Row("POST", "/connections", CHECK, {"project_id": "{project_id}", "site": SITE}),
     Row("GET", "/outlook", READ),

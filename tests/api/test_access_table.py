@@ -59,6 +59,8 @@ class World:
             "{form}": "csv",
             "{kind}": "html",
             "{role}": "basic_farmland",
+            "{picture}": "suitability",
+            "{z}/{x}/{y}": "12/3283/1715",
             "{key}": "none",
             "{name}": "spare",
             "{prefix}": "AAAAAAAA",
