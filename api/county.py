@@ -15,8 +15,10 @@ from api.answers import answer, asked_columns, remedies
 from api.jobs import Plans
 from api.networks import Networks
 from api.outlook import Outlooks
+from api.pictures import Pictures
 from api.scope import Scope, Zones
 from api.settings import Settings
+from api.tiles import Tiles
 from gis.check import Checked, check, rulebook
 from gis.indicators import with_indicators
 from gis.mending import Allowed
@@ -46,6 +48,8 @@ class County:
         self.plans = Plans(store, self.rulebook)
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
+        self.tiles = Tiles(store)
+        self.pictures = Pictures(store, self.rulebook)
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()

@@ -14,14 +14,14 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from api.planning import dressed, joint_plan
 from gis.rules import Rulebook
 from gis.scenario import Scenario
-from layers.errors import BadInput, ParkError, UnknownName
+from layers.errors import BadInput, ParkError, Stale, UnknownName
 from layers.records import Project
 from layers.store import Store
 
@@ -204,3 +204,11 @@ class Plans:
 
 def _finite(number: float) -> float | None:
     return float(number) if abs(number) < float("inf") else None
+
+
+def require_done(plan: Mapping[str, Any]) -> None:
+    """Stale where a plan has nothing to show yet, or never will."""
+    status = plan.get("status")
+    if status != "done":
+        said = plan.get("id") or "without a number"
+        raise Stale(f"plan {said} is {status}, not done", plan=plan.get("id"), plan_status=status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +10,10 @@ import geopandas as gpd
 import shapely
 
 from api import maps
+from api.jobs import require_done
 from api.mapstyle import PLAN_COLORS
 from api.scope import Scope
 from api.sheets import AROUND, around, lonlat, sheets
-from layers.errors import Stale
 from layers.store import Store
 
 FIELDS = (
@@ -41,11 +41,13 @@ SHOWN = (
 TIGHTEST = 12  # pools shown beside the map, the fullest first
 
 
-def plan_chart(store: Store, plan: Mapping[str, Any], scope: Scope | None = None) -> maps.Chart:
-    """The map of a plan that is done; Stale where it is not."""
-    if plan["status"] != "done":
-        raise Stale(f"plan {plan['id']} is {plan['status']}, not done", plan=plan["id"], plan_status=plan["status"])
-    names = {one.get("id") or one.get("name"): one.get("name") or one.get("id") for one in plan["asked"]["projects"]}
+def plan_chart(
+    store: Store, plan: Mapping[str, Any], scope: Scope | None = None, projects: Sequence[Mapping[str, Any]] = ()
+) -> maps.Chart:
+    """The map of a plan that is done, with the projects it was `asked` for, else `projects`; Stale where it is not."""
+    asked = plan.get("asked", {}).get("projects") or projects
+    names = {one.get("id") or one.get("name"): one.get("name") or one.get("id") for one in asked}
+    require_done(plan)
     rows = [_row(n, row, names) for n, row in enumerate(plan["assignments"], start=1)]
     frame = gpd.GeoDataFrame(rows, geometry="geometry", crs=store.crs) if rows else None
     own: list[maps.Sheet] = []
@@ -68,7 +70,7 @@ def plan_chart(store: Store, plan: Mapping[str, Any], scope: Scope | None = None
         beside = _quiet(sheets(store, AROUND, scope=scope))
     chart = maps.overview(f"{store.name} 联合选址方案 Joint plan", [*beside, *own], focus=focus)
     chart.plan = {
-        **{name: plan[name] for name in ("id", "objective", "bound", "gap", "expansions", "notes")},
+        **{name: plan.get(name) for name in ("id", "objective", "bound", "gap", "expansions", "notes")},
         "placed": [{**row, "extent": _extent(focus, n)} for n, row in enumerate(rows)],
         "unplaced": [{**row, "name": names.get(row["project"], row["project"])} for row in plan["unplaced"]],
         "pools": _tightest(plan["pools"]),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from layers.errors import BadInput, Fault
+from layers.errors import BadInput, Fault, NotInstalled
 from layers.records import Project
 from scripts.console import AsJson, County, err, out, print_json
 
@@ -20,7 +20,10 @@ def plan(
     scenario: Annotated[
         Path | None, typer.Option(help="S.yaml: weights, years, fund, locks (see docs/planner.md)")
     ] = None,
-    to: Annotated[Path | None, typer.Option("--out", help="Folder for plan.json, .geojson, .html and pictures")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for plan.json, .geojson, .pdf, .docx, .xlsx, .html, map and plots"),
+    ] = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Book the plan: ground, quota and capacity of all of it, or nothing")
     ] = False,
@@ -60,6 +63,7 @@ def plan(
             found |= {"adopted": told(store, kept, book_plan(store, book, kept, "operator")[0])}
         if to is not None:
             write(found, to)
+            write_reports(found, wanted, store, to)
             if not joint.violations:
                 draw(store, {**job_of(wanted, chosen, "operator"), **found}, to)
     finally:
@@ -117,13 +121,33 @@ def write(found: dict[str, Any], folder: Path) -> None:
     typer.echo(f"wrote {folder}/plan.json and plan.geojson", err=True)
 
 
+def write_reports(found: dict[str, Any], projects: list[Project], store: Any, folder: Path) -> None:
+    """The plan's report in every form; where nothing can be printed (no Chinese font) it is said, the rest stays."""
+    from datetime import UTC, datetime
+
+    from api.reports import docx, html, of_plan, pdf, xlsx
+
+    made = of_plan.report(
+        found, store, created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        projects=[one.model_dump(mode="json", exclude_none=True) for one in projects],
+    )  # fmt: skip
+    (folder / "plan.html").write_text(html.write(made), encoding="utf-8")
+    (folder / "plan.xlsx").write_bytes(xlsx.write(made))
+    try:
+        (folder / "plan.pdf").write_bytes(pdf.write(made))
+        (folder / "plan.docx").write_bytes(docx.write(made))
+    except NotInstalled as error:
+        err.print(f"no plan.pdf and plan.docx: {error.message}", style="yellow", markup=False, soft_wrap=True)
+    typer.echo(f"wrote {folder}/plan.pdf, .docx, .xlsx and .html", err=True)
+
+
 def draw(store: Any, plan: dict[str, Any], folder: Path) -> None:
     """The map as one page that opens without a server, the pools and the front as pictures."""
     from api import maps
     from api.plan_map import plan_chart
     from api.plan_plots import front_svg, pools_svg
 
-    made = {"plan.html": maps.standalone(plan_chart(store, plan)), "pools.svg": pools_svg(plan)}
+    made = {"map.html": maps.standalone(plan_chart(store, plan)), "pools.svg": pools_svg(plan)}
     if plan["front"]:
         made["front.svg"] = front_svg(plan)
     for name, text in made.items():

@@ -26,7 +26,7 @@ def test_two_scenarios_are_laid_side_by_side_and_drawn(run: Run, tmp_path: Path)
         drawn = ElementTree.parse(tmp_path / "one" / name)
         assert drawn.getroot().tag.endswith("svg")
     assert "quota/520625" not in (tmp_path / "one" / "front.svg").read_text(encoding="utf-8")
-    assert "落地 1 项" in (tmp_path / "one" / "plan.html").read_text(encoding="utf-8")
+    assert "落地 1 项" in (tmp_path / "one" / "map.html").read_text(encoding="utf-8")
     stands = plan["assignments"][0]["site"]["name"]
     other = next(name for name in (GOOD, "520625001001GB00003") if name != stands)
     (tmp_path / "t.yaml").write_text(SCENARIO + f"locks: {{TEA: '{other}'}}\n", encoding="utf-8")
