@@ -26,7 +26,7 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         "objective": [one["objective"], other["objective"]],
         "bound": [one["bound"], other["bound"]],
         "placed": [len(one["assignments"]), len(other["assignments"])],
-        "expansions": [one["expansions"], other["expansions"]],
+        "expansions": [[built["name"] for built in plan["expansions"]] for plan in (one, other)],
         "scenario": {
             name: [one["scenario"][name], other["scenario"][name]]
             for name in one["scenario"]

@@ -16,11 +16,11 @@ import shapely
 from gis.alternatives import Point, alternatives, front
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
-from gis.scenario import Scenario
+from gis.scenario import Purchase, Scenario
 from gis.solver.search import Watch
 from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
-from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, phases_of, pools_of
+from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, kind_of, phases_of, pools_of
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints, Project
 
@@ -83,6 +83,7 @@ class Joint:
     shortfall: dict[str, float] | None = None
     alternatives: tuple[Alternative, ...] = ()
     front: tuple[Trade, ...] = ()
+    built: tuple[Purchase, ...] = ()
 
 
 def plan(
@@ -148,6 +149,7 @@ def plan(
     return Joint(
         assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different,
         tuple(Trade(value, spent, int((one.site >= 0).sum()), one.expansions_used) for value, spent, one in trades),
+        tuple(one for one in scenario.purchases if one.name in choice.expansions_used),
     )  # fmt: skip
 
 
@@ -287,9 +289,7 @@ def _assigned(
             f"quota/{county.unit[site]}/{kind}": float(county.quota_m2[kind][site] * phases.share[row])
             for kind in QUOTAS
         }
-        for account, serves in county.serves.items():
-            if serves[site, n]:
-                takes[account] = float(phases.load[account.rpartition("/")[2]][row])
+        takes |= {account: float(phases.load[kind_of(account)][row]) for account in county.takes(site, n)}
         steps.append(Step(approval, start, done, takes))
     return Assigned(keys[n], site, sites.names[site], float(value[site, n]), tuple(steps))
 
@@ -315,7 +315,7 @@ def _verified(
 ) -> tuple[Violation, ...]:
     accounts = {**county.accounts, **scenario.balances}
     keys = [one.key for one in projects]
-    stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in county.serves]
+    stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in (*county.serves, *county.ways)]
     granted = granted_of(accounts)
     for unit in sorted(set(county.unit)):
         for kind in QUOTAS:

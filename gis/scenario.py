@@ -23,6 +23,11 @@ class Purchase(Strict):
     cost_wan: Amount
     adds: dict[str, Amount] = Field(min_length=1, description="account -> how much more it holds")
     from_year: Year | None = None
+    facility: str | None = Field(None, description="what is built on, where it is one of the county's")
+    cost_low_wan: Amount | None = None
+    cost_high_wan: Amount | None = None
+    source: str | None = None
+    confidence: str | None = None
 
 
 class KeepApart(Strict):
@@ -52,6 +57,7 @@ class Scenario(Strict):
     fund_weight: Amount = 1.0
     energy_cap_tce: Amount | None = None
     purchases: tuple[Purchase, ...] = ()
+    upgrades: bool = Field(True, description="may also buy what the price table knows would enlarge a facility")
     balances: dict[str, float] = Field({}, description="account -> balance to plan with instead of the county's")
     apart: tuple[KeepApart, ...] = (KeepApart(kind="is_food", other="is_dusty", distance_m=500.0),)
     must: tuple[str, ...] = ()
@@ -74,6 +80,14 @@ class Scenario(Strict):
         if len(set(names)) < len(names):
             raise ValueError("purchases: a name stands twice")
         return self
+
+    def adds(self) -> dict[str, float]:
+        """Account -> what all purchases together would add."""
+        found: dict[str, float] = {}
+        for one in self.purchases:
+            for account, amount in one.adds.items():
+                found[account] = found.get(account, 0.0) + amount
+        return found
 
     @property
     def worst(self) -> Verdict:

@@ -45,6 +45,7 @@ def world(projects, sites=3, quota=None, **more):
             "power_kva": np.full(len(projects), 100.0),
             "water_m3d": np.zeros(shape[1]),
             "effluent_m3d": np.zeros(shape[1]),
+            "freight_td": np.zeros(shape[1]),
         },
         energy_tce=np.full(len(projects), np.nan),
         kinds={"is_food": np.zeros(shape[1], dtype=bool), "is_dusty": np.zeros(shape[1], dtype=bool)},
@@ -115,6 +116,30 @@ def test_a_purchase_is_made_where_it_pays_and_the_fund_allows():
     assert {one.project: one.waits_for for one in bought.assigned} == {"p1": (), "p0": ("second line",)}
     assert plan(*asked, scenario(purchases=(line,), fund_wan=3.9)).bought == ()
     assert plan(*asked, scenario(purchases=(line.model_copy(update={"cost_wan": 20.0}),))).bought == ()
+
+
+def test_lorries_of_all_fit_on_every_stretch_or_one_stays_away():
+    freight = {kind: np.zeros(2) for kind in ("power_kva", "water_m3d", "effluent_m3d")} | {
+        "freight_td": np.array([60.0, 50.0])
+    }
+    lane, road = "capacity/R1/freight_td", "capacity/R2/freight_td"
+    stretches = {lane: np.array([True, False, False]), road: np.array([True, True, False])}
+    asked = world(projects(2), loads=freight, serves={}, ways=stretches)
+    asked[2].value[2] = -1.0  # nobody goes where no road is loaded
+    accounts = {"quota/U/2026/new_construction": 1e6, lane: 55.0, road: 100.0}
+    joint = plan(asked[0], asked[1], replace(asked[2], accounts=accounts), scenario())
+    assert (len(joint.assigned), joint.violations) == (1, ())
+    assert {one.name for one in joint.pools if one.name == lane} == {lane}  # 110 t/d might ask for either
+    wide = plan(asked[0], asked[1], replace(asked[2], accounts={**accounts, road: 110.0}), scenario())
+    assert {one.project: one.name for one in wide.assigned} == {"p0": "s1", "p1": "s0"}  # 60 t do not fit on the lane
+    assert wide.assigned[1].steps[0].takes[lane] == 50.0
+    assert wide.violations == ()
+    assert road not in {one.name for one in wide.pools}  # which is never short, whoever comes
+    up = Purchase(name="a class up", cost_wan=2.0, adds={road: 20.0}, from_year=2028)
+    bought = plan(asked[0], asked[1], replace(asked[2], accounts=accounts), scenario(purchases=(up,)))
+    assert (len(bought.assigned), bought.bought, bought.violations) == (2, ("a class up",), ())
+    late = scenario(purchases=(up.model_copy(update={"from_year": 2029}),))
+    assert len(plan(asked[0], asked[1], replace(asked[2], accounts=accounts), late).assigned) == 1
 
 
 def test_food_and_dust_keep_their_distance_or_one_of_them_stays_away():
