@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from gis.check import Checked, check
+from gis.companions import kin_of, parts_of
 from gis.expansions import expansions, purchases
 from gis.ground import Ground
 from gis.intervals import Interval
@@ -21,8 +22,8 @@ from gis.needs import measure_needs
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
 from gis.scenario import Purchase, Scenario
-from gis.solver.search import Watch
 from gis.serving import loads_of
+from gis.solver.search import Watch
 from gis.yearly import QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault
 from layers.ledger.placed import ROLE
@@ -141,12 +142,15 @@ def joint_plan(
     """Measure, then choose, then verify."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
+    mains = len(projects)
+    projects, links = parts_of(projects)
     columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
     found = measure(store, projects, book, world, columns, zones=zones)
     if scenario.upgrades:
         options = purchases(expansions(world, book), [one.name for one in scenario.purchases])
         scenario = scenario.model_copy(update={"purchases": (*scenario.purchases, *options)})
     county, notes = county_of(found, scenario, world)
+    county = replace(county, links=links, kin=kin_of(projects[:mains], book))
     scenario = scenario.model_copy(update={"purchases": _useful(scenario, county)})
     return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
 
@@ -277,7 +281,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
         "assignments": [
             {
                 "project": one.project,
-                "component": None,
+                "component": one.component,
                 "site": {
                     "name": one.name,
                     found.role: found.parts(one.site),
@@ -365,7 +369,10 @@ def _seen(joint: Joint, found: Measured, world: World) -> dict[str, Any]:
 def _built(one: Purchase) -> dict[str, Any]:
     """A purchase of a plan: what is built where, by how much it adds to which account from when on, and its price."""
     said = one.model_dump(mode="json", exclude={"adds"})
-    return {**said, "adds": [{"account": name, "amount": amount, "unit": unit_of(name)} for name, amount in one.adds.items()]}
+    return {
+        **said,
+        "adds": [{"account": name, "amount": amount, "unit": unit_of(name)} for name, amount in one.adds.items()],
+    }
 
 
 def _place(at: tuple[str, int] | None) -> dict[str, Any] | None:

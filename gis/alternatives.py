@@ -21,7 +21,14 @@ SAME = 1e-9
 
 
 def alternatives(
-    benefit: ArrayLike, first: Choice, *, count: int = 5, differs: int = 1, pools: Iterable[Pool] = (), counted: Bools | None = None, **asked: Any
+    benefit: ArrayLike,
+    first: Choice,
+    *,
+    count: int = 5,
+    differs: int = 1,
+    pools: Iterable[Pool] = (),
+    counted: Bools | None = None,
+    **asked: Any,
 ) -> list[Choice]:
     """Up to `count` further plans, the best first, each unlike all others in at least `differs` projects.
 

@@ -38,6 +38,13 @@ class KeepApart(Strict):
     distance_m: Amount
 
 
+class ChainBonus(Strict):
+    """What a pair of projects of one industrial chain adds to a plan where they stand within a distance."""
+
+    value: Amount
+    within_m: Amount = 2_000.0
+
+
 class Scenario(Strict):
     """One way to plan.
 
@@ -60,6 +67,7 @@ class Scenario(Strict):
     upgrades: bool = Field(True, description="may also buy what the price table knows would enlarge a facility")
     balances: dict[str, float] = Field({}, description="account -> balance to plan with instead of the county's")
     apart: tuple[KeepApart, ...] = (KeepApart(kind="is_food", other="is_dusty", distance_m=500.0),)
+    chain: ChainBonus | None = None
     must: tuple[str, ...] = ()
     locks: dict[str, str] = Field({}, description="project -> site it stands on")
     priorities: dict[str, Amount] = Field({}, description="project -> what its benefit is multiplied by")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gis.companions import Kin, Linked
 from gis.plan import Expansion, Pool
 from gis.scenario import Scenario
 from layers.records import Bools, Floats, Ints, Project
@@ -33,6 +34,7 @@ class County:
     ways : account of a stretch of road -> (S,) whether it lies on the way from a candidate to the trunk road
     energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
     spared : what is traded against value, name -> (S, N)
+    links, kin : components among the N projects, and pairs of one industrial chain
     """
 
     allowed: Bools
@@ -46,6 +48,8 @@ class County:
     accounts: Mapping[str, float]
     spared: Mapping[str, Floats] = field(default_factory=dict)
     ways: Mapping[str, Bools] = field(default_factory=dict)
+    links: tuple[Linked, ...] = ()
+    kin: tuple[Kin, ...] = ()
 
     def takes(self, site: int, n: int) -> list[str]:
         """The accounts of capacities that a project draws on from a candidate."""

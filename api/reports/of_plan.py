@@ -225,7 +225,9 @@ def _expansions(plan: Row) -> Table:
     )
     rows = []
     for one in plan["expansions"]:
-        adds = "；".join(f"{row['account']} +{row['amount']:,.0f} {UNITS.get(row['unit'], row['unit'])}" for row in one["adds"])
+        adds = "；".join(
+            f"{row['account']} +{row['amount']:,.0f} {UNITS.get(row['unit'], row['unit'])}" for row in one["adds"]
+        )
         ends = [one.get(f"cost_{end}_wan") for end in ("low", "high")]
         span = "" if None in ends else f"{ends[0]:,.0f}—{ends[1]:,.0f}"
         said = "，".join(str(one[name]) for name in ("source", "confidence") if one.get(name))

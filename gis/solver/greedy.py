@@ -31,7 +31,7 @@ class Ground:
         return fits
 
     def lacking(self, cells: Ints, but: Ints) -> Bools:
-        """(K,) which cells need another that is not chosen, those of projects `but` aside, which are placed with them."""
+        """(K,) which cells need another that is not chosen, but for those of projects `but`, which come with them."""
         problem = self.problem
         out = np.zeros(len(cells), dtype=bool)
         for k, cell in enumerate(cells.tolist()):

@@ -499,7 +499,9 @@ def test_expansions_stand_with_their_cost_year_and_source(store: GeoPackage) -> 
     plan = plan_of(store)
     adds = [{"account": "capacity/S1/power_kva", "amount": 8000.0, "unit": "kva"}]
     span = {"cost_wan": 1234.5, "cost_low_wan": 1000.0, "cost_high_wan": 1500.0}
-    plan["expansions"] = [{"name": "S1 二号主变", "adds": adds, "from_year": 2028, "source": "价目", "confidence": "low", **span}]
+    plan["expansions"] = [
+        {"name": "S1 二号主变", "adds": adds, "from_year": 2028, "source": "价目", "confidence": "low", **span}
+    ]
     (table,) = next(
         one for one in of_plan.report(plan, store, created_at="2026-06-01T00:00:00+00:00").sections
         if one.title.zh == "增容购置"

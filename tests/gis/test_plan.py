@@ -22,7 +22,9 @@ from layers.errors import BadInput, SolverDied
 from scripts.bench.plan_cases import PUBLISHED, as_pools, published, raised, too_small
 
 
-def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=(), fund=None, needs=()):
+def every_plan(
+    benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=(), fund=None, needs=()
+):
     """The most any plan is worth, by trying all of them; -inf where there is none. Shares nothing with the planner."""
     benefit = np.asarray(benefit, dtype=float)
     sites, projects = benefit.shape

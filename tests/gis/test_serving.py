@@ -103,7 +103,9 @@ def test_every_site_has_the_way_that_the_books_take():
     world = kind_world(roads=roads)
     world._pools = {**world._pools, **{f"capacity/roads-{n}/freight_td": 500.0 for n in (1, 2, 3)}}
     hauling = TEA.model_copy(update={"freight_td": 99.5})
-    sites = np.array([shapely.box(100, 100, 140, 140), shapely.box(100, 1_990, 140, 1_999), shapely.box(0, -9e3, 1, -8e3)])
+    sites = np.array(
+        [shapely.box(100, 100, 140, 140), shapely.box(100, 1_990, 140, 1_999), shapely.box(0, -9e3, 1, -8e3)]
+    )
     each = ways(Ground(sites, world, BOOK))
     for site, found in zip(sites, each, strict=True):
         load = next((one for one in claim(site, hauling, BOOK, world).loads if one.kind == FREIGHT.kind), None)
