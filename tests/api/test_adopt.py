@@ -28,6 +28,7 @@ from tests.worlds import layer
 
 HERE = "http://127.0.0.1"
 OTHER = "520625001001GB00003"
+WATER = "capacity/water_sources-1/water_m3d"
 POWER, QUOTA = "capacity/substations-1/power_kva", "quota/520625/2026/new_construction"
 PAPER = Paper("试字9号", date(2026, 3, 1))
 WEIGHTS = {"weights": {"tax_wan": 1, "land_m2": 0.001}}
@@ -169,25 +170,25 @@ def test_what_has_to_be_carried_over_first_waits_for_that(client: TestClient) ->
     assert made["reservations"][0]["state"] == "intended"
 
 
-BIG = {**TEA, "id": "BIG", "power_kva": 5_100, "tax_wan": 5_000}
+BIG = {**TEA, "id": "BIG", "water_m3d": 1_000, "tax_wan": 5_000}
 
 
-def test_who_no_station_has_room_for_is_not_placed_and_the_reason_names_what_is_short(client: TestClient) -> None:
+def test_who_no_works_has_room_for_is_not_placed_and_the_reason_names_what_is_short(client: TestClient) -> None:
     plan = planned(client, "TEA", BIG, upgrades=False)
     assert [row["project"] for row in plan["assignments"]] == ["TEA"]
     (left_out,) = plan["unplaced"]
     assert (left_out["project"], plan["expansions"]) == ("BIG", [])
-    assert any(POWER in one["en"] and "short by at least" in one["en"] for one in left_out["reasons"])
+    assert any(WATER in one["en"] and "short by at least" in one["en"] for one in left_out["reasons"])
     assert adopt(client, plan).status_code == 201
 
 
 def test_an_upgrade_that_makes_room_is_bought_from_its_year_on_and_waited_for(client: TestClient) -> None:
-    room = {"name": "二号主变", "cost_wan": 900, "adds": {POWER: 30_000}, "from_year": 2028}
+    room = {"name": "水厂二期", "cost_wan": 900, "adds": {WATER: 300}, "from_year": 2028}
     plan = planned(client, "TEA", BIG, purchases=[room])
-    assert {row["project"]: row["waits_for"] for row in plan["assignments"]} == {"TEA": [], "BIG": ["二号主变"]}
+    assert {row["project"]: row["waits_for"] for row in plan["assignments"]} == {"TEA": [], "BIG": ["水厂二期"]}
     (bought,) = plan["expansions"]
-    assert (bought["name"], bought["cost_wan"], bought["from_year"]) == ("二号主变", 900, 2028)
-    assert bought["adds"] == [{"account": POWER, "amount": 30_000, "unit": "kva"}]
+    assert (bought["name"], bought["cost_wan"], bought["from_year"]) == ("水厂二期", 900, 2028)
+    assert bought["adds"] == [{"account": WATER, "amount": 300, "unit": "m3d"}]
     made = adopt(client, plan)
     assert made.status_code == 201, made.text
     assert {one["project"]: one["state"] for one in made.json()["reservations"]} == {
