@@ -129,6 +129,43 @@ def measure(
     return Measured(sites, tuple(projects), checked, tuple(notes), role, ids)
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that a plan rests on, measured: components stand behind the projects in `found.projects`, and the scenario
+    offers the upgrades that may be needed."""
+
+    found: Measured
+    county: County
+    scenario: Scenario
+
+
+def prepare(
+    store: Store,
+    projects: Sequence[Project],
+    scenario: Scenario,
+    book: Rulebook,
+    world: World,
+    *,
+    zones: Sequence[str] | None = None,
+) -> Prepared:
+    """Everything that is measured before anything is chosen."""
+    if scenario.start_years is None:
+        scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
+    parts, links = parts_of(projects)
+    columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
+    found = measure(store, parts, book, world, columns, zones=zones)
+    own = scenario.purchases
+    options = purchases(expansions(world, book), [one.name for one in own]) if scenario.upgrades else ()
+    offered = scenario.model_copy(update={"purchases": (*own, *options)})
+    county, notes = county_of(found, offered, world)
+    county = replace(county, links=links, kin=kin_of(projects, book))
+    accounts = {**county.accounts, **scenario.balances}
+    short = {name for name, most in county.most().items() if most > accounts[name]}
+    useful = tuple(one for one in options if short & one.adds.keys())
+    offered = scenario.model_copy(update={"purchases": (*own, *useful)})
+    return Prepared(replace(found, notes=(*found.notes, *notes)), county, offered)
+
+
 def joint_plan(
     store: Store,
     projects: Sequence[Project],
@@ -140,26 +177,9 @@ def joint_plan(
     zones: Sequence[str] | None = None,
 ) -> tuple[Joint, Measured]:
     """Measure, then choose, then verify."""
-    if scenario.start_years is None:
-        scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
-    mains = len(projects)
-    projects, links = parts_of(projects)
-    columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
-    found = measure(store, projects, book, world, columns, zones=zones)
-    if scenario.upgrades:
-        options = purchases(expansions(world, book), [one.name for one in scenario.purchases])
-        scenario = scenario.model_copy(update={"purchases": (*scenario.purchases, *options)})
-    county, notes = county_of(found, scenario, world)
-    county = replace(county, links=links, kin=kin_of(projects[:mains], book))
-    scenario = scenario.model_copy(update={"purchases": _useful(scenario, county)})
-    return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
-
-
-def _useful(scenario: Scenario, county: County) -> tuple[Purchase, ...]:
-    """What the scenario itself offers, and those upgrades of facilities that may be asked for more than they have."""
-    accounts = {**county.accounts, **scenario.balances}
-    short = {name for name, most in county.most().items() if most > accounts[name]}
-    return tuple(one for one in scenario.purchases if one.source is None or short & one.adds.keys())
+    ready = prepare(store, projects, scenario, book, world, zones=zones)
+    found = ready.found
+    return plan(found.sites, found.projects, ready.county, ready.scenario, watch), found
 
 
 def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County, tuple[Words, ...]]:

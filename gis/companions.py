@@ -15,7 +15,7 @@ import shapely
 
 from gis.agglomeration import chains_of
 from gis.rules import Rulebook
-from layers.records import Demands, Floats, Geoms, Ints, Project
+from layers.records import Bools, Demands, Floats, Geoms, Ints, Project
 
 Needs = list[tuple[Ints, Ints]]
 OF_PLANT = ("industry", "nature", "stage", "preparation", "dust", "odour", "noise", "hazardous")
@@ -53,14 +53,17 @@ def parts_of(projects: Sequence[Project]) -> tuple[tuple[Project, ...], tuple[Li
     parts, links = list(projects), []
     for n, project in enumerate(projects):
         for one in project.components:
-            drawn = {name: getattr(one, name) for name in Demands.model_fields}
             links.append(Linked(len(parts), n, one.name, one.linked_within_m))
+            drawn = {name: _or_zero(getattr(one, name), name) for name in Demands.model_fields}
             shared = {name: getattr(project, name) for name in OF_PLANT}
-            shared |= {} if one.industry is None else {"industry": one.industry}
+            industry = {} if one.industry is None else {"industry": one.industry}
             own = {"id": f"{project.key}/{one.name}", "name": one.name, "land_m2": one.land_m2, "energy_tce": 0.0}
-            parts.append(Project(**{name: 0.0 if said is None and name != "dual_supply" else said
-                                    for name, said in drawn.items()}, **shared, **own))  # fmt: skip
+            parts.append(Project.model_validate({**drawn, **shared, **industry, **own}))
     return tuple(parts), tuple(links)
+
+
+def _or_zero(said: float | bool | None, name: str) -> float | bool | None:
+    return 0.0 if said is None and name != "dual_supply" else said
 
 
 def kin_of(projects: Sequence[Project], book: Rulebook) -> tuple[Kin, ...]:
@@ -99,7 +102,7 @@ def bonuses(ground: Geoms, benefit: Floats, pairs: Iterable[Kin], value: float, 
     """A bonus of `value` for each pair that stands within a distance, in whatever years."""
     count = len(ground)
     later = np.arange(0, len(benefit), count)
-    open_ = np.isfinite(benefit).reshape(len(later), count, -1).any(axis=0)
+    open_: Bools = np.asarray(np.isfinite(benefit).reshape(len(later), count, -1).any(axis=0))
     kept: list[Kin] = []
     groups: list[tuple[int, Ints, Ints]] = []
     for pair in pairs:

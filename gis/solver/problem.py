@@ -377,15 +377,16 @@ def _tied(
                 fix = "Both are counted from 0"
                 faults.append(Fault("it names a site or project there is not", fix, None, "needs", f"row {row}"))
             cells.append(pairs[:, 0] * shape[1] + pairs[:, 1])
-        for sign, mine, other in ((1.0, *cells), (-1.0, *cells[::-1])):
+        here, there = cells
+        for sign, mine, other in ((1.0, here, there), (-1.0, there, here)):
             left = np.setdiff1d(mine, other)  # what is on both sides needs nothing but itself
             parts.append((np.full(len(left), row, dtype=np.int64), left, np.full(len(left), sign)))
     none: Ints = np.zeros(0, dtype=np.int64)
     if not parts:
         return none, none, np.zeros(0)
-    rows, cells, values = (np.concatenate([part[k] for part in parts]) for k in range(3))
-    order = np.argsort(cells, kind="stable")
-    return rows[order], cells[order], values[order]
+    rows, of, values = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    order = np.argsort(of, kind="stable")
+    return rows[order], of[order], values[order]
 
 
 def _fixed(fixed: Any, table: Floats, alone: Bools, faults: list[Fault]) -> Ints:
