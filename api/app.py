@@ -120,8 +120,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         users,
         audit,
     )
-    for router in registry:
-        app.include_router(router.router)
+    for router in registry:  # their routes stand side by side: a router within a router is asked twice
+        app.router.routes.extend(router.router.routes)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])

@@ -8,10 +8,11 @@ from datetime import date
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
+import shapely
 from fastapi import Request
 
 from api import opinions, recheck
-from api.answers import answer, asked_columns
+from api.answers import answer, asked_columns, geojson
 from api.jobs import Plans
 from api.networks import Networks
 from api.outlook import Outlooks
@@ -28,6 +29,9 @@ from layers.places import beside
 from layers.records import Project, Purpose, Site
 from layers.schema import roles
 from layers.store import Store
+
+
+MOST_DRAWN = 1_000
 
 
 class County:
@@ -48,7 +52,17 @@ class County:
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
+        self._drawn: dict[str, dict[str, Any] | None] = {}
         self._readers = BoundedSemaphore(settings.max_readers)
+
+    def drawn(self, digest: str, ground: shapely.Geometry) -> dict[str, Any] | None:
+        """Ground of the books as lon/lat GeoJSON. Its digest names it for ever, and it is asked for at every event."""
+        if (known := self._drawn.get(digest)) is None:
+            (known,) = geojson([ground], self.store.crs)
+            if len(self._drawn) >= MOST_DRAWN:
+                self._drawn.clear()
+            self._drawn[digest] = known
+        return known
 
     @property
     def site_limits(self) -> tuple[int, float]:
@@ -67,7 +81,7 @@ class County:
 
     def rulebook(self) -> Rulebook:
         """The book as this county has confirmed it, with its own indicators; read anew when one of them was added."""
-        stamp = self.store.stamp("confirmation") + self.store.stamp("indicators")
+        stamp = self.store.stamp("confirmation", "indicators")
         if self._confirmed is None or self._confirmed[0] != stamp:
             book = with_indicators(self._book, self.store.list("indicators"))
             self._confirmed = (stamp, book.confirmed(self.store.list("confirmation")))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
 
+import shapely
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from api.answers import geojson
@@ -17,11 +18,11 @@ from api.scope import Scope, seen
 from api.sites import SiteIn, resolve
 from gis.claims import claim
 from gis.supply import judge_term, modes
-from layers.errors import BadInput, Fault, GroundTaken, NeedSeen
+from layers.errors import BadInput, Fault, GroundTaken, NeedSeen, Refused
 from layers.ledger import acts
 from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
 from layers.ledger.states import STATE_NAMES, legal
-from layers.records import Claim, Project, Site, Strict
+from layers.records import Claim, Project, Strict
 from layers.store import Store
 from layers.units import mu
 
@@ -39,6 +40,8 @@ TURNS = (
     "reserve", "apply", "return", "approve", "reject", "withdraw", "release", "extend", "revoke", "supply", "progress",
     "commission",
 )  # fmt: skip
+PLANNERS = ("reserve", "apply", "withdraw", "release", "extend")
+REVIEWERS = ("approve", "reject", "return", "supply", "progress", "revoke", "commission", "release")
 BELONGS = {
     "approved": ("approve",),
     "supply": ("supply",),
@@ -161,8 +164,7 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
     scope.may_charge(asked.charge_to)
     day = ledger.clock().date()
     for_year = asked.for_year or day.year
-    with county.turn:
-        taken = Claim() if asked.intended else _claim(county, site, project, for_year, asked.charge_to)
+    taken = Claim() if asked.intended else _claim(county, site.geometry, project, for_year, asked.charge_to)
     ask = acts.Ask(
         actor=by,
         ground=site.geometry,
@@ -177,7 +179,7 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
         intended=asked.intended,
         record=None if project is None else project.model_dump(mode="json", exclude_none=True),
     )
-    (drawn,) = geojson([site.geometry], county.store.crs)
+    drawn = county.drawn(acts.digest_of(site.geometry), site.geometry)
     try:
         text = ledger.once(once, lambda page: _text(acts.reserve(page, ask), drawn))
     except GroundTaken as error:
@@ -194,16 +196,23 @@ def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | No
     return county.project(None, asked.project or asked.project_id, scope)
 
 
-def _claim(county: County, site: Site, project: Project | None, for_year: int, charge_to: str | None) -> Claim:
-    return claim(site.geometry, project, county.rulebook(), county.store.at(None, for_year), charge_to)
+def _claim(
+    county: County, ground: shapely.Geometry, project: Project | None, for_year: int, charge_to: str | None
+) -> Claim:
+    """What holding ground takes; the books are read before our turn to measure, so that nobody waits for a reader."""
+    book, world = county.rulebook(), county.store.at(None, for_year)
+    world.pools()
+    with county.turn:
+        return claim(ground, project, book, world, charge_to)
 
 
 def turn(
-    county: County, key: str, asked: TransitionIn, scope: Scope, version: int | None, once: str | None = None
+    county: County, key: str, asked: TransitionIn, scope: Scope, if_match: str | None, once: str | None = None
 ) -> str:
     """An event of a reservation, as it was at a version; the answer as JSON text."""
     ledger, by = county.store.ledger, scope.user.name
-    was = scope.reservation(key)
+    was = _may(scope, asked.event, key)
+    version = seen_of(if_match)
     named = key_of(by, once, f"/reservations/{key}/transitions", asked) if once is not None else None
     if named is not None and (known := ledger.answered(named)) is not None:
         return known
@@ -222,7 +231,7 @@ def turn(
         claim=_claim_of(county, was) if asked.event == "reserve" and was.state == "intended" else None,
         on=asked.surveyed_on,
     )
-    (drawn,) = geojson([ground], county.store.crs)
+    drawn = county.drawn(was.ground, ground)
 
     def work(page: acts.Page) -> str:
         return _text(acts.turn(page, ask), drawn)
@@ -235,15 +244,24 @@ def turn(
     return text
 
 
+def _may(scope: Scope, event: str, key: str) -> Reservation:
+    """The reservation as it stands. Planners ask, reviewers decide; a commissioned plant's ground is let go by a
+    reviewer."""
+    user = scope.user
+    if event not in (PLANNERS if user.role == "planner" else REVIEWERS):
+        raise Refused(f"the role {user.role} may not {event} a reservation")
+    was = scope.reservation(key)
+    if event == "release" and (was.state == "commissioned") != (user.role == "reviewer"):
+        raise Refused(f"the role {user.role} may not release this reservation")
+    return was
+
+
 def _claim_of(county: County, was: Reservation) -> Claim:
     """What an intention takes now that it is reserved."""
     ledger = county.store.ledger
     record = ledger.history(was.id)[0].draft.detail["project"]
     project = None if record is None else Project.model_validate(record)
-    site = ledger.ground(was.ground)
-    with county.turn:
-        world = county.store.at(None, was.for_year)
-        return claim(site, project, county.rulebook(), world, was.charge_to)
+    return _claim(county, ledger.ground(was.ground), project, was.for_year, was.charge_to)
 
 
 def _supply(asked: TransitionIn) -> dict[str, Any] | None:

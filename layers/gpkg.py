@@ -77,7 +77,7 @@ def create(path: Path, name: str, crs: str) -> GeoPackage:
 class GeoPackage(Shelf):
     """A county kept in one GeoPackage file. Safe to share between threads; open one per process."""
 
-    _documents_stamp = "SELECT count(*), max(saved_at) FROM parkplan_documents WHERE kind = ?"
+    _documents_stamp = "SELECT kind, count(*), max(saved_at) FROM parkplan_documents"
     _tables: SqliteTables
     _unreadable = (apsw.Error, *Shelf._unreadable)
 

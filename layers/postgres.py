@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, LiteralString
 
@@ -29,6 +32,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_S = 10
 STATEMENT_S = 60
 LOCK_S = 10
+CLOCK_S = 10  # how long an answer on what time it is stands
 IMPORT_S = 3_600  # one statement of an import: a COPY, an index
 MOST_CONNECTIONS = 8  # of one process
 HAS_SRID = 0x20000000  # the flag in the type of an EWKB
@@ -148,6 +152,17 @@ def bound(text: str) -> LiteralString:
     return re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text.replace("?", "%s"))
 
 
+def _check(connection: Connection) -> None:
+    """Raises where the server has dropped the connection. It says so before it hangs up: who has heard nothing need not
+    ask, which would be one more way to the server and back for each question."""
+    try:
+        heard = bool(select.select([connection.fileno()], [], [], 0)[0])
+    except (ValueError, OSError, psycopg.Error):  # closed, or a number of a file that `select` cannot count to
+        heard = True
+    if heard:
+        ConnectionPool.check_connection(connection)
+
+
 class PostgresTables:
     """A county's tables in PostgreSQL. Threads share it; each has one connection at a time."""
 
@@ -161,10 +176,11 @@ class PostgresTables:
             max_idle=60,
             kwargs={"autocommit": True, "connect_timeout": CONNECT_S},
             configure=lambda connection: configure(connection, place.schema),
-            check=ConnectionPool.check_connection,  # one that was dropped meanwhile is made anew
+            check=_check,  # one that was dropped meanwhile is made anew
             open=True,
         )
         self._mine = threading.local()
+        self._offset: tuple[float, float] | None = None  # the server's clock less ours, and when we asked
 
     def close(self) -> None:
         self._pool.close()
@@ -202,6 +218,16 @@ class PostgresTables:
         with self.connection("written") as mine:
             name = f"parkplan {self.place.schema} {what}"
             mine.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+    def clock(self) -> datetime:
+        """The server's: those of the machines that write may differ. It is asked now and then, and ours says how much
+        time went by since."""
+        known, asked = self._offset, time.monotonic()
+        if known is None or asked - known[1] > CLOCK_S:
+            ((now,),) = self.all("SELECT extract(epoch FROM clock_timestamp())::float8")
+            heard = time.monotonic()
+            self._offset = known = (now - (asked + heard) / 2, heard)
+        return datetime.fromtimestamp(known[0] + time.monotonic(), UTC)
 
     def all(self, sql: str, bindings: Bindings = ()) -> list[Any]:
         with self.connection() as mine:

@@ -30,7 +30,7 @@ from layers.errors import BadInput, Fault, ParkError, StoreBroken, UnknownName, 
 from layers.fabric_register import Register
 from layers.ingest import Prepared
 from layers.ledger import placed
-from layers.ledger.keeping import Ledger, pools
+from layers.ledger.keeping import Ledger, Left, pools
 from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
 from layers.schema import role, roles
 from layers.stored_world import StoredWorld
@@ -82,7 +82,7 @@ class Shelf(Documents):
         self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
         self._ids: dict[str, pd.Index] = {}
         self._catalogue: dict[tuple[Any, date | None], list[Layer]] = {}
-        self._pools: tuple[int, dict[str, float]] | None = None
+        self._pools: Left | None = None
         self._extents: dict[int, shapely.Geometry] = {}  # of the parcels, by version, with those of earlier ones
 
     # --- what a store says itself -----------------------------------------------------------------
@@ -275,11 +275,8 @@ class Shelf(Documents):
         """What is left by account, after an entry of the ledger or (default) by now."""
         if until is not None:
             return pools(self.ledger.balances(until=until))
-        self.ledger.sweep()
-        last, known = self.ledger.last(), self._pools
-        if known is None or known[0] != last:
-            self._pools = known = (last, pools(self.ledger.balances()))
-        return known[1]
+        self._pools = known = self.ledger.left(self._pools)
+        return dict(known.by_account)
 
     def _labelled(self, role: str, label: str) -> Layer:
         if role == placed.ROLE:

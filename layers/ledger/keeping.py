@@ -40,6 +40,14 @@ class Hold:
     freed: int | None
 
 
+@dataclass(frozen=True)
+class Left:
+    """What is left by account after entry `seq`, as the thinking reads it."""
+
+    seq: int
+    by_account: Mapping[str, float]
+
+
 class Ledger(Protocol):
     """The books of one county. What is acknowledged is durable."""
 
@@ -79,6 +87,9 @@ class Ledger(Protocol):
     def history(self, reservation: str) -> list[Entry]: ...
 
     def ground(self, digest: str) -> shapely.Geometry: ...
+
+    def left(self, before: Left | None = None) -> Left:
+        """What is left in every account now; only what changed since `before` is read."""
 
     def held_since(self, until: int | None = None) -> int:
         """The last entry, by `until`, that took or freed ground."""
