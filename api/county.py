@@ -9,6 +9,7 @@ from threading import BoundedSemaphore, Lock
 from typing import Any
 
 import shapely
+from anyio import CapacityLimiter
 from fastapi import Request
 
 from api import opinions, recheck
@@ -32,6 +33,7 @@ from layers.store import Store
 
 
 MOST_DRAWN = 1_000
+AT_THE_DESK = 8
 
 
 class County:
@@ -52,6 +54,9 @@ class County:
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
+        # Who writes to the books stands in line: threads that all want the interpreter serve nobody sooner, and those
+        # who wait for it one after the other are served in the order they came.
+        self.desk = CapacityLimiter(AT_THE_DESK)
         self._drawn: dict[str, dict[str, Any] | None] = {}
         self._readers = BoundedSemaphore(settings.max_readers)
 

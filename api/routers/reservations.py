@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api import reservations
@@ -21,9 +23,14 @@ OnceKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_lengt
 
 
 @router.post("", status_code=201)
-def create(asked: reservations.ReservationIn, county: Here, user: Planner, idempotency_key: OnceKey) -> Response:
+async def create(asked: reservations.ReservationIn, county: Here, user: Planner, idempotency_key: OnceKey) -> Response:
     """Take ground, quota and capacity together or not at all. 不构成供地承诺."""
-    return _answer(reservations.create(county, asked, county.scope(user), idempotency_key), 201)
+    work = partial(_created, asked, county, user, idempotency_key)
+    return await run_sync(work, limiter=county.desk)
+
+
+def _created(asked: reservations.ReservationIn, county: County, user: User, key: str) -> Response:
+    return _answer(reservations.create(county, asked, county.scope(user), key), 201)
 
 
 @router.get("")
@@ -51,7 +58,7 @@ def history(reservation_id: str, county: Here, user: Reader) -> dict[str, Any]:
 
 
 @router.post("/{reservation_id}/transitions")
-def turn(
+async def turn(
     reservation_id: str,
     asked: reservations.TransitionIn,
     county: Here,
@@ -60,8 +67,19 @@ def turn(
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
 ) -> Response:
     """apply, return, approve, reject, withdraw, release, extend, revoke, supply, progress, commission."""
-    scope = county.scope(user)
-    return _answer(reservations.turn(county, reservation_id, asked, scope, if_match, idempotency_key), 200)
+    work = partial(_turned, reservation_id, asked, county, user, if_match, idempotency_key)
+    return await run_sync(work, limiter=county.desk)
+
+
+def _turned(
+    reservation_id: str,
+    asked: reservations.TransitionIn,
+    county: County,
+    user: User,
+    if_match: str | None,
+    key: str | None,
+) -> Response:
+    return _answer(reservations.turn(county, reservation_id, asked, county.scope(user), if_match, key), 200)
 
 
 def _answer(text: str, status: int) -> Response:
