@@ -31,7 +31,6 @@ from layers.records import Project, Purpose, Site
 from layers.schema import roles
 from layers.store import Store
 
-
 MOST_DRAWN = 1_000
 AT_THE_DESK = 8
 

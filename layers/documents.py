@@ -40,7 +40,9 @@ class Documents:
     def stamp(self, *kinds: str) -> str:
         """Changes whenever a document of one of the kinds does."""
         marks = ", ".join("?" * len(kinds))
-        return str(self._tables.all(f"{self._documents_stamp} WHERE kind IN ({marks}) GROUP BY kind ORDER BY kind", kinds))
+        return str(
+            self._tables.all(f"{self._documents_stamp} WHERE kind IN ({marks}) GROUP BY kind ORDER BY kind", kinds)
+        )
 
     def load(self, kind: str, key: str) -> dict[str, Any]:
         rows = self._tables.all("SELECT body FROM parkplan_documents WHERE kind = ? AND key = ?", (kind, key))

@@ -24,7 +24,7 @@ from psycopg.types import TypeInfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from rasterio.errors import RasterioError
 
-from layers.errors import BadInput, Busy, Fault, StoreBroken, Unreachable
+from layers.errors import BadInput, Busy, Fault, NoRoom, StoreBroken, Unreachable
 from layers.places import Url
 from layers.tables import Bindings
 
@@ -73,6 +73,8 @@ def told(label: str, what: str) -> Iterator[None]:
         raise Unreachable(f"{label} cannot be {what} (the database does not answer)", county=label) from None
     except errors.LockNotAvailable as error:
         raise Busy(f"{label} is being written by somebody else; try again shortly", county=label) from error
+    except errors.DiskFull as error:
+        raise NoRoom(f"{label} cannot be {what} (the disk is full)", county=label) from error
     except errors.QueryCanceled as error:
         raise Unreachable(f"{label} cannot be {what} (the database took too long)", county=label) from error
     except psycopg.DataError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 from layers.access.chain import START, link
-from layers.errors import StoreBroken
+from layers.errors import NoRoom, StoreBroken
 
 VERSION = 1  # of the tables; 0 is the shape before keys were rows of their own and the log was a chain
 PEOPLE = """
@@ -88,6 +88,8 @@ class File:
         """What the database says, in our words."""
         try:
             yield
+        except apsw.FullError as error:
+            raise NoRoom(f"{self.path.name} cannot be {verb} (the disk is full)") from error
         except apsw.Error as error:
             raise StoreBroken(f"{self.path.name} cannot be {verb} ({error})") from error
 

@@ -197,7 +197,9 @@ class RowLedger:
         return [chain.entry(one) for one in self._entries("WHERE e.reservation = ?", (reservation,))]
 
     def reservation(self, key: str) -> Reservation:
-        rows = self._read(f"SELECT body, {IS_DUE} FROM parkplan_ledger_reservations WHERE id = ?", (self._moment(), key))
+        rows = self._read(
+            f"SELECT body, {IS_DUE} FROM parkplan_ledger_reservations WHERE id = ?", (self._moment(), key)
+        )
         if rows and not rows[0][1]:
             return story.reservation_of(json.loads(rows[0][0]))
         self.sweep()

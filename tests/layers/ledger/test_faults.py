@@ -1,11 +1,20 @@
 """The books of a county file under attack, in short; `python -m scripts.bench.ledger_faults` is the long form."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
 import apsw
 import pytest
 
+from layers import sqlite_tables
+from layers.errors import NoRoom
+from layers.ledger import acts
+from layers.ledger.records import Reservation
 from layers.ledger.sqlite import SqliteLedger
 from layers.ledger.verify import verify
-from scripts.bench.ledger_faults import founded, killed, many, tampered, told
+from scripts.bench.ledger_faults import asked, founded, killed, many, tampered, told
 from tests.layers.ledger.books import PAPER, claim, file_books, opened, plot, reserve, turn
 
 
@@ -71,6 +80,32 @@ def test_what_is_kept_beside_the_journal_is_proven_by_it(tmp_path, sql, what):
     again.close()
     assert not found.whole
     assert found.what == what, found
+
+
+def test_a_full_disk_gives_up_the_whole_transaction_and_leaves_nothing_by_halves(tmp_path):
+    ledger = SqliteLedger(Path(founded(tmp_path)), partial(sqlite_tables.told, tmp_path / "county.gpkg"))
+    made = ledger.run(lambda page: acts.reserve(page, asked(1, "p")))
+    db = apsw.Connection(str(tmp_path / "county.gpkg"))
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.close()
+    assert ledger._pen is not None
+    ledger._pen.execute(f"PRAGMA max_page_count={pages + 1}")
+    ledger._pen.execute("PRAGMA cache_size=1; PRAGMA cache_spill=1")
+    long = "x" * 200_000
+
+    def noted(n: int) -> Reservation:
+        return ledger.run(lambda page: acts.reserve(page, replace(asked(n, "p"), record={"id": "P", "note": long})))
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = [one.exception() for one in [pool.submit(noted, n) for n in range(2, 20)]]
+    assert any(isinstance(one, NoRoom) for one in outcomes)
+    there = {one.id for one in ledger.reservations()}
+    assert len(there) == 1 + sum(one is None for one in outcomes)
+    assert made.id in there
+    ledger._pen.execute("PRAGMA max_page_count=1000000")
+    ledger.run(lambda page: acts.reserve(page, asked(30, "p")))
+    assert verify(ledger).whole
+    ledger.close()
 
 
 def test_a_balance_below_zero_cannot_be_kept(tmp_path):
