@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
+from time import sleep
 
 import apsw
 import pytest
@@ -104,6 +106,34 @@ def test_a_full_disk_gives_up_the_whole_transaction_and_leaves_nothing_by_halves
     assert made.id in there
     ledger._pen.execute("PRAGMA max_page_count=1000000")
     ledger.run(lambda page: acts.reserve(page, asked(30, "p")))
+    assert verify(ledger).whole
+    ledger.close()
+
+
+def test_where_sqlite_gives_up_the_transaction_of_many_each_is_done_alone(tmp_path):
+    ledger = SqliteLedger(Path(founded(tmp_path)), partial(sqlite_tables.told, tmp_path / "county.gpkg"))
+    started, go = Event(), Event()
+
+    def slow(page):
+        started.set()
+        go.wait(30)
+
+    def lost(page):
+        acts.reserve(page, asked(2, "p"))
+        page._db.execute("ROLLBACK")  # as SQLite does by itself on some faults of the disk
+        raise apsw.FullError
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(ledger.run, slow)
+        started.wait(30)
+        others = [pool.submit(ledger.run, lost)]
+        others += [pool.submit(ledger.run, partial(acts.reserve, asked=asked(n, "p"))) for n in (3, 4)]
+        while ledger._writer._jobs.qsize() < 3:
+            sleep(0.01)
+        go.set()
+    assert first.exception() is None
+    assert isinstance(others[0].exception(), NoRoom)
+    assert {one.project for one in ledger.reservations()} == {"P3", "P4"}
     assert verify(ledger).whole
     ledger.close()
 
