@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
+from importlib.metadata import version
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
@@ -30,6 +33,7 @@ from layers.places import beside
 from layers.records import Project, Purpose, Site
 from layers.schema import roles
 from layers.store import Store
+from layers.stored_world import StoredWorld
 
 MOST_DRAWN = 1_000
 AT_THE_DESK = 8
@@ -44,7 +48,7 @@ class County:
         self.settings = settings
         self._book = rulebook()
         self._confirmed: tuple[str, Rulebook] | None = None
-        self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
+        self._pinned: set[str] = set()  # digests of rulebooks and sets of layers that are kept beside the answers
         self.inbox = Inbox(beside(settings.county))
         self.networks = Networks(store, self.rulebook)
         self.plans = Plans(store, self.rulebook)
@@ -144,12 +148,30 @@ class County:
         )
         found = answer(checked, 0, 0, site)
         kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
-        if book.digest != self._book_kept:
+        if book.digest not in self._pinned:
             kept.append(("rulebook", book.digest, recheck.book_document(book)))
         text = self.store.save_all(kept)[0]
-        self._book_kept = book.digest
+        self._pinned.add(book.digest)
         self.access.record(by, "check", found["id"], found["verdict"])
         return found, text
+
+    def pin(self, book: Rulebook, world: StoredWorld) -> dict[str, Any]:
+        """What a claim is worked out from, by digests; rulebook and layers are kept under theirs."""
+        labels = world.labels
+        layers = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
+        kept = {("rulebook", book.digest): recheck.book_document(book)} if book.digest not in self._pinned else {}
+        if layers not in self._pinned:
+            kept["layers", layers] = labels
+        if kept:
+            self.store.save_all([(*name, body) for name, body in kept.items()])
+            self._pinned |= {digest for _, digest in kept}
+        return {
+            "rulebook": book.digest,
+            "layers": layers,
+            "books": world.books,
+            "as_of": world.as_of.isoformat(),
+            "program": version("parkplan"),
+        }
 
     def project(self, given: Project | None, project_id: str | None, scope: Scope | None = None) -> Project:
         """The project that was sent, or the one of that id in the library, as far as it is the user's."""

@@ -8,17 +8,20 @@ document of its own, which the process that runs it looks for.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import os
 import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from api.planning import dressed, joint_plan
+from api.recheck import book_document
 from gis.rules import Rulebook
 from gis.scenario import Scenario
 from layers.errors import BadInput, ParkError, UnknownName
@@ -29,12 +32,23 @@ log = logging.getLogger(__name__)
 BEAT_S = 2.0
 GONE_S = 30.0  # without a sign of life a job's process counts as gone
 ONCE_MORE = 1
+DECIDED = (
+    "assignments", "unplaced", "pools", "expansions", "objective", "bound", "gap", "scenario", "rulebook_digest",
+    "layer_versions", "books",
+)  # fmt: skip
 ENDED = ("done", "failed", "cancelled")
 ME = secrets.token_hex(8)
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def plan_digest(plan: Mapping[str, Any]) -> str:
+    """Names what a plan decided, and what it was worked out from."""
+    kept = {name: plan.get(name) for name in DECIDED}
+    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Plans:
@@ -157,7 +171,11 @@ class Plans:
                 {**job, **found}, "failed", "the plan does not verify", [one["en"] for one in found["violations"]]
             )
         else:
-            self._end({**job, **found}, "done", None)
+            book = self._book()
+            if found["rulebook_digest"] == book.digest:
+                self._store.save("rulebook", book.digest, book_document(book))
+            pinned = {"layer_versions": world.labels, "books": world.books}
+            self._end({**job, **found, **pinned, "plan_digest": plan_digest({**found, **pinned})}, "done", None)
 
     def _end(self, job: dict[str, Any], status: str, reason: str | None, faults: list[str] | None = None) -> None:
         said = {} if reason is None else {"reason": reason, "errors": faults or []}

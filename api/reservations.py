@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from layers.errors import BadInput, Fault, GroundTaken, NeedSeen, Refused
 from layers.ledger import acts
 from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
 from layers.ledger.states import STATE_NAMES, legal
+from layers.ledger.story import claim_digest
 from layers.records import Claim, Project, Strict
 from layers.store import Store
 from layers.units import mu
@@ -164,7 +166,9 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
     scope.may_charge(asked.charge_to)
     day = ledger.clock().date()
     for_year = asked.for_year or day.year
-    taken = Claim() if asked.intended else _claim(county, site.geometry, project, for_year, asked.charge_to)
+    taken, pinned = Claim(), None
+    if not asked.intended:
+        taken, pinned = _claim(county, site.geometry, project, for_year, asked.charge_to)
     ask = acts.Ask(
         actor=by,
         ground=site.geometry,
@@ -178,6 +182,7 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
         document=paper(asked.document),
         intended=asked.intended,
         record=None if project is None else project.model_dump(mode="json", exclude_none=True),
+        pinned=pinned,
     )
     drawn = county.drawn(acts.digest_of(site.geometry), site.geometry)
     try:
@@ -198,12 +203,15 @@ def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | No
 
 def _claim(
     county: County, ground: shapely.Geometry, project: Project | None, for_year: int, charge_to: str | None
-) -> Claim:
-    """What holding ground takes; the books are read before our turn to measure, so that nobody waits for a reader."""
+) -> tuple[Claim, dict[str, Any]]:
+    """What holding ground takes, and what that was worked out from.
+
+    The books are read before our turn to measure, so that nobody waits for a reader."""
     book, world = county.rulebook(), county.store.at(None, for_year)
     world.pools()
     with county.turn:
-        return claim(ground, project, book, world, charge_to)
+        found = claim(ground, project, book, world, charge_to)
+    return found, county.pin(book, world) | {"facts": claim_digest(found)}
 
 
 def turn(
@@ -228,10 +236,12 @@ def turn(
         approved=asked.approved.areas() if asked.approved is not None else None,
         supply=_supply(asked),
         progress=_progress(asked),
-        claim=_claim_of(county, was) if asked.event == "reserve" and was.state == "intended" else None,
         on=asked.surveyed_on,
     )
     drawn = county.drawn(was.ground, ground)
+    if asked.event == "reserve" and was.state == "intended":
+        taken, pinned = _claim_of(county, was)
+        ask = replace(ask, claim=taken, pinned=pinned)
 
     def work(page: acts.Page) -> str:
         return _text(acts.turn(page, ask), drawn)
@@ -256,7 +266,7 @@ def _may(scope: Scope, event: str, key: str) -> Reservation:
     return was
 
 
-def _claim_of(county: County, was: Reservation) -> Claim:
+def _claim_of(county: County, was: Reservation) -> tuple[Claim, dict[str, Any]]:
     """What an intention takes now that it is reserved."""
     ledger = county.store.ledger
     record = ledger.history(was.id)[0].draft.detail["project"]
@@ -376,6 +386,7 @@ def spelled(one: Reservation, drawn: dict[str, Any] | None) -> dict[str, Any]:
         "unsupplied_m2": one.area_m2 - one.supplied_m2 if one.state in ("approved", "supplied") else None,
         "progress": dict(one.progress),
         "commissioned_on": one.commissioned_on,
+        "pinned": None if one.pinned is None else dict(one.pinned),
         "notice": NO_PROMISE,
     }
 

@@ -31,7 +31,7 @@ from layers.fabric_register import Register
 from layers.ingest import Prepared
 from layers.ledger import placed
 from layers.ledger.keeping import Ledger, Left, pools
-from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
+from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, union_bounds
 from layers.schema import role, roles
 from layers.stored_world import StoredWorld
 
@@ -257,7 +257,7 @@ class Shelf(Documents):
             self._extents[layer.version] = shapely.union_all([layer.extent, *more]) if more else layer.extent
         return replace(layer, edits=edits, extent=self._extents[layer.version])
 
-    def at(self, as_of: date | None = None, for_year: int | None = None) -> World:
+    def at(self, as_of: date | None = None, for_year: int | None = None) -> StoredWorld:
         """The county as it was known on a day (default: now), asked for a year (default: that day's)."""
         day = as_of or datetime.now(UTC).date()
         known = {one.role: one for one in self.layers(as_of)}
@@ -267,16 +267,19 @@ class Shelf(Documents):
         known[placed.ROLE] = placed.layer(self.ledger, seq)
         return StoredWorld(self, day, for_year or day.year, known, until=seq)
 
-    def seen(self, labels: Mapping[str, str], as_of: date, for_year: int, pools: Mapping[str, float]) -> World:
+    def seen(self, labels: Mapping[str, str], as_of: date, for_year: int, pools: Mapping[str, float]) -> StoredWorld:
         """The county exactly as an answer saw it: by its layers' labels and its balances, whatever came since."""
         return StoredWorld(self, as_of, for_year, {role: self._labelled(role, labels[role]) for role in labels}, pools)
 
-    def pools(self, until: int | None = None) -> dict[str, float]:
+    def left(self, until: int | None = None) -> Left:
         """What is left by account, after an entry of the ledger or (default) by now."""
         if until is not None:
-            return pools(self.ledger.balances(until=until))
+            return Left(until, pools(self.ledger.balances(until=until)))
         self._pools = known = self.ledger.left(self._pools)
-        return dict(known.by_account)
+        return known
+
+    def pools(self, until: int | None = None) -> Mapping[str, float]:
+        return self.left(until).by_account
 
     def _labelled(self, role: str, label: str) -> Layer:
         if role == placed.ROLE:

@@ -116,6 +116,7 @@ class Ask:
     document: Paper | None = None
     intended: bool = False
     record: Mapping[str, Any] | None = None  # the project as it was asked for
+    pinned: Mapping[str, Any] | None = None  # what the claim was worked out from, so that it can be asked again
 
 
 def digest_of(ground: shapely.Geometry) -> str:
@@ -143,6 +144,8 @@ def reserve(page: Page, asked: Ask) -> Reservation:
     if not asked.intended:
         free(page, asked.ground)
         detail["expires_at"] = _expiry(page, asked.expires_at)
+        if asked.pinned is not None:
+            detail["pinned"] = dict(asked.pinned)
         taken = book.take(claim, asked.for_year, page)
         claim, postings = taken.claim, book.moving(taken.charges, "available", "reserved")
     draft = Draft(
@@ -187,7 +190,8 @@ class Turn:
     """What is to become of a reservation. `seen` is the version that the caller saw; None where it does not matter.
 
     `approved` is the tuple that was approved (all of it where nobody says), `supply` what was supplied to whom,
-    `claim` what an intention takes when it is reserved, `on` the day of the survey that includes a plant's load.
+    `claim` what an intention takes when it is reserved, `pinned` what that was worked out from, `on` the day of the
+    survey that includes a plant's load.
     """
 
     reservation: str
@@ -201,6 +205,7 @@ class Turn:
     supply: Mapping[str, Any] | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     claim: Claim | None = None
+    pinned: Mapping[str, Any] | None = None
     on: date | None = None
 
 
@@ -242,6 +247,8 @@ def _decided(page: Page, was: Reservation, asked: Turn, way: Step) -> tuple[tupl
         free(page, page.ground(was.ground))
         taken = book.take(asked.claim or was.claim, was.for_year, page)
         detail = {"claim": story.claim_json(taken.claim), "expires_at": _expiry(page, asked.expires_at)}
+        if asked.pinned is not None:
+            detail["pinned"] = dict(asked.pinned)
         return book.moving(taken.charges, "available", "reserved"), detail
     if asked.event in ("extend", "return"):
         detail["expires_at"] = _expiry(page, asked.expires_at)

@@ -253,6 +253,7 @@ class Reservation:
     supplies: tuple[Mapping[str, Any], ...] = ()
     progress: Mapping[str, Any] = field(default_factory=dict)
     commissioned_on: str | None = None
+    pinned: Mapping[str, Any] | None = None  # rulebook, layers, books and facts that its claim was worked out from
 
     @property
     def supplied_m2(self) -> int:
