@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
@@ -44,8 +44,9 @@ from api.tokens import Tokens
 from api.trail import Refusals, Trail
 from api.tries import Tries
 from api.watch import Watch
+from api.witness import Witness
 from layers.access import Access
-from layers.errors import Refused
+from layers.errors import ParkError, Refused
 from layers.places import beside
 from layers.store import open_store
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
 
     county = County(store, access, chosen)
+    witness = Witness(store, access)
     refusals = Refusals(access.record)
 
     @asynccontextmanager
@@ -78,6 +80,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         county.plans.stop()
         warming.join()
         refusals.flush()
+        with suppress(ParkError):  # what was seen before stays
+            witness.keep()
         store.close()
         access.close()
 

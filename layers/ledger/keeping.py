@@ -56,6 +56,9 @@ class Ledger(Protocol):
     def run(self, work: Callable[[Page], T]) -> T:
         """Do something to the books in one transaction, wholly or not at all; Busy where it may or may not be done."""
 
+    def tell(self, heard: Callable[[int, str], None]) -> None:
+        """Have somebody told the last entry (number, hash) after what was written is durable."""
+
     def once(self, key: Key, work: Callable[[Page], str]) -> str:
         """The same, once for ever: a key seen before gives the answer it gave, KeyReused for another request.
 

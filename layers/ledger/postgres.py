@@ -162,6 +162,10 @@ class PostgresPage:
     def now(self) -> str:
         return self._now
 
+    @property
+    def head(self) -> tuple[int, str]:
+        return self._seq, self._hash
+
     # --- parts of the transaction ---
 
     @contextlib.contextmanager

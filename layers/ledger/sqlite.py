@@ -57,6 +57,10 @@ class SqlitePage:
     def now(self) -> str:
         return self._now
 
+    @property
+    def head(self) -> tuple[int, str]:
+        return self._seq, self._hash
+
     def part(self) -> AbstractContextManager[None]:
         return self._savepoint(f"part{self._depth}")
 

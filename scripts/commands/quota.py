@@ -122,12 +122,20 @@ def verify(
     Exit 0 whole, 1 naming the first that does not hold.
     """
     from api import books, proof
+    from layers.access import Access
     from layers.ledger.verify import verify as prove
+    from layers.places import beside
     from layers.store import open_store
 
     store = open_store(county)
+    log = beside(county)
+    seen = None
+    if log.with_suffix(".access").exists():
+        access = Access(log)
+        seen = access.witnessed()
+        access.close()
     try:
-        found = prove(store.ledger)
+        found = prove(store.ledger, seen)
         if found.whole:
             with Progress(console=err, disable=not err.is_terminal) as progress:
                 task = progress.add_task("asking again")
