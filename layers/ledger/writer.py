@@ -49,9 +49,7 @@ class Writer(Generic[P]):
 
     def __init__(self, transaction: Callable[[], AbstractContextManager[P]], told: Told) -> None:
         self._transaction, self._told = transaction, told
-        self.heard: Callable[[int, str], None] | None = (
-            None  # after a COMMIT, before answers
-        )
+        self.heard: Callable[[int, str], None] | None = None  # after a COMMIT, before answers
         self._head = 0
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
