@@ -232,6 +232,21 @@ class PostgresTables:
         return datetime.fromtimestamp(known[0] + time.monotonic(), UTC)
 
     def all(self, sql: str, bindings: Bindings = ()) -> list[Any]:
+        try:
+            return self._all(sql, bindings)
+        except Unreachable as error:
+            # Dropped while we asked. Outside a transaction a question can be asked again, of a connection that stands.
+            lost = isinstance(error.__context__, psycopg.OperationalError) and not isinstance(
+                error.__context__, (PoolTimeout, PoolClosed)
+            )
+            inside = getattr(self._mine, "connection", None) is not None
+            if inside or not lost or not sql.startswith("SELECT"):
+                raise
+        with told(self.place.label, "read"):
+            self._pool.check()
+        return self._all(sql, bindings)
+
+    def _all(self, sql: str, bindings: Bindings) -> list[Any]:
         with self.connection() as mine:
             return mine.execute(bound(sql), bindings).fetchall()
 
