@@ -28,6 +28,7 @@ from folium.utilities import JsCode
 
 from api.escape import safe
 from api.mapstyle import GROUPS, ORDER, PLAIN, STYLES, Style
+from layers.errors import NotInstalled
 
 Bounds = tuple[float, float, float, float]
 Image = tuple[bytes, Bounds]
@@ -134,6 +135,7 @@ class Chart(folium.Map):
     detail_m: int
     sheets: Sequence[Sheet]
     check: Mapping[str, Any] | None
+    plan: Mapping[str, Any] | None = None
 
 
 def nearest(frame: gpd.GeoDataFrame, focus: shapely.Geometry, most: int = MOST_FEATURES) -> gpd.GeoDataFrame:
@@ -329,7 +331,16 @@ def page(chart: Chart, *, static: str = "/static", nonce: str | None = None) -> 
 
 
 def standalone(chart: Chart, *, folder: Path = STATIC) -> str:
-    """The same page with every part inside it: it opens from a memory stick, without a server."""
+    """The same page with every part inside it: it opens from a memory stick, without a server.
+
+    NotInstalled where the browser parts were never fetched.
+    """
+    lacking = [path for path in (*CSS, *JS) if not (folder / path).is_file()]
+    if lacking:
+        said = (
+            "the browser parts are not there, so that no map can be written: run ./scripts/demo once, it fetches them"
+        )
+        raise NotInstalled(said, what="browser-parts")
     styles = [_inlined(folder / path) for path in CSS]
     scripts = [(folder / path).read_text("utf-8").replace("</script", r"<\/script") for path in JS]
     return _compose(chart, static=None, nonce=None, styles=styles, scripts=scripts)

@@ -26,6 +26,7 @@ from layers.errors import (
     NeedCrs,
     NeedSeen,
     NoRoom,
+    NotInstalled,
     ParkError,
     QuotaShort,
     Refused,
@@ -127,6 +128,12 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
         "The county file cannot be read",
         "Tell the operator; `parkplan doctor` names the fault.",
     ),
+    "not-installed": (
+        503,
+        "本机缺少所需组件",
+        "This machine lacks what the answer needs",
+        "Tell the operator; `detail` names what to install.",
+    ),
     "method-not-allowed": (405, "不支持该方法", "The method is not allowed here", "See /docs."),
     "malformed": (
         400,
@@ -152,6 +159,7 @@ SLUGS: tuple[tuple[type[ParkError], str], ...] = (
     (CapacityShort, "capacity-short"),
     (Exists, "exists"),
     (Busy, "busy"),
+    (NotInstalled, "not-installed"),
     (NoRoom, "no-room"),
     (Unreachable, "unreachable"),
     (StoreBroken, "store-broken"),

@@ -40,7 +40,7 @@ class Proven:
     checks_again: int = 0
     reservations: int = 0  # times that ground was reserved
     reservations_again: int = 0
-    unpinned: int = 0  # reserved before it was kept what they were worked out from
+    unpinned: int = 0  # adopted with a plan, which is proven itself, or from before it was kept what they rest on
     plans: int = 0
     other_program: list[str] = field(default_factory=list)
     what: str | None = None

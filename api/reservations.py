@@ -20,7 +20,7 @@ from api.sites import SiteIn, resolve
 from gis.claims import claim
 from gis.supply import judge_term, modes
 from layers.errors import BadInput, Fault, GroundTaken, NeedSeen, Refused
-from layers.ledger import acts
+from layers.ledger import acts, book
 from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
 from layers.ledger.states import STATE_NAMES, legal
 from layers.ledger.story import claim_digest
@@ -168,7 +168,7 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
     for_year = asked.for_year or day.year
     taken, pinned = Claim(), None
     if not asked.intended:
-        taken, pinned = _claim(county, site.geometry, project, for_year, asked.charge_to)
+        taken, pinned = claimed(county, site.geometry, project, for_year, asked.charge_to)
     ask = acts.Ask(
         actor=by,
         ground=site.geometry,
@@ -201,7 +201,7 @@ def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | No
     return county.project(None, asked.project or asked.project_id, scope)
 
 
-def _claim(
+def claimed(
     county: County, ground: shapely.Geometry, project: Project | None, for_year: int, charge_to: str | None
 ) -> tuple[Claim, dict[str, Any]]:
     """What holding ground takes, and what that was worked out from.
@@ -240,8 +240,9 @@ def turn(
     )
     drawn = county.drawn(was.ground, ground)
     if asked.event == "reserve" and was.state == "intended":
-        taken, pinned = _claim_of(county, was)
-        ask = replace(ask, claim=taken, pinned=pinned)
+        taken, pinned, project = _claim_of(county, was)
+        phases = () if was.plan is None or project is None else by_phase(taken, project)
+        ask = replace(ask, claim=taken, pinned=pinned, phases=phases)
 
     def work(page: acts.Page) -> str:
         return _text(acts.turn(page, ask), drawn)
@@ -266,12 +267,30 @@ def _may(scope: Scope, event: str, key: str) -> Reservation:
     return was
 
 
-def _claim_of(county: County, was: Reservation) -> tuple[Claim, dict[str, Any]]:
-    """What an intention takes now that it is reserved."""
+def _claim_of(county: County, was: Reservation) -> tuple[Claim, dict[str, Any], Project | None]:
+    """What an intention takes now that it is reserved, what that was worked out from, and for which project."""
     ledger = county.store.ledger
     record = ledger.history(was.id)[0].draft.detail["project"]
     project = None if record is None else Project.model_validate(record)
-    return _claim(county, ledger.ground(was.ground), project, was.for_year, was.charge_to)
+    taken, pinned = claimed(county, ledger.ground(was.ground), project, was.for_year, was.charge_to)
+    return taken, pinned, project
+
+
+def by_phase(whole: Claim, project: Project) -> tuple[tuple[int, Claim], ...]:
+    """A claim by years of approval where a project is built in phases: quota by their ground, replacement farmland
+    with it; loads and energy with the first. Empty where there is one phase only."""
+    years = [one.approval_year for one in project.phases]
+    if len(years) < 2 or None in years:
+        return ()
+    parts = book.shared(whole.areas, [(str(n), one.land_m2) for n, one in enumerate(project.phases)])
+    found = []
+    for n, (year, (_, areas)) in enumerate(zip(years, parts, strict=True)):
+        amounts = {"balance_area": areas.cultivated, "balance_paddy": areas.paddy}
+        others = [replace(one, amount=amounts[one.kind]) for one in whole.others if amounts.get(one.kind)]
+        if n == 0:
+            others += [one for one in whole.others if one.kind not in amounts]
+        found.append((int(year or 0), Claim(areas, whole.shares, tuple(others), whole.loads if n == 0 else ())))
+    return tuple(found)
 
 
 def _supply(asked: TransitionIn) -> dict[str, Any] | None:
@@ -386,6 +405,8 @@ def spelled(one: Reservation, drawn: dict[str, Any] | None) -> dict[str, Any]:
         "unsupplied_m2": one.area_m2 - one.supplied_m2 if one.state in ("approved", "supplied") else None,
         "progress": dict(one.progress),
         "commissioned_on": one.commissioned_on,
+        "plan": None if one.plan is None else {name: one.plan[name] for name in ("id", "phases")},
+        "waits_for": list(one.plan["waits_for"]) if one.plan is not None and one.state == "intended" else [],
         "pinned": None if one.pinned is None else dict(one.pinned),
         "notice": NO_PROMISE,
     }

@@ -16,6 +16,7 @@ from api import changes, maps
 from api.auth import READ, allow
 from api.county import County, county_of
 from api.parcels import lineage, standing
+from api.plan_map import plan_chart
 from api.relief import relief
 from api.scope import Scope
 from api.sheets import AROUND, OVERVIEW, around, intended, lonlat, sheets
@@ -42,13 +43,7 @@ def zone(zone_id: str, county: Here, user: Reader) -> HTMLResponse:
     """One park zone and its surroundings, by id or name."""
     scope = county.scope(user)
     scope.zone(zone_id)
-    frame = county.store.frame("zones")
-    mine = frame[(frame["id"] == zone_id) | (frame.get("name") == zone_id)]
-    if mine.empty:
-        raise UnknownName(f"no zone {zone_id!r}", zone_id=zone_id)
-    box = around(mine.geometry.union_all(), 1_000.0)
-    name = str(mine.iloc[0].get("name") or mine.iloc[0]["id"])
-    return dressed(maps.zone(name, lonlat(mine), sheets(county.store, AROUND, box, scope=scope)))
+    return dressed(zone_chart(county.store, zone_id, scope))
 
 
 @router.get("/parcels/{parcel_id}", response_class=HTMLResponse)
@@ -71,6 +66,12 @@ def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
     return dressed(check_chart(county.store, scope.check(check_id), scope))
 
 
+@router.get("/plans/{plan_id}", response_class=HTMLResponse)
+def plan(plan_id: str, county: Here, user: Reader) -> HTMLResponse:
+    """A joint plan that is done: sites by project, what waits, who is left out and why."""
+    return dressed(plan_chart(county.store, county.plan(plan_id, user), county.scope(user)))
+
+
 @router.get("/layers/{role}/diff", response_class=HTMLResponse)
 def diff(
     role: str,
@@ -91,6 +92,17 @@ def overview_chart(store: Store, scope: Scope | None = None) -> maps.Chart:
     return maps.overview(f"{store.name} 总图 Overview", drawn, image=image)
 
 
+def zone_chart(store: Store, zone_id: str, scope: Scope | None = None) -> maps.Chart:
+    """One park zone with what lies within a kilometre of it."""
+    frame = store.frame("zones")
+    mine = frame[(frame["id"] == zone_id) | (frame.get("name") == zone_id)]
+    if mine.empty:
+        raise UnknownName(f"no zone {zone_id!r}", zone_id=zone_id)
+    box = around(mine.geometry.union_all(), 1_000.0)
+    name = str(mine.iloc[0].get("name") or mine.iloc[0]["id"])
+    return maps.zone(name, lonlat(mine), sheets(store, AROUND, box, scope=scope))
+
+
 def parcel_chart(store: Store, parcel_id: str, as_of: date | None, scope: Scope | None = None) -> maps.Chart:
     mine = standing(store.fabric, parcel_id, as_of)
     around_it = sheets(store, AROUND, around(mine.geometry, 800.0), as_of, scope)
@@ -100,7 +112,9 @@ def parcel_chart(store: Store, parcel_id: str, as_of: date | None, scope: Scope 
         if not frame.empty
     ]
     day = f"（{as_of}）" if as_of else ""
-    return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin], focus=lonlat(frame_of([mine], store.crs)))
+    own = lonlat(frame_of([mine], store.crs))
+    this = maps.Sheet("site", "本宗地", "This parcel", own, KIN[:1])
+    return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin, this], focus=own)
 
 
 def check_chart(store: Store, found: dict[str, object], scope: Scope | None = None) -> maps.Chart:

@@ -63,6 +63,7 @@ def _opened(seq: int, at: str, draft: Draft) -> Reservation:
         created_by=draft.actor,
         created_at=at,
         claim=claim_of(said["claim"]),
+        plan=said.get("plan"),
     )
 
 
@@ -132,7 +133,9 @@ def reservation_json(one: Reservation) -> dict[str, Any]:
         "supplies": list(one.supplies),
         "progress": dict(one.progress),
         "commissioned_on": one.commissioned_on,
-    } | ({} if one.pinned is None else {"pinned": dict(one.pinned)})
+        **({} if one.plan is None else {"plan": dict(one.plan)}),
+        **({} if one.pinned is None else {"pinned": dict(one.pinned)}),
+    }
 
 
 def reservation_of(said: Mapping[str, Any]) -> Reservation:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from api.jobs import Plans
+from api.searching import _column
+from gis.intervals import Interval
 from layers.gpkg import GeoPackage
 from layers.ledger.keeping import open_books
 from layers.ledger.records import Paper
@@ -56,6 +61,15 @@ def test_a_search_ranks_what_passes_and_counts_what_fails_by_rule(client: TestCl
     assert found["considered"] == len(found["candidates"]) + 1
     assert found["rejected"]["farmland.basic"] == 1
     assert sum(one["share"] for one in found["robustness"]["first_place"]) == pytest.approx(1.0)
+
+
+def test_ends_of_a_range_that_differ_by_rounding_are_one_number() -> None:
+    low = np.array([12.0, 12.0, np.inf, np.nan, 3.0])
+    high = np.array([12.0 + 1e-10, 13.0, np.inf, np.nan, 3.0])
+    facts = SimpleNamespace(columns={"road_m": Interval(low, high)})
+    found = SimpleNamespace(checked=SimpleNamespace(meetings={}, facts=facts))
+    known = np.isnan(_column(found, "road_m"))
+    assert known.tolist() == [False, True, False, True, False]
 
 
 def test_weights_by_a_name_that_is_no_criterion_are_refused(client: TestClient) -> None:
@@ -230,3 +244,23 @@ def test_the_search_command_prints_the_best_first(run: Any, path: Path) -> None:
     assert code == 0
     assert json.loads(said)["candidates"][0]["rank"] == 1
     assert GOOD in run("search", path, "--project", "TEA", "--weight", "area_m2=1")[1]
+
+
+def test_the_map_of_a_plan_shows_who_stands_where_and_who_does_not_and_escapes_them(client: TestClient) -> None:
+    evil = {**TEA, "id": "X", "name": "<script>x</script>${1+1}", "tax_wan": 9}
+    large = {**TEA, "id": "LARGE", "name": "大项目", "land_m2": 9e6, "land_max_m2": 9e6}
+    asked = {"projects": ["TEA", evil, large], "scenario": {"weights": {"tax_wan": 1, "land_m2": 0.001}}}
+    job = client.post("/plans", json=asked).json()
+    plan = ended(client, job)
+    shown = client.get(f"/maps/plans/{plan['id']}")
+    assert shown.status_code == 200
+    assert "<script>x" not in shown.text
+    assert not any("${1+1}" in script for script in re.findall(r"<script[^>]*>(.*?)</script>", shown.text, re.DOTALL))
+    assert "大项目 未落地" in shown.text
+    assert plan["unplaced"][0]["reasons"][0]["zh"] in shown.text
+    assert "落地 2 项" in shown.text
+    assert "http://" not in shown.text.replace("http://www.w3.org", "").replace("http://127.0.0.1", "")
+    lock = {"locks": {"TEA": "520625001001GB00002"}}
+    failed = client.post("/plans", json={"projects": ["TEA"], "scenario": lock}).json()
+    ended(client, failed)
+    assert client.get(f"/maps/plans/{failed['id']}").status_code == 409
