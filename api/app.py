@@ -38,6 +38,7 @@ from api.routers import (
     supply,
     uploads,
     users,
+    workbench,
 )
 from api.settings import Settings
 from api.tokens import Tokens
@@ -98,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.registry = CollectorRegistry()
     problems.install(app)
     registry = (
+        workbench,
         pages,
         health,
         checks,

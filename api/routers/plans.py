@@ -88,6 +88,24 @@ def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("plann
     return JSONResponse(_shown(job), 202, {"Location": f"/plans/{job['id']}"})
 
 
+@router.get("/plans")
+def read_all(
+    county: Here,
+    user: Annotated[User, Depends(allow(*READ))],
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """The plans that are the user's to see, the newest first, without what came out."""
+    found = []
+    for job in county.plans.all():
+        try:
+            found.append(_brief(_mine(county, user, job["id"])))
+        except UnknownName:
+            continue
+        if len(found) == limit:
+            break
+    return {"plans": found}
+
+
 @router.get("/plans/{plan_id}")
 def read(plan_id: str, county: Here, user: Annotated[User, Depends(allow(*READ))]) -> dict[str, Any]:
     """How far a plan is, and what came out."""
@@ -121,6 +139,12 @@ def _mine(county: County, user: User, key: str) -> dict[str, Any]:
     if not scope.is_all and (job["zones"] is None or not set(job["zones"]) <= scope.names):
         raise UnknownName(f"no plan {key!r}", plan=key)
     return job
+
+
+def _brief(job: dict[str, Any]) -> dict[str, Any]:
+    kept = ("id", "status", "by", "created_at", "ended_at", "objective", "gap", "reason")
+    counts = {name: len(job[name]) for name in ("assignments", "unplaced") if name in job}
+    return {name: job[name] for name in kept if name in job} | counts | {"projects": len(job["asked"]["projects"])}
 
 
 def _shown(job: dict[str, Any]) -> dict[str, Any]:
