@@ -17,6 +17,7 @@ from api.networks import Networks
 from api.outlook import Outlooks
 from api.scope import Scope, Zones
 from api.settings import Settings
+from api.tiles import Tiles
 from gis.check import check, rulebook
 from gis.indicators import with_indicators
 from gis.roads import RoadClasses, roads_of
@@ -45,6 +46,7 @@ class County:
         self.plans = Plans(store, self.rulebook)
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
+        self.tiles = Tiles(store)
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()

@@ -40,14 +40,14 @@ class Zones:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._label = ""
+        self.label = ""
         self._frame: gpd.GeoDataFrame | None = None
 
     def frame(self) -> gpd.GeoDataFrame | None:
         label = next((one.label for one in self._store.layers() if one.role == "zones"), "")
-        if label != self._label:
+        if label != self.label:
             self._frame = self._store.frame("zones") if label else None
-            self._label = label
+            self.label = label
         return self._frame
 
     def unknown(self, names: Iterable[str]) -> list[str]:
@@ -66,6 +66,7 @@ class Scope:
         self.user = user
         self._store = store
         self._held = user.zones
+        self._label = ""
         self.names: frozenset[str] = frozenset()
         self._foreign: frozenset[str] = frozenset()  # ids and unit codes of zones that are not the user's
         self._grounds: dict[str, bool] = {}
@@ -73,6 +74,7 @@ class Scope:
         if user.zones is None:
             return
         frame = zones.frame()
+        self._label = zones.label
         names = set(user.zones)
         if frame is not None:
             ids = frame["id"].astype(str).to_numpy()
@@ -85,6 +87,11 @@ class Scope:
             if "name" in frame:
                 names |= set(frame["name"].astype(str).to_numpy()[own])
         self.names = frozenset(names)
+
+    @property
+    def key(self) -> str:
+        """Names what is seen: the same for everybody with these zones, another when the zones' layer is."""
+        return "*" if self._held is None else f"{self._label}\n{sorted(self._held)!r}"
 
     @property
     def is_all(self) -> bool:

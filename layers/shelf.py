@@ -208,6 +208,17 @@ class Shelf(Documents):
         rows = names.get_indexer(pd.Index(wanted))
         return {name: geometries[row] for name, row in zip(wanted, rows, strict=True) if row >= 0}
 
+    def standing(self, role: str) -> Layer:
+        """A layer as it is now: parcels as their fabric changed them, held ground as the ledger says."""
+        if role == placed.ROLE:
+            return placed.layer(self.ledger)
+        layer = self._layer(role)
+        return self._edited(layer) if role == "parcels" else layer
+
+    def whole(self, layer: Layer) -> tuple[pd.DataFrame, Geoms]:
+        """A layer's features, uncut, in stored order. UnknownName where it is a grid."""
+        return placed.whole(self.ledger, layer) if layer.role == placed.ROLE else self._features(layer)
+
     def _layer(self, role: str, version: int | None = None, as_of: date | None = None) -> Layer:
         among = self.layers(as_of) if version is None else self.versions(role)
         layer = next((one for one in among if one.role == role and version in (None, one.version)), None)

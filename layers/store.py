@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import geopandas as gpd
+import pandas as pd
 import shapely
 from pyproj import CRS
 
@@ -20,7 +21,7 @@ from layers.fabric import Fabric
 from layers.ingest import Prepared
 from layers.ledger.keeping import Ledger
 from layers.places import driver, is_url
-from layers.records import Bounds, Layer, World
+from layers.records import Bounds, Geoms, Layer, World
 
 
 class Store(Protocol):
@@ -54,6 +55,10 @@ class Store(Protocol):
         bounds: Bounds | None = None,
         as_of: date | None = None,
     ) -> gpd.GeoDataFrame: ...
+
+    def standing(self, role: str) -> Layer: ...
+
+    def whole(self, layer: Layer) -> tuple[pd.DataFrame, Geoms]: ...
 
     def ground(self, role: str, ids: Iterable[str], as_of: date | None = None) -> dict[str, shapely.Geometry]: ...
 

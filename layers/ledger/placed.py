@@ -10,7 +10,7 @@ import shapely
 
 from layers.errors import UnknownName
 from layers.ledger.keeping import Ledger
-from layers.records import Bounds, Layer, Snapshot
+from layers.records import Bounds, Geoms, Layer, Snapshot
 from layers.snapshot import cut
 
 ROLE = "placed"
@@ -35,8 +35,8 @@ def labelled(label: str) -> Layer:
     return _layer(int(version[1]))
 
 
-def snapshot(ledger: Ledger, of: Layer, bounds: Bounds | None = None) -> Snapshot:
-    """Held ground around the bounds, ready to be measured: its reservation as id, and for whom it is held."""
+def whole(ledger: Ledger, of: Layer, bounds: Bounds | None = None) -> tuple[pd.DataFrame, Geoms]:
+    """Held ground around the bounds: its reservation as id, for whom it is held, and the ground."""
     held = ledger.holds(of.version, bounds)
     shapes = np.array([*(one.ground for one in held), None], dtype=object)[:-1]
     features = pd.DataFrame(
@@ -48,7 +48,13 @@ def snapshot(ledger: Ledger, of: Layer, bounds: Bounds | None = None) -> Snapsho
         },
         dtype=object,
     )
-    if not held:
+    return features, shapes
+
+
+def snapshot(ledger: Ledger, of: Layer, bounds: Bounds | None = None) -> Snapshot:
+    """Held ground around the bounds, ready to be measured."""
+    features, shapes = whole(ledger, of, bounds)
+    if not len(shapes):
         return Snapshot(of, features, shapes, np.empty(0, dtype=np.int64), overlapping=False)
     pieces, owner = cut(shapes)
     return Snapshot(of, features, pieces, owner, overlapping=False)

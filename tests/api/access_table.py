@@ -92,6 +92,8 @@ TABLE = (
     Row("GET", "/maps/parcels/{parcel_id}", READ),
     Row("GET", "/maps/checks/{check_id}", READ),
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
+    Row("GET", "/tiles/{role}.json", READ),
+    Row("GET", "/tiles/{role}/{z}/{x}/{y}.mvt", READ),
     Row("GET", "/network/report", READ),
     Row("POST", "/connections", CHECK, {"project_id": "{project_id}", "site": SITE}),
     Row("GET", "/outlook", READ),

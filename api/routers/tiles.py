@@ -1,0 +1,47 @@
+"""Tiles for web maps, each user's own: what their zones hide is not in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from api import tiles
+from api.auth import READ, allow
+from api.county import County, county_of
+from layers.access import User
+
+router = APIRouter(prefix="/tiles", tags=["tiles"])
+Here = Annotated[County, Depends(county_of)]
+Reader = Annotated[User, Depends(allow(*READ))]
+Number = Annotated[int, Path(ge=0, le=2**30)]
+# Whoever keeps a tile asks whether it still stands, and keeps it for this user alone.
+CACHED = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+@router.get("/{role}.json")
+def describe(role: str, county: Here, user: Reader) -> dict[str, Any]:
+    """A layer's tiles as TileJSON 3.0, with the fields that its features carry."""
+    view = county.tiles.view(role, lambda: county.scope(user))
+    return county.tiles.described(role, view)
+
+
+@router.get("/{role}/{z}/{x}/{y}.mvt", response_class=Response)
+def vector(role: str, z: Number, x: Number, y: Number, county: Here, user: Reader, request: Request) -> Response:
+    """A vector tile of web mercator with one layer named as the role. 204 where nothing is in it."""
+    tile = tiles.of(role, z, x, y)
+    view = county.tiles.view(role, lambda: county.scope(user))
+    headers = {**CACHED, "ETag": f'"{view.key}"'}
+    if _known(request, view.key):
+        return Response(status_code=304, headers=headers)
+    body = county.tiles.vector(view, tile, lambda: county.scope(user))
+    if not body:
+        return Response(status_code=204, headers=headers)
+    return Response(body, media_type="application/vnd.mapbox-vector-tile", headers=headers)
+
+
+def _known(request: Request, key: str) -> bool:
+    """Whether the caller holds this very version (`If-None-Match`, which compares weakly)."""
+    asked = request.headers.get("if-none-match", "")
+    tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
+    return "*" in tags or f'"{key}"' in tags
