@@ -22,6 +22,7 @@ LOCALES = Path(__file__).parent / "static" / "locale"
 LANGUAGES = ("zh-CN", "en")
 FIRST = LANGUAGES[0]
 SHOWN = {"zones", "plots", "parcels", "basic_farmland", "eco_redline", "urban_boundary", "river_management", "roads"}
+RELIEFS: tuple[str, ...] = ()
 # what the workbench itself draws on top of the layers; dashes and hatches tell them apart without their colours
 OVERLAYS = {
     "found": Style("check", "area", "#111111", "#ffd60a", 0.35, 2.5),
@@ -52,6 +53,7 @@ def setup(store: Store, scope: Scope) -> dict[str, Any]:
         "focus": _focus(store, scope),
         "synthetic": any(layer.synthetic for layer in loaded),
         "zones": _zones(store, scope),
+        "reliefs": list(RELIEFS) if any(layer.role == "dem" for layer in loaded) else [],
         "groups": {name: dict(zip(("zh", "en"), _two(words), strict=True)) for name, words in GROUPS.items()},
         "styles": {
             name: {**asdict(style), "zh": roles()[name].zh, "en": roles()[name].en, "shown": name in SHOWN}

@@ -55,21 +55,24 @@ export function show(role, opacity) {
 }
 
 function reliefs() {
+  if (!app.setup.reliefs.length) return null;
   legend = h("div", { class: "ramp" });
-  const options = ["", "hillshade", "slope", "suitability"].map((name) => h("label", {}, h("input", { type: "radio", name: "relief", value: name, checked: state.relief === name, onchange: () => relief(name) }), t(`relief.${name || "none"}`)));
+  if (!app.setup.reliefs.includes(state.relief)) state.relief = "";
+  const options = ["", ...app.setup.reliefs].map((name) => h("label", {}, h("input", { type: "radio", name: "relief", value: name, checked: state.relief === name, onchange: () => relief(name) }), t(`relief.${name || "none"}`)));
   const drawn = h("fieldset", { class: "tree inline" }, h("legend", {}, t("relief.title")), options, legend);
   relief(state.relief, false);
   return drawn;
 }
 
 export async function relief(name, draw = true) {
+  if (name && !app.setup.reliefs.includes(name)) name = "";
   set({ relief: name });
   const place = legend;
   let told = null;
   if (name) {
     try {
       told = await get(`/tiles/${name}.json`);
-    } catch (error) {
+    } catch {
       place?.replaceChildren(h("small", {}, t("relief.failed")));
       app.map.setRelief("");
       return;
