@@ -10,6 +10,9 @@ import { boundsOf } from "./coordinates.js";
 
 const FONT = '"Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "SimHei", sans-serif';
 const EMPTY = { type: "FeatureCollection", features: [] };
+// From which zoom a crowded layer is drawn, and how thin lines are where much lies close together.
+const CROWDED = { parcels: 12.5, land_use: 11, plots: 11, karst: 11, survey_slope: 11 };
+const wide = (weight) => ["interpolate", ["linear"], ["zoom"], 9, weight * 0.3, 13, weight * 0.7, 16, weight];
 const MODES = { polygon: TerraDrawPolygonMode, rectangle: TerraDrawRectangleMode, line: TerraDrawLineStringMode, point: TerraDrawPointMode };
 
 export const kind = "webgl";
@@ -36,7 +39,7 @@ export async function create(container, setup, view, { attribution, trouble, wor
   });
   map.touchZoomRotate.disableRotation();
   map.keyboard.disableRotation();
-  map.addControl(new maplibregl.ScaleControl({ maxWidth: 120 }), "bottom-right");
+  map.addControl(new maplibregl.ScaleControl({ maxWidth: 120 }), "bottom-left");
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
   map.addControl(new maplibregl.AttributionControl({ compact: false, customAttribution: attribution }), "bottom-right");
   map.on("error", (event) => trouble(event.sourceId ?? "", event.error));
@@ -78,13 +81,13 @@ class GlMap {
     const found = [];
     const dash = style.dash ? { "line-dasharray": style.dash.split(" ").map((one) => Math.max(Number(one) / Math.max(style.weight, 1), 0.1)) } : {};
     if (style.shape === "point") {
-      found.push({ id: `${id}-point`, type: "circle", paint: { "circle-radius": 5.5, "circle-color": style.fill, "circle-stroke-color": style.color, "circle-stroke-width": 1.5, "circle-opacity": opacity } });
+      found.push({ id: `${id}-point`, type: "circle", paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 9, 2.5, 14, 6], "circle-color": style.fill, "circle-stroke-color": style.color, "circle-stroke-width": 1.5, "circle-opacity": opacity } });
     } else {
       if (style.shape === "area" && (style.fill || style.hatch)) {
         const paint = style.hatch ? { "fill-pattern": `hatch-${more.name}`, "fill-opacity": opacity } : { "fill-color": style.fill, "fill-opacity": style.opacity * opacity };
         found.push({ id: `${id}-fill`, type: "fill", paint, filter: ["==", ["geometry-type"], "Polygon"] });
       }
-      found.push({ id: `${id}-line`, type: "line", paint: { "line-color": style.color, "line-width": style.weight, "line-opacity": opacity, ...dash } });
+      found.push({ id: `${id}-line`, type: "line", paint: { "line-color": style.color, "line-width": more.filter ? style.weight : wide(style.weight), "line-opacity": opacity, ...dash } });
     }
     return found.map((one) => ({ ...one, ...source, filter: both(one.filter, more.filter) }));
   }
@@ -106,7 +109,7 @@ class GlMap {
     if (style.hatch) this.#hatch(role);
     const before = this.#before(role);
     const from = { source: `tiles-${role}`, "source-layer": role };
-    for (const one of this.#paints(role, from, style, { name: role }, opacity)) this.map.addLayer(one, before);
+    for (const one of this.#paints(role, from, style, { name: role }, opacity)) this.map.addLayer({ ...one, minzoom: CROWDED[role] ?? 0 }, before);
     if (style.label) this.map.addLayer({ id: `${role}-label`, type: "symbol", ...from, minzoom: role === "zones" ? 9 : 12, ...label(["get", "name"], style) }, "above-layers");
   }
 

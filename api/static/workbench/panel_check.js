@@ -72,8 +72,8 @@ function uploaded(place) {
   const one = work.upload;
   const fault = (row) => h("li", {}, [row.layer, row.feature, row.field].filter(Boolean).map((word) => h("code", {}, String(word))), " ", row.reason ?? "", row.fix ? h("span", { class: "fix" }, ` → ${row.fix}`) : null);
   fill(place,
-    facts([[t("upload.file"), one.file], ...Object.entries(one.found).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => [named("found", name), String(value)]),
-      [t("upload.features"), number(one.features_in, 0)], [t("word.area"), area(one.area_m2)]]),
+    facts([[t("upload.crs"), one.found.crs], [t("upload.encoding"), one.found.encoding], [named("found", "format"), one.found.format ?? one.found.driver], [t("upload.features"), number(one.features_in, 0)], [t("word.area"), area(one.area_m2)]]),
+    more(t("upload.found"), facts(Object.entries(one.found).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => [named("found", name), String(value)]))),
     one.faults.length ? h("div", { class: "problem" }, h("b", {}, t("upload.faults", { count: one.faults.length })), h("ul", {}, one.faults.map(fault))) : h("p", { class: "good" }, t("upload.no_faults")),
     one.notes.length ? more(t("upload.notes", { count: one.notes.length }), h("ul", {}, one.notes.map(fault))) : null);
 }
