@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import itertools
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import pandas as pd
-import shapely
 
 from api.scope import Scope
-from gis.vector_tiles import Attributes, encode
-from gis.web_tiles import Tile
+from gis.drawing import FINE, Drawing
+from gis.vector_tiles import Attributes
+from gis.web_tiles import Tile, covering, number
 from layers.crs import parse_cached, to_lonlat, transform
 from layers.errors import UnknownName
-from layers.records import Geoms, Layer
+from layers.records import Layer
 from layers.schema import role as role_of
 from layers.store import Store
+from layers.tile_shelf import TileShelf
 
 T = TypeVar("T")
 MERCATOR = "EPSG:3857"
 FORMAT = "1"  # of what is drawn: tiles of another are drawn again
 FIRST, LAST = 8, 16
-COARSE_PX = 0.5
-FINE = 13  # from this zoom on features are drawn as finely as a tile can
 HIDDEN = frozenset({"parcels", "plots", "placed"})  # what zones hide (decision 0006)
 MOST_BYTES = 64 << 20  # of tiles kept in a process
+MOST_DRAWINGS = 60
 SHOWN = (
     "name", "zone", "kind", "grade", "code", "code_name", "slope_class", "road_class", "voltage_kv", "mineral",
     "industry", "ready", "planned_use", "land_purpose", "planned_zone", "forest_kind", "open_year", "document",
@@ -39,19 +42,27 @@ EVERYWHERE = (-180.0, -85.0, 180.0, 85.0)
 
 
 class View(NamedTuple):
-    """A layer as one user sees it: `key` says which features, in which version."""
+    """A layer as one user sees it: `key` says which features, in which version; `is_whole` whether all of them."""
 
     layer: Layer
     key: str
+    is_whole: bool
 
 
-class _Features(NamedTuple):
-    """A layer in web mercator, ready to be drawn."""
+class Sent(NamedTuple):
+    """A tile as it goes out; `encoding` is gzip or nothing."""
 
-    shapes: Geoms
-    said: Attributes
-    ground: Geoms  # in the working CRS
-    tree: shapely.STRtree
+    body: bytes
+    encoding: str | None = None
+
+
+class Built(NamedTuple):
+    """What storing a role came to: tiles, their bytes plain and compressed, and the largest; 0 bytes if it was there."""
+
+    tiles: int
+    plain: int
+    stored: int
+    most: int
 
 
 class Kept:
@@ -82,8 +93,9 @@ class Tiles:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept = Kept(MOST_BYTES)
-        self._features: dict[str, tuple[str, _Features]] = {}
-        self._views: OrderedDict[str, Any] = OrderedDict()
+        cache: Path | None = getattr(store, "cache", None)
+        self._shelf = None if cache is None else TileShelf(cache)
+        self._drawings: OrderedDict[str, Drawing] = OrderedDict()
         self._making = Lock()
 
     def view(self, name: str, scope: Callable[[], Scope]) -> View:
@@ -92,19 +104,48 @@ class Tiles:
             raise UnknownName(f"the layer {name!r} is a grid and has no features", role=name)
         layer = self._store.standing(name)
         said = [FORMAT, layer.label, layer.digest]
-        if name in HIDDEN and not (mine := scope()).is_all:
+        is_whole = name not in HIDDEN or scope is _everything or (mine := scope()).is_all
+        if not is_whole:
             said.append(mine.key)
-        return View(layer, hashlib.sha256("\n".join(said).encode()).hexdigest()[:24])
+        return View(layer, hashlib.sha256("\n".join(said).encode()).hexdigest()[:24], is_whole)
 
-    def vector(self, view: View, tile: Tile, scope: Callable[[], Scope]) -> bytes:
-        """One vector tile; no bytes where it holds nothing."""
-        return self._kept.get((view.key, tile), lambda: self._encoded(view, tile, scope))
+    def vector(self, view: View, tile: Tile, scope: Callable[[], Scope], *, gzipped: bool = False) -> Sent:
+        """One vector tile, no bytes where it holds nothing; compressed where that is welcome and done already."""
+        drawn = self._shelf.find(view.layer.role, view.key) if self._shelf and view.is_whole and tile.z < FINE else None
+        if drawn is not None:
+            body = drawn.get(int(number(*tile)))
+            return Sent(body, "gzip") if gzipped and body else Sent(gzip.decompress(body) if body else b"")
+        return Sent(self._kept.get((view.key, tile), lambda: self._drawing(view, scope).tile(tile)))
 
-    def described(self, name: str, view: View) -> dict[str, Any]:
+    def roles(self) -> list[str]:
+        """The roles whose tiles are stored: all that are loaded and have features."""
+        return [layer.role for layer in self._store.layers() if not role_of(layer.role).is_raster]
+
+    def build(self, name: str, said: Callable[[int, int], None] = lambda done, of: None) -> Built:
+        """Draw and store the tiles of a role for zooms below `FINE`, unless they are there; `said` hears of progress."""
+        view = self.view(name, _everything)
+        assert self._shelf is not None
+        if (there := self._shelf.find(name, view.key)) is not None:
+            return Built(len(there), 0, 0, 0)
+        drawing = self._drawing(view, _everything)
+        box = drawing.bounds
+        wanted = [] if box is None else [Tile(z, *at) for z in range(FIRST, FINE) for at in covering(box, z).tolist()]
+        made: dict[int, bytes] = {}
+        plain = most = 0
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for done, (tile, body) in enumerate(zip(wanted, pool.map(drawing.tile, wanted), strict=True), start=1):
+                if body:
+                    made[int(number(*tile))] = gzip.compress(body, 6, mtime=0)
+                    plain, most = plain + len(body), max(most, len(body))
+                said(done, len(wanted))
+        self._shelf.keep(name, view.key, made)
+        return Built(len(made), plain, sum(map(len, made.values())), most)
+
+    def described(self, name: str, view: View, scope: Callable[[], Scope]) -> dict[str, Any]:
         """TileJSON 3.0 of a role."""
-        features = self._drawn(view.layer)
+        drawing = self._drawing(view, scope)
         role = role_of(name)
-        kinds = {key: "Boolean" if key == "synthetic" else "String" for key in features.said.keys}
+        kinds = {key: "Boolean" if key == "synthetic" else "String" for key in drawing.said.keys}
         return {
             "tilejson": "3.0.0",
             "tiles": [f"/tiles/{name}/{{z}}/{{x}}/{{y}}.mvt"],
@@ -133,27 +174,24 @@ class Tiles:
             return list(EVERYWHERE)
         return [round(edge, 6) for edge in to_lonlat(self._store.crs).transform_bounds(*box)]
 
-    def _encoded(self, view: View, tile: Tile, scope: Callable[[], Scope]) -> bytes:
-        features = self._drawn(view.layer)
-        rows = np.sort(features.tree.query(shapely.box(*tile.bounds(0.02))))
-        if view.layer.role in HIDDEN:
-            rows = rows[scope().sees(features.ground[rows])]
-        coarse = 0.0 if tile.z >= FINE else COARSE_PX
-        return encode(view.layer.role, features.shapes[rows], features.said.take(rows), tile, coarse_px=coarse)
+    def _drawing(self, view: View, scope: Callable[[], Scope]) -> Drawing:
+        """What a view draws, kept while it is asked for; of a user of some zones that which is theirs alone."""
+        with self._making:
+            if view.key not in self._drawings:
+                table, ground = self._store.whole(view.layer)
+                if not view.is_whole:
+                    sees = scope().sees(ground)
+                    table, ground = table[sees], ground[sees]
+                shapes = transform(ground, self._store.crs, parse_cached(MERCATOR))
+                self._drawings[view.key] = Drawing(view.layer.role, shapes, Attributes.of(said(table, view.layer)))
+                for key in list(self._drawings)[:-MOST_DRAWINGS]:
+                    del self._drawings[key]
+            self._drawings.move_to_end(view.key)
+            return self._drawings[view.key]
 
-    def _drawn(self, layer: Layer) -> _Features:
-        known = self._features.get(layer.role)
-        if known is None or known[0] != layer.label:
-            with self._making:
-                known = self._features.get(layer.role)
-                if known is None or known[0] != layer.label:
-                    self._features[layer.role] = known = (layer.label, self._made(layer))
-        return known[1]
 
-    def _made(self, layer: Layer) -> _Features:
-        table, ground = self._store.whole(layer)
-        shapes = transform(ground, self._store.crs, parse_cached(MERCATOR))
-        return _Features(shapes, Attributes.of(said(table, layer)), ground, shapely.STRtree(shapes))
+def _everything() -> Scope:
+    raise AssertionError("whoever stores tiles sees all of them")
 
 
 def said(table: pd.DataFrame, layer: Layer) -> pd.DataFrame:

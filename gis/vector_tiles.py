@@ -26,7 +26,6 @@ MARGIN = 64 / EXTENT  # drawn beyond the edge, so that outlines along the cut st
 POINT, LINE, POLYGON = 1, 2, 3
 PIXELS = 512  # a tile's side on the screen
 UNITS = EXTENT // PIXELS  # of a pixel
-FINEST = 13  # from this zoom on nothing is left out but what no unit can show
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Attributes:
     """What features say of themselves, as tiles say it.
 
     `codes` (F, K) is the row of `values` that each feature has for each of `keys`, -1 where it has none; `values`
-    (V,) are encoded values of the specification.
+    (V,) are fields of a layer, ready to be written.
     """
 
     keys: tuple[str, ...]
@@ -46,7 +45,7 @@ class Attributes:
         """The columns of a frame: texts as texts, booleans as booleans, null as nothing.
 
         >>> said = Attributes.of(pd.DataFrame({"id": ["a", "b"], "name": ["茶", None]}))
-        >>> said.codes.tolist(), [bytes(value[2:]).decode() for value in said.values]
+        >>> said.codes.tolist(), [value[4:].decode() for value in said.values]
         ([[0, 2], [1, -1]], ['a', 'b', '茶'])
         """
         codes = np.full(columns.shape, -1, dtype=np.int32)
@@ -58,60 +57,74 @@ class Attributes:
         return cls(tuple(map(str, columns)), codes, np.array([*values, None], dtype=object)[:-1])
 
     def take(self, rows: Ints | Bools) -> Attributes:
+        """Those of some features."""
         return Attributes(self.keys, self.codes[rows], self.values)
 
 
 def _value(value: object) -> bytes:
-    if isinstance(value, (bool, np.bool_)):
-        return bytes([0x38, bool(value)])
-    return _field(0x0A, str(value).encode())
+    is_truth = isinstance(value, (bool, np.bool_))
+    return _field(0x22, bytes([0x38, bool(value)]) if is_truth else _field(0x0A, str(value).encode()))
 
 
 def _field(tag: int, content: bytes) -> bytes:
-    return bytes([tag]) + _varints(np.array([len(content)]))[0].tobytes() + content
+    return bytes([tag]) + _varint(len(content)) + content
 
 
-def encode(name: str, shapes: Geoms, said: Attributes, tile: Tile, *, coarse_px: float = 0.0) -> bytes:
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def encode(
+    name: str,
+    shapes: Geoms,
+    rows: Ints,
+    said: Attributes,
+    tile: Tile,
+    *,
+    coarse_px: float = 0.0,
+    least_px2: float = 0.0,
+) -> bytes:
     """A tile of one layer named `name`; no bytes at all where nothing is in it.
 
     Parameters
     ----------
-    shapes : (F,) any geometries in EPSG:3857; null and empty ones are left out
-    said : their attributes
+    shapes : (N,) any geometries in EPSG:3857; null and empty ones are left out
+    rows : (N,) the row of `said` of each; those of one row become one feature
+    said : (F,) attributes
     coarse_px : vertices are moved to a grid of this many screen pixels (a tile has 512 a side), the same for both sides
         of a common border; 0 is the grid of the tile itself, an eighth of a pixel
+    least_px2 : holes of fewer square pixels are closed
     """
-    shapes, rows = _clipped(shapes, tile)
-    step = max(1, round(coarse_px * UNITS))
-    drawn = _drawn(shapes, rows, tile, step)
+    parts, at = _clipped(shapes, tile)
+    drawn = _drawn(parts, rows[at], tile, max(1, round(coarse_px * UNITS)), 2 * least_px2 * UNITS**2)
     if len(drawn.row) == 0:
         return b""
-    said = said.take(drawn.row)
-    used, codes = np.unique(said.codes, return_inverse=True)
-    codes = codes.reshape(said.codes.shape) - (1 if used[0] == -1 else 0)
-    body = _layout(drawn, codes)
-    head = b"\x78\x02" + _field(0x0A, name.encode())
+    codes = said.codes[drawn.row]
+    used, mine = np.unique(codes, return_inverse=True)
+    body = _layout(drawn, mine.reshape(codes.shape) - int(used[0] == -1))
     keys = b"".join(_field(0x1A, key.encode()) for key in said.keys)
-    values = b"".join(_field(0x22, value) for value in said.values[used[used >= 0]])
-    layer = b"".join([head, body, keys, values, b"\x28", _varints(np.array([EXTENT]))[0].tobytes()])
+    values = b"".join(said.values[used[used >= 0]])
+    layer = b"".join([b"\x78\x02", _field(0x0A, name.encode()), body, keys, values, b"\x28", _varint(EXTENT)])
     return _field(0x1A, layer)
 
 
 def _clipped(shapes: Geoms, tile: Tile) -> tuple[Geoms, Ints]:
-    """What of the geometries lies in the tile and its margin, in single geometries, and the row of each."""
+    """What of the geometries lies in the tile and its margin, in single geometries, and where each comes from."""
     west, south, east, north = tile.bounds(MARGIN)
     left, bottom, right, top = shapely.bounds(shapes).T
-    touches = (left <= east) & (right >= west) & (bottom <= north) & (top >= south)  # NaN, so empty ones, do not
-    rows = np.flatnonzero(touches)
-    inside = (left >= west) & (right <= east) & (bottom >= south) & (top <= north)
-    cut = shapes[rows]
-    across = ~inside[rows]
+    at = np.flatnonzero((left <= east) & (right >= west) & (bottom <= north) & (top >= south))  # NaN is nowhere
+    across = ~((left >= west) & (right <= east) & (bottom >= south) & (top <= north))[at]
+    cut = shapes[at]
     cut[across] = shapely.clip_by_rect(cut[across], west, south, east, north)
     parts, owner = shapely.get_parts(cut, return_index=True)
-    while (shapely.get_type_id(parts) > 3).any():  # a collection holds others
+    while (shapely.get_type_id(parts) > 3).any():  # a collection may hold others
         parts, inner = shapely.get_parts(parts, return_index=True)
         owner = owner[inner]
-    return parts, rows[owner]
+    return parts, at[owner]
 
 
 class _Drawn(NamedTuple):
@@ -123,7 +136,7 @@ class _Drawn(NamedTuple):
     commands: Ints
 
 
-def _drawn(parts: Geoms, owner: Ints, tile: Tile, step: int) -> _Drawn:
+def _drawn(parts: Geoms, owner: Ints, tile: Tile, step: int, least: float) -> _Drawn:
     """Single geometries as commands, those of one row and kind together."""
     kind = shapely.get_dimensions(parts) + 1
     order = np.lexsort((np.arange(len(parts)), kind, owner))
@@ -141,7 +154,7 @@ def _drawn(parts: Geoms, owner: Ints, tile: Tile, step: int) -> _Drawn:
     x = np.rint((xy[:, 0] - tile.west) * (EXTENT / step / tile.size_m)).astype(np.int64) * step
     y = np.rint((tile.north - xy[:, 1]) * (EXTENT / step / tile.size_m)).astype(np.int64) * step
     shell = _starts(part_of)  # the first ring of a part
-    return _commands(x, y, path, part_of, shell, feature[part_of], kind[part_of], owner[part_of])
+    return _commands(x, y, path, part_of, shell, feature[part_of], kind[part_of], owner[part_of], least)
 
 
 def _starts(values: Ints) -> Bools:
@@ -155,8 +168,21 @@ def _starts(values: Ints) -> Bools:
     return first
 
 
-def _commands(x: Ints, y: Ints, path: Ints, part: Ints, shell: Bools, feature: Ints, kind: Ints, owner: Ints) -> _Drawn:
-    """The commands of paths whose (V,) vertices are whole units; the other arrays but `path` (V,) are by path."""
+def _commands(
+    x: Ints,
+    y: Ints,
+    path: Ints,
+    part: Ints,
+    shell: Bools,
+    feature: Ints,
+    kind: Ints,
+    owner: Ints,
+    least: float,
+) -> _Drawn:
+    """The commands of paths whose (V,) vertices are whole units; the other arrays but `path` (V,) are by path.
+
+    Holes of twice their area below `least` are closed.
+    """
     count = len(part)
     is_area, is_point = kind == POLYGON, kind == POINT
     keep = _starts(path) | _starts(x) | _starts(y)  # a vertex on the one before it
@@ -171,7 +197,7 @@ def _commands(x: Ints, y: Ints, path: Ints, part: Ints, shell: Bools, feature: I
     after[ends] = first[path[ends]]  # a ring goes on at its beginning
     twice = np.bincount(path, x * y[after] - x[after] * y, minlength=count)  # the area, exact in whole numbers
     good = np.where(is_area, (number > 2) & (twice != 0), np.where(is_point, number > 0, number > 1))
-    good &= ~is_area | _of_shell(good, part, shell)  # no hole without its ground
+    good &= ~is_area | shell | (np.abs(twice) >= least) & _of_shell(good, part, shell)  # no hole without its ground
     # With y downwards the specification wants shells with a positive area and holes with a negative one.
     turned = is_area & (shell == (twice < 0))
     kept = good[path]
@@ -242,7 +268,6 @@ def _zigzag(values: Ints) -> Ints:
 
 def _layout(drawn: _Drawn, codes: Ints) -> bytes:
     """The features of a layer: 0x12 length [0x12 length tags] [0x18 kind] [0x22 length geometry], each."""
-    count = len(drawn.row)
     says = codes >= 0
     tag_count = 2 * says.sum(axis=1)
     key = np.broadcast_to(np.arange(codes.shape[1]), codes.shape)
@@ -258,8 +283,7 @@ def _layout(drawn: _Drawn, codes: Ints) -> bytes:
     out[middle], out[middle + 1], out[middle + 2], out[middle + 3] = 0x18, drawn.kind, 0x22, command_bytes
     out[_spread(start + 4, tag_count)] = tags
     out[_spread(middle + 4, drawn.length)] = drawn.commands
-    assert count == len(codes)
-    return _varints(out)[0].tobytes()
+    return _varints(out).tobytes()
 
 
 def _spread(start: Ints, count: Ints) -> Ints:
@@ -289,10 +313,10 @@ def _width(values: Ints) -> Ints:
     return width
 
 
-def _varints(values: Ints) -> tuple[Bytes, Ints]:
-    """Numbers as varints, and the width of each.
+def _varints(values: Ints) -> Bytes:
+    """Numbers as varints, one after the other.
 
-    >>> _varints(np.array([1, 300]))[0].tolist()
+    >>> _varints(np.array([1, 300])).tolist()
     [1, 172, 2]
     """
     width = _width(values)
@@ -303,4 +327,4 @@ def _varints(values: Ints) -> tuple[Bytes, Ints]:
         those = np.flatnonzero(width > nth)
         more = (width[those] > nth + 1) << 7
         out[start[those] + nth] = (values[those] >> (7 * nth)) & 127 | more
-    return out, width
+    return out

@@ -16,14 +16,14 @@ Here = Annotated[County, Depends(county_of)]
 Reader = Annotated[User, Depends(allow(*READ))]
 Number = Annotated[int, Path(ge=0, le=2**30)]
 # Whoever keeps a tile asks whether it still stands, and keeps it for this user alone.
-CACHED = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+CACHED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
 
 
 @router.get("/{role}.json")
 def describe(role: str, county: Here, user: Reader) -> dict[str, Any]:
     """A layer's tiles as TileJSON 3.0, with the fields that its features carry."""
     view = county.tiles.view(role, lambda: county.scope(user))
-    return county.tiles.described(role, view)
+    return county.tiles.described(role, view, lambda: county.scope(user))
 
 
 @router.get("/{role}/{z}/{x}/{y}.mvt", response_class=Response)
@@ -31,12 +31,15 @@ def vector(role: str, z: Number, x: Number, y: Number, county: Here, user: Reade
     """A vector tile of web mercator with one layer named as the role. 204 where nothing is in it."""
     tile = tiles.of(role, z, x, y)
     view = county.tiles.view(role, lambda: county.scope(user))
-    headers = {**CACHED, "ETag": f'"{view.key}"'}
+    headers = {**CACHED, "ETag": f'W/"{view.key}"'}
     if _known(request, view.key):
         return Response(status_code=304, headers=headers)
-    body = county.tiles.vector(view, tile, lambda: county.scope(user))
+    wants = "gzip" in request.headers.get("accept-encoding", "")
+    body, encoding = county.tiles.vector(view, tile, lambda: county.scope(user), gzipped=wants)
     if not body:
         return Response(status_code=204, headers=headers)
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
     return Response(body, media_type="application/vnd.mapbox-vector-tile", headers=headers)
 
 

@@ -68,7 +68,7 @@ def test_a_tile_that_is_known_is_not_sent_again(county: Any) -> None:
     assert first.headers["cache-control"] == "private, no-cache"
     assert "Authorization" in first.headers["vary"]
     tag = first.headers["etag"]
-    for said in (tag, f'"other", W/{tag}', "*"):
+    for said in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
         again = get(county, f"parcels/{AT}.mvt", **{"If-None-Match": said})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
     assert get(county, f"parcels/{AT}.mvt", "east", **{"If-None-Match": tag}).status_code == 200
