@@ -28,7 +28,7 @@ OVERLAYS = {
     "found": Style("check", "area", "#111111", "#ffd60a", 0.35, 2.5),
     "candidate": Style("check", "area", "#0b4f8a", "#56b4e9", 0.45, 2),
     "assigned": Style("check", "area", "#0b4f8a", "#56b4e9", 0.6, 2.5),
-    "assigned_other": Style("check", "area", "#8a4b00", "#e69f00", 0.6, 2.5, dash="6 3"),
+    "assigned_other": Style("check", "area", "#8a4b00", "#e69f00", 0.12, 2.5, dash="6 3"),
     "upload": Style("check", "area", "#111111", "#ffffff", 0.35, 3, dash="8 3"),
 }
 

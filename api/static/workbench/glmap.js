@@ -12,6 +12,7 @@ const FONT = '"Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "SimHei", sa
 const EMPTY = { type: "FeatureCollection", features: [] };
 // From which zoom a crowded layer is drawn, and how thin lines are where much lies close together.
 const CROWDED = { parcels: 12.5, land_use: 11, plots: 11, karst: 11, survey_slope: 11 };
+const HAIR = 12.5;
 const wide = (weight) => ["interpolate", ["linear"], ["zoom"], 9, weight * 0.3, 13, weight * 0.7, 16, weight];
 const MODES = { polygon: TerraDrawPolygonMode, rectangle: TerraDrawRectangleMode, line: TerraDrawLineStringMode, point: TerraDrawPointMode };
 
@@ -83,11 +84,15 @@ class GlMap {
     if (style.shape === "point") {
       found.push({ id: `${id}-point`, type: "circle", paint: { "circle-radius": ["interpolate", ["linear"], ["zoom"], 9, 2.5, 14, 6], "circle-color": style.fill, "circle-stroke-color": style.color, "circle-stroke-width": 1.5, "circle-opacity": opacity } });
     } else {
+      const polygon = { filter: ["==", ["geometry-type"], "Polygon"] };
       if (style.shape === "area" && (style.fill || style.hatch)) {
         const paint = style.hatch ? { "fill-pattern": `hatch-${more.name}`, "fill-opacity": opacity } : { "fill-color": style.fill, "fill-opacity": style.opacity * opacity };
-        found.push({ id: `${id}-fill`, type: "fill", paint, filter: ["==", ["geometry-type"], "Polygon"] });
+        found.push({ id: `${id}-fill`, type: "fill", paint, ...polygon });
       }
-      found.push({ id: `${id}-line`, type: "line", paint: { "line-color": style.color, "line-width": more.filter ? style.weight : wide(style.weight), "line-opacity": opacity, ...dash } });
+      // far out an area has a hairline: a control line of tens of thousands of corners is more than one line may have
+      const hairline = style.shape === "area" && !style.dash && !more.filter;
+      if (hairline) found.push({ id: `${id}-hair`, type: "fill", maxzoom: HAIR, paint: { "fill-color": "rgba(0,0,0,0)", "fill-outline-color": style.color, "fill-opacity": opacity }, ...polygon });
+      found.push({ id: `${id}-line`, type: "line", ...(hairline ? { minzoom: HAIR } : {}), paint: { "line-color": style.color, "line-width": more.filter ? style.weight : wide(style.weight), "line-opacity": opacity, ...dash } });
     }
     return found.map((one) => ({ ...one, ...source, filter: both(one.filter, more.filter) }));
   }
@@ -109,14 +114,14 @@ class GlMap {
     if (style.hatch) this.#hatch(role);
     const before = this.#before(role);
     const from = { source: `tiles-${role}`, "source-layer": role };
-    for (const one of this.#paints(role, from, style, { name: role }, opacity)) this.map.addLayer({ ...one, minzoom: CROWDED[role] ?? 0 }, before);
+    for (const one of this.#paints(role, from, style, { name: role }, opacity)) this.map.addLayer({ ...one, minzoom: Math.max(CROWDED[role] ?? 0, one.minzoom ?? 0) }, before);
     if (style.label) this.map.addLayer({ id: `${role}-label`, type: "symbol", ...from, minzoom: role === "zones" ? 9 : 12, ...label(["get", "name"], style) }, "above-layers");
   }
 
   #before(role) {
     const shown = this.map.getStyle().layers.map((one) => one.id);
     for (const next of this.order.slice(this.order.indexOf(role) + 1)) {
-      const found = shown.find((id) => id.startsWith(`${next}-`) && /-(fill|line|point)$/.test(id) && id.replace(/-(fill|line|point)$/, "") === next);
+      const found = shown.find((id) => id.startsWith(`${next}-`) && /-(fill|hair|line|point)$/.test(id) && id.replace(/-(fill|hair|line|point)$/, "") === next);
       if (found) return found;
     }
     return shown.find((id) => id.endsWith("-label") && !id.startsWith("overlay")) ?? "above-layers";

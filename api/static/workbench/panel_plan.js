@@ -71,6 +71,7 @@ async function watch(id, place) {
     if (ENDED.includes(told.status)) {
       announce(t("plan.ended", { status: named("plan", told.status), placed: told.assignments?.length ?? 0 }));
       show(place, (await get("/plans").catch(() => ({ plans: [] }))).plans);
+      if (spots?.length && told.status === "done") app.map.fit(spots.map((one) => one.geometry), 15);
       return;
     }
     const bar = document.getElementById("plan-progress");
@@ -123,7 +124,8 @@ function middle(geometry) {
 
 // Projects down, zones across. A card is where a project stands; dragged or moved to another zone it is locked there.
 function board(place, list) {
-  const zones = [...app.setup.zones.map((one) => [one.id, one.name]), ["", t("plan.outside")]];
+  const outside = plan.assignments.some((one) => !zoneOf(one));
+  const zones = [...app.setup.zones.map((one) => [one.id, one.name]), ...(outside ? [["", t("plan.outside")]] : [])];
   const rows = plan.asked.projects.map((one) => one.id ?? one.name).map((key) => ({ key, row: plan.assignments.find((one) => one.project === key) }));
   const told = h("div", { "aria-live": "polite" });
   const move = async (key, zone) => {
@@ -195,6 +197,14 @@ function drawPlan() {
   app.map.setOverlay("plan", spots);
 }
 
+// A setting of a scenario in words.
+function words_(value) {
+  if (value === null || value === undefined) return "—";
+  if (Array.isArray(value)) return value.map(words_).join(t("word.comma"));
+  if (typeof value !== "object") return typeof value === "number" ? number(value) : String(value);
+  return Object.entries(value).map(([name, one]) => `${projectName(name)} → ${words_(one)}`).join(t("word.semicolon")) || "—";
+}
+
 async function compare(place) {
   if (!state.other) { fill(place); app.map.clearOverlay("plan-other"); return; }
   const found = await trying(place, () => Promise.all([get(`/plans/${state.other}/compare?with=${plan.id}`), get(`/plans/${state.other}`)]));
@@ -207,7 +217,7 @@ async function compare(place) {
     table(["", t("plan.side_a"), t("plan.side_b")], [
       side(t("plan.placed"), (i) => String(told.placed[i])), side(t("plan.objective"), (i) => number(told.objective[i], 1)), side(t("plan.bound"), (i) => number(told.bound[i], 1)),
       side(t("plan.bought"), (i) => String(told.expansions[i].length)),
-      ...Object.entries(told.scenario).map(([name, pair]) => side(named("scenario", name), (i) => JSON.stringify(pair[i])))], { numbers: [1, 2], caption: t("plan.comparison") }),
+      ...Object.entries(told.scenario).map(([name, pair]) => side(named("scenario", name), (i) => words_(pair[i])))], { numbers: [1, 2], caption: t("plan.comparison") }),
     h("h4", {}, t("plan.moved", { count: told.moved.length })),
     told.moved.length ? table([t("word.project"), t("plan.side_a"), t("plan.side_b")], told.moved.map((one) => [projectName(one.project), words(one.from), words(one.to)]), { caption: t("plan.moved", { count: told.moved.length }) }) : null,
     button(t("swipe.plans"), () => app.swipe("plans"))));

@@ -20,7 +20,8 @@ async function render(root) {
   if (!told) return;
   const years = [...new Set(told.rows.map((one) => one.year))].sort();
   const units = [...new Set(told.rows.map((one) => one.unit_code ?? one.facility))];
-  const year = Number(state.year) || years.at(-1);
+  const now = new Date().getFullYear();
+  const year = Number(state.year) || (years.includes(now) ? now : years.at(-1));
   const shown = h("div", { id: "accounts" });
   const account = h("div", { id: "account" });
   const draw = () => bars(shown, account, told.rows.filter((one) => (state.year === "*" || one.year === (Number(state.year) || year)) && (!state.unit || (one.unit_code ?? one.facility) === state.unit)));
@@ -70,7 +71,7 @@ async function open(place, name) {
     h("h4", {}, t("quota.entries", { count: entries.length })),
     table(["#", t("quota.when"), t("quota.event"), t("quota.change"), t("quota.for"), t("opinion.document"), t("quota.by")], [...entries].reverse().map((one) => {
       const mine = one.postings.filter((posting) => posting.account === name);
-      return [String(one.seq), moment(one.at), said(one), mine.map((posting) => h("span", { class: "posting" }, `${named("balance", posting.credit)} → ${named("balance", posting.debit)} `, number(posting.amount, 0))),
+      return [String(one.seq), moment(one.at), said(one), mine.map((posting) => h("span", { class: "posting" }, `${named("balance", posting.debit)} → ${named("balance", posting.credit)} `, number(posting.amount, 0))),
         one.project ? projectName(one.project) : one.batch ?? one.note ?? "", one.document ? `${one.document.number} ${one.document.date}` : "", one.actor];
     }), { numbers: [0, 3], caption: t("quota.entries", { count: entries.length }) })));
   announce(document.getElementById("why").textContent);
@@ -84,7 +85,7 @@ function why(balance, entries) {
     if (!one.reservation) continue;
     for (const posting of one.postings.filter((row) => row.account === balance.account)) {
       const held = ["reserved", "locked", "spent"];
-      const change = (held.includes(posting.debit) ? posting.amount : 0) - (held.includes(posting.credit) ? posting.amount : 0);
+      const change = (held.includes(posting.credit) ? posting.amount : 0) - (held.includes(posting.debit) ? posting.amount : 0);
       const who = one.project ? projectName(one.project) : one.batch ?? one.reservation;
       holders.set(who, (holders.get(who) ?? 0) + change);
     }
