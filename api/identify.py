@@ -1,4 +1,4 @@
-"""What lies at a point: the features of every layer there, with all their attributes, whatever the map draws of them."""
+"""What lies at a point: the features of every layer there, with all their attributes."""
 
 from __future__ import annotations
 

@@ -76,13 +76,22 @@ def _zones(store: Store, scope: Scope) -> list[dict[str, Any]]:
         return []
     frame = store.frame("zones")
     boxes = geojson([shapely.box(*one.bounds) for one in frame.geometry], store.crs)
+    spots = geojson(
+        [shapely.point_on_surface(max(shapely.get_parts(one), key=shapely.area)) for one in frame.geometry], store.crs
+    )
     ids = frame["id"].astype(str)
     return [
-        {"id": key, "name": str(name or key), "unit_code": code, "bounds": list(shapely.geometry.shape(box).bounds)}
-        for key, name, code, box in zip(
-            ids, frame.get("name", ids), frame.get("unit_code", ids).astype(str), boxes, strict=True
+        {
+            "id": key,
+            "name": str(name or key),
+            "unit_code": code,
+            "at": spot["coordinates"],
+            "bounds": list(shapely.geometry.shape(box).bounds),
+        }
+        for key, name, code, spot, box in zip(
+            ids, frame.get("name", ids), frame.get("unit_code", ids).astype(str), spots, boxes, strict=True
         )
-        if scope.holds(key)
+        if spot is not None and scope.holds(key)
     ]
 
 

@@ -15,7 +15,7 @@ MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "api" / "static" / "vendor"
 # Packages that are published without the text of their licence; it is that of their repository.
 LICENCES = ROOT / "scripts" / "licences"
-LENT = {name: LICENCES / "terra-draw.txt" for name in ("terra-draw", "terra-draw-maplibre-gl-adapter")}
+LENT = dict.fromkeys(("terra-draw", "terra-draw-maplibre-gl-adapter"), LICENCES / "terra-draw.txt")
 
 # What the pages load. Images and fonts that a stylesheet names come along by themselves.
 PARTS: dict[str, tuple[str, ...]] = {

@@ -44,7 +44,7 @@ const DMS = /(\d{1,3})\s*[°度d]\s*(?:(\d{1,2})\s*[′'分m]\s*)?(?:(\d{1,2}(?:
 // Degrees of what was typed: two numbers in any of the forms and in either order, or null where it is no place.
 // Plane coordinates without a zone number are taken on the meridian given.
 export function parsed(text, cm) {
-  const clean = text.replace(/[，、;；]/g, ",").replace(/[XYNE]\s*[=:：]?\s*(?=\d)/gi, " ");
+  const clean = text.replace(/[\uff0c\u3001;\uff1b]/g, ",").replace(/[XYNE]\s*[=:\uff1a]?\s*(?=\d)/gi, " ");
   if (/[°度]/.test(text)) {
     const found = [...text.matchAll(DMS)].map(([, d, m, s, side]) => {
       const value = Number(d) + Number(m ?? 0) / 60 + Number(s ?? 0) / 3600;

@@ -60,16 +60,17 @@ export async function dossier(id) {
   if (!found) return;
   const [parcel, history] = found;
   const occupied = parcel.occupation ?? {};
-  app.map.setOverlay("pointed", [shape(parcel.geometry ?? parcel.site?.geometry, "found", { label: id })]);
-  app.map.fit([parcel.geometry ?? parcel.site?.geometry], 17);
+  const { site } = parcel;
+  app.map.setOverlay("pointed", [shape(site.geometry, "found", { label: id })]);
+  app.map.fit([site.geometry], 17);
   const attributes = parcel.attributes ?? {};
-  const lines = (occupied.control_lines ?? []).filter((one) => one.part === "total");
+  const lines = (occupied.control_lines ?? []).filter((one) => ["total", "outside"].includes(one.part));
   fill(place,
     h("p", {}, h("b", {}, attributes.name ?? id)), h("p", {}, h("code", {}, id)),
     h("p", { class: "row" }, may(...CHECKS) ? button(t("dossier.check"), () => { take(id); app.open("check"); }, { class: "main" }) : null, h("a", { href: `/maps/parcels/${encodeURIComponent(id)}` }, t("link.map_page"))),
-    facts([[t("word.area"), area(parcel.area_m2)], [t("dossier.ellipsoid"), parcel.area_ellipsoid_m2 ? `${number(parcel.area_ellipsoid_m2)} m²` : null], [t("word.zone"), (parcel.zones ?? []).map((one) => zoneName(one.zone)).join(t("word.comma"))],
+    facts([[t("word.area"), area(site.area_m2)], [t("dossier.ellipsoid"), `${number(site.area_ellipsoid_m2)} m²`], [t("word.zone"), site.zones.map((one) => zoneName(one.zone)).join(t("word.comma"))],
       [t("parcels.ready"), attributes.ready === undefined ? null : t(attributes.ready ? "word.yes" : "word.no")], [t("dossier.since"), parcel.valid_from ?? t("dossier.founding")], [t("dossier.as_of"), parcel.as_of]]),
-    section(t("dossier.lines"), h("ul", { class: "given" }, lines.map((one) => h("li", {}, sign(one.area_m2 > 0 ? "fail" : one.area_m2 === null ? "unknown" : "pass"), " ", h("span", {}, { "zh-CN": one.layer_zh, en: one.layer_en }[document.documentElement.lang]), "：", one.area_m2 === null ? t("word.unknown") : one.area_m2 > 0 ? area(one.area_m2) : t("dossier.not_touched"))))),
+    section(t("dossier.lines"), h("ul", { class: "given" }, lines.map((one) => h("li", {}, sign(one.area_m2 > 0 ? "fail" : one.area_m2 === null ? "unknown" : "pass"), " ", h("span", {}, said({ zh: one.layer_zh, en: one.layer_en }), one.part === "outside" ? t("dossier.outside") : ""), t("word.colon"), one.area_m2 === null ? t("word.unknown") : one.area_m2 > 0 ? area(one.area_m2) : t("dossier.not_touched"))))),
     section(t("check.land_use"), table([t("word.code"), t("word.land_class"), t("word.mu"), "m²"], (parcel.land_use ?? occupied.land_classes ?? []).map((one) => [one.code, one.name, number(one.area_m2 * 3 / 2000), number(one.area_m2)]), { numbers: [2, 3], caption: t("check.land_use") })),
     section(t("dossier.quota"), table([t("quota.kind"), t("dossier.need"), t("dossier.balance")], (occupied.balance ?? []).filter((one) => one.need_m2 !== null && one.need_m2 !== undefined).map((one) => [said({ zh: one.zh, en: one.en }), `${number(one.need_m2, 0)} m²`, one.balance_m2 === null ? t("word.unknown") : `${number(one.balance_m2, 0)} m²`]), { numbers: [1, 2], caption: t("dossier.quota") })),
     may(...CHECKS) ? await verdicts(id) : null,

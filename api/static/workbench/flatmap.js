@@ -10,10 +10,12 @@ export async function create(container, setup, view, { attribution }) {
   const map = L.map(container, { attributionControl: true, zoomControl: false, preferCanvas: false });
   L.control.zoom({ position: "topright", zoomInTitle: t("map.zoom_in"), zoomOutTitle: t("map.zoom_out") }).addTo(map);
   L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
-  map.attributionControl.setPrefix(false).addAttribution(attribution);
+  map.attributionControl.setPrefix(false);
   if (view) map.setView([view.at[1], view.at[0]], Math.round(view.zoom + 1));
   else map.fitBounds(corners(setup.focus ?? setup.bounds));
-  return new FlatMap(map, setup);
+  const made = new FlatMap(map, setup);
+  made.attribute(attribution);
+  return made;
 }
 
 const corners = ([west, south, east, north]) => [[south, west], [north, east]];
@@ -44,6 +46,12 @@ class FlatMap {
     this.drawing = null;
     this.shown = new Map();
     map.on("moveend", () => this.#parcels());
+  }
+
+  attribute(text) {
+    if (this.attribution) this.map.attributionControl.removeAttribution(this.attribution);
+    this.attribution = escaped(text);
+    this.map.attributionControl.addAttribution(this.attribution);
   }
 
   async setLayer(role, opacity) {
@@ -177,6 +185,10 @@ class FlatMap {
   remove() {
     this.map.remove();
   }
+}
+
+function escaped(text) {
+  return textOf(text).innerHTML;
 }
 
 // Leaflet takes strings as markup, elements as they are.

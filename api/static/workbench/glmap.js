@@ -42,10 +42,11 @@ export async function create(container, setup, view, { attribution, trouble, wor
   map.keyboard.disableRotation();
   map.addControl(new maplibregl.ScaleControl({ maxWidth: 120 }), "bottom-left");
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
-  map.addControl(new maplibregl.AttributionControl({ compact: false, customAttribution: attribution }), "bottom-right");
   map.on("error", (event) => trouble(event.sourceId ?? "", event.error));
   await new Promise((done) => map.once("load", done));
-  return new GlMap(map, setup);
+  const made = new GlMap(map, setup);
+  made.attribute(attribution);
+  return made;
 }
 
 class GlMap {
@@ -100,7 +101,7 @@ class GlMap {
   // A layer of the county shown at an opacity, or hidden where it is null.
   async setLayer(role, opacity) {
     const style = this.setup.styles[role];
-    const mine = this.map.getStyle().layers.filter((one) => one.source === `tiles-${role}`).map((one) => one.id);
+    const mine = this.map.getStyle().layers.filter((one) => one.source === `tiles-${role}` || one.id === `${role}-label`).map((one) => one.id);
     mine.forEach((id) => this.map.removeLayer(id));
     if (opacity === null) return;
     if (!this.map.getSource(`tiles-${role}`)) {
@@ -115,7 +116,21 @@ class GlMap {
     const before = this.#before(role);
     const from = { source: `tiles-${role}`, "source-layer": role };
     for (const one of this.#paints(role, from, style, { name: role }, opacity)) this.map.addLayer({ ...one, minzoom: Math.max(CROWDED[role] ?? 0, one.minzoom ?? 0) }, before);
-    if (style.label) this.map.addLayer({ id: `${role}-label`, type: "symbol", ...from, minzoom: role === "zones" ? 9 : 12, ...label(["get", "name"], style) }, "above-layers");
+    if (role === "zones") this.#zoneLabels(style);
+    else if (style.label) this.map.addLayer({ id: `${role}-label`, type: "symbol", ...from, minzoom: 12, ...label(["get", "name"], style) }, "above-layers");
+  }
+
+  // One name a zone: a tile would write it anew on every piece it holds.
+  #zoneLabels(style) {
+    const features = this.setup.zones.map((one) => ({ type: "Feature", geometry: { type: "Point", coordinates: one.at }, properties: { name: one.name } }));
+    if (!this.map.getSource("zone-names")) this.map.addSource("zone-names", { type: "geojson", data: { type: "FeatureCollection", features } });
+    this.map.addLayer({ id: "zones-label", type: "symbol", source: "zone-names", minzoom: 9, ...label(["get", "name"], style) }, "above-layers");
+  }
+
+  attribute(text) {
+    if (this.attribution) this.map.removeControl(this.attribution);
+    this.attribution = new maplibregl.AttributionControl({ compact: false, customAttribution: text });
+    this.map.addControl(this.attribution, "bottom-right");
   }
 
   #before(role) {

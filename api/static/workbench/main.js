@@ -75,10 +75,12 @@ async function another(next) {
   people();
   tools();
   readout();
-  if (app.setup) byId("county").textContent = app.setup.county;
+  app.map.attribute(attribution());
   await app.open(state.panel);
   if (state.parcel) await dossier(state.parcel);
 }
+
+const attribution = () => `${app.setup.county} · ${app.setup.synthetic ? t("app.synthetic_map") : t("map.source")}`;
 
 // A key is asked for where one is needed; a wrong one is said and asked for again.
 function gate(problem) {
@@ -104,7 +106,7 @@ async function start() {
   const named_ = read();
   await speak(state.lang !== "zh-CN" ? state.lang : new URLSearchParams(location.search).get("lang") ?? localStorage.getItem("parkplan.lang") ?? state.lang);
   state.lang = language();
-  byId("language").onclick = () => another(LANGUAGES.find((one) => one !== language()));
+  byId("language").onclick = () => (app.map ? another(LANGUAGES.find((one) => one !== language())) : location.assign(`/?lang=${LANGUAGES.find((one) => one !== language())}`));
   try {
     app.user = await get("/whoami");
     people();
@@ -119,8 +121,7 @@ async function start() {
   byId("synthetic").hidden = !app.setup.synthetic;
   if (!named_) state.layers = Object.fromEntries(Object.entries(app.setup.styles).filter(([, one]) => one.shown).map(([role]) => [role, 1]));
   const maker = await kind();
-  const attribution = `${app.setup.county} · ${app.setup.synthetic ? t("app.synthetic_map") : t("map.source")}`;
-  app.make = (place, view) => maker.create(place, app.setup, view, { attribution, trouble: (source, error) => app.note(t("layers.failed", { name: source.replace("tiles-", ""), why: error?.message ?? "" })), words: {
+  app.make = (place, view) => maker.create(place, app.setup, view, { attribution: attribution(), trouble: (source, error) => app.note(t("layers.failed", { name: source.replace("tiles-", ""), why: error?.message ?? "" })), words: {
     "Map.Title": t("map.label"), "NavigationControl.ZoomIn": t("map.zoom_in"), "NavigationControl.ZoomOut": t("map.zoom_out"), "AttributionControl.ToggleAttribution": t("map.source") } });
   app.map = await app.make(byId("map"), state.at ? { at: state.at, zoom: state.zoom } : null);
   document.body.dataset.map = app.map.kind;

@@ -1,5 +1,5 @@
 // The parcels in the map window as a table, each row the way to its ground and its dossier.
-import { app } from "./app.js";
+import { app, zoneName } from "./app.js";
 import { get } from "./client.js";
 import { fill, h } from "./dom.js";
 import { number } from "./format.js";
@@ -7,13 +7,12 @@ import { t } from "./i18n.js";
 import { badge, button, table, trying } from "./parts.js";
 import { dossier } from "./dossier.js";
 import { shape } from "./panel_check.js";
-import { zoneName } from "./app.js";
 import { state } from "./state.js";
 
 let place = null;
 let asked = 0;
 let rows = [];
-export const panel = { id: "parcels", icon: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z", render, moved: () => list(), clicked };
+export const panel = { id: "parcels", icon: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z", render, moved: () => list() };
 
 async function render(root) {
   place = h("div", { id: "parcel-table" });
@@ -22,6 +21,7 @@ async function render(root) {
 }
 
 async function list() {
+  if (!place?.isConnected) return;
   const turn = ++asked;
   const box = app.map.bounds().map((one) => one.toFixed(6)).join(",");
   const found = await trying(place, () => get(`/parcels?bbox=${box}&limit=200`));
@@ -40,8 +40,4 @@ async function list() {
 function draw(id = state.parcel) {
   const one = rows.find((row) => row.id === id);
   if (one) app.map.setOverlay("pointed", [shape(one.geometry, "found", { label: one.id.slice(-5) })]);
-}
-
-function clicked() {
-  return false;
 }

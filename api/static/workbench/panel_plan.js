@@ -183,7 +183,7 @@ function pools() {
 
 function unplaced() {
   if (!plan.unplaced.length) return null;
-  return section(t("plan.unplaced", { count: plan.unplaced.length }), h("ul", { class: "given" }, plan.unplaced.map((one) => h("li", {}, badge("status", "fail"), " ", h("b", {}, projectName(one.project)), "：", one.reasons.map(said).join(t("word.semicolon"))))));
+  return section(t("plan.unplaced", { count: plan.unplaced.length }), h("ul", { class: "given" }, plan.unplaced.map((one) => h("li", {}, badge("status", "fail"), " ", h("b", {}, projectName(one.project)), t("word.colon"), one.reasons.map(said).join(t("word.semicolon"))))));
 }
 
 const notes = () => (plan.notes.length ? more(t("search.notes", { count: plan.notes.length }), h("ul", {}, plan.notes.map((one) => h("li", {}, said(one))))) : null);

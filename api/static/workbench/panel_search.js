@@ -14,7 +14,7 @@ let chosen = null;
 export const panel = { id: "search", icon: "M10 4a6 6 0 1 1 0 12 6 6 0 0 1 0-12zM15 15l6 6", render, clicked };
 
 async function render(root) {
-  const top = h("input", { type: "number", min: 1, max: 200, value: 20, id: "top" });
+  const top = h("input", { type: "number", min: 1, max: 200, value: 20, id: "how-many" });
   const place = h("div", { id: "candidates" });
   const run = button(t("search.run"), async () => {
     const told = await trying(place, () => ask("POST", "/searches", { project_id: state.project, top: Number(top.value) || 20 }), run);

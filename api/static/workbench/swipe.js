@@ -18,13 +18,13 @@ export async function swipe(what) {
   const other = await app.make(place, app.map.view());
   app.other = other;
   unfollow = other.follow(app.map);
-  if (what === "plans") await plans(other);
-  else await layers(other);
   const handle = h("input", { type: "range", min: 0, max: 100, value: 50, step: 1, "aria-label": t(`swipe.${what}_label`), id: "swipe-handle", oninput: (event) => cut(Number(event.target.value)) });
   fill(byId("swipe"), h("span", {}, t(`swipe.${what}_left`)), handle, h("span", {}, t(`swipe.${what}_right`)), button(t("swipe.stop"), stop));
   byId("swipe").hidden = false;
   cut(50);
   handle.focus();
+  if (what === "plans") await plans(other);
+  else await layers(other);
 }
 
 function cut(percent) {
