@@ -44,6 +44,7 @@ def catalogue(language: str) -> dict[str, str]:
 def setup(store: Store, scope: Scope) -> dict[str, Any]:
     """The county as its workbench draws it; zones as far as they are the user's."""
     loaded = store.layers()
+    have = {layer.role for layer in loaded}
     extent = geojson([shapely.union_all([layer.extent for layer in loaded])], store.crs)[0] if loaded else None
     return {
         "county": store.name,
@@ -53,12 +54,18 @@ def setup(store: Store, scope: Scope) -> dict[str, Any]:
         "focus": _focus(store, scope),
         "synthetic": any(layer.synthetic for layer in loaded),
         "zones": _zones(store, scope),
-        "reliefs": list(RELIEFS) if any(layer.role == "dem" for layer in loaded) else [],
+        "reliefs": list(RELIEFS) if "dem" in have else [],
         "groups": {name: dict(zip(("zh", "en"), _two(words), strict=True)) for name, words in GROUPS.items()},
         "styles": {
-            name: {**asdict(style), "zh": roles()[name].zh, "en": roles()[name].en, "shown": name in SHOWN}
+            name: {
+                **asdict(style),
+                "zh": roles()[name].zh,
+                "en": roles()[name].en,
+                "shown": name in SHOWN,
+                "loaded": name in have,
+            }
             if name in roles()
-            else {**asdict(style), "zh": None, "en": None, "shown": False}
+            else {**asdict(style), "zh": None, "en": None, "shown": False, "loaded": False}
             for name, style in {**STYLES, **OVERLAYS}.items()
         },
     }

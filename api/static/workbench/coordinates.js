@@ -46,7 +46,8 @@ const DMS = /(\d{1,3})\s*[°度d]\s*(?:(\d{1,2})\s*[′'分m]\s*)?(?:(\d{1,2}(?:
 export function parsed(text, cm) {
   const clean = text.replace(/[\uff0c\u3001;\uff1b]/g, ",").replace(/[XYNE]\s*[=:\uff1a]?\s*(?=\d)/gi, " ");
   if (/[°度]/.test(text)) {
-    const found = [...text.matchAll(DMS)].map(([, d, m, s, side]) => {
+    const behind = text.replace(/([东西南北])[经纬]([^东西南北]*)/g, "$2$1 "); // the side behind its degrees
+    const found = [...behind.matchAll(DMS)].map(([, d, m, s, side]) => {
       const value = Number(d) + Number(m ?? 0) / 60 + Number(s ?? 0) / 3600;
       return { value: /[SW南西]/i.test(side ?? "") ? -value : value, side: side ?? "" };
     });

@@ -88,7 +88,7 @@ function gate(problem) {
   document.body.classList.add("closed");
   fill(byId("panel"), h("form", { class: "gate", onsubmit: (event) => { event.preventDefault(); keep(text.value.trim()); location.reload(); } },
     h("h2", {}, t("gate.title")), h("p", {}, t("gate.hint")), problem.status === 401 && key() ? trouble(problem) : null, problem.status !== 401 ? trouble(problem) : null,
-    h("label", { class: "field" }, h("span", {}, t("gate.key")), text), h("button", { type: "submit", class: "main" }, t("gate.enter")),
+    h("input", { type: "text", autocomplete: "username", hidden: true }), h("label", { class: "field" }, h("span", {}, t("gate.key")), text), h("button", { type: "submit", class: "main" }, t("gate.enter")),
     h("p", {}, h("a", { href: "/public" }, t("link.public")), " · ", h("a", { href: "/docs" }, t("link.docs")))));
   rail();
   byId("rail").querySelectorAll("button").forEach((one) => { one.disabled = true; });
@@ -119,7 +119,7 @@ async function start() {
   }
   byId("county").textContent = app.setup.county;
   byId("synthetic").hidden = !app.setup.synthetic;
-  if (!named_) state.layers = Object.fromEntries(Object.entries(app.setup.styles).filter(([, one]) => one.shown).map(([role]) => [role, 1]));
+  if (!named_) state.layers = Object.fromEntries(Object.entries(app.setup.styles).filter(([, one]) => one.shown && one.loaded).map(([role]) => [role, 1]));
   const maker = await kind();
   app.make = (place, view) => maker.create(place, app.setup, view, { attribution: attribution(), trouble: (source, error) => app.note(t("layers.failed", { name: source.replace("tiles-", ""), why: error?.message ?? "" })), words: {
     "Map.Title": t("map.label"), "NavigationControl.ZoomIn": t("map.zoom_in"), "NavigationControl.ZoomOut": t("map.zoom_out"), "AttributionControl.ToggleAttribution": t("map.source") } });
@@ -132,7 +132,7 @@ async function start() {
   tools();
   readout();
   await relief(state.relief);
-  const wanted = Object.keys(app.setup.styles).filter((role) => role in state.layers);
+  const wanted = Object.keys(app.setup.styles).filter((role) => role in state.layers && app.setup.styles[role].loaded);
   await Promise.all(wanted.map((role) => app.map.setLayer(role, state.layers[role]).catch((error) => app.note(t("layers.failed", { name: said(app.setup.styles[role]) || role, why: error.message })))));
   await app.open(state.panel);
   if (app.map.kind === "flat") app.note(t("map.flat"), true);
@@ -141,6 +141,7 @@ async function start() {
   document.body.dataset.ready = "yes";
 }
 
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); byId("panel").focus(); });
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     if (app.map?.isDrawing) { app.map.stopDrawing(); app.note(""); } else if (!byId("drawer").hidden) closeDrawer();

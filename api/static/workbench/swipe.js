@@ -34,13 +34,13 @@ function cut(percent) {
 
 // Left the survey as it is, right what the plan says of the same ground.
 async function layers(other) {
-  for (const role of ["zones", "urban_boundary", "plan_zoning"]) await other.setLayer(role, 1).catch(() => {});
-  if (!("land_use" in state.layers)) { await app.map.setLayer("land_use", 1).catch(() => {}); app.map.lent = "land_use"; }
+  for (const role of ["zones", "urban_boundary", "plan_zoning"]) if (app.setup.styles[role].loaded) await other.setLayer(role, 1).catch(() => {});
+  if (app.setup.styles.land_use.loaded && !("land_use" in state.layers)) { await app.map.setLayer("land_use", 1).catch(() => {}); app.map.lent = "land_use"; }
 }
 
 async function plans(other) {
   const [one, two] = await Promise.all([state.other, state.plan].map((id) => (id ? get(`/plans/${id}`) : null)));
-  for (const role of Object.keys(state.layers)) await other.setLayer(role, state.layers[role]).catch(() => {});
+  for (const role of Object.keys(state.layers)) if (app.setup.styles[role]?.loaded) await other.setLayer(role, state.layers[role]).catch(() => {});
   app.map.clearOverlay("plan-other");
   if (one?.assignments) app.map.setOverlay("plan", assigned(one, "assigned_other"));
   if (two?.assignments) other.setOverlay("plan", assigned(two, "assigned"));
