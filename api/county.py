@@ -15,6 +15,7 @@ from api.answers import answer, asked_columns
 from api.jobs import Plans
 from api.networks import Networks
 from api.outlook import Outlooks
+from api.pictures import Pictures
 from api.scope import Scope, Zones
 from api.settings import Settings
 from api.tiles import Tiles
@@ -47,6 +48,7 @@ class County:
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
         self.tiles = Tiles(store)
+        self.pictures = Pictures(store, self.rulebook)
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()

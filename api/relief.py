@@ -12,13 +12,20 @@ from rasterio.io import MemoryFile
 from rasterio.warp import Resampling, calculate_default_transform, reproject, transform_bounds
 
 from api.maps import Image
+from gis.terrain import hillshade
 from layers.records import Raster
 
 WIDEST_PX = 900
-SUN_AZIMUTH, SUN_ALTITUDE = np.radians(315.0), np.radians(45.0)
+DARKEST = 80  # so that what is drawn over the relief stays readable
 
 
 _kept: WeakKeyDictionary[Raster, Image] = WeakKeyDictionary()
+
+
+def grey(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Light of 0 to 1 as the greys of a map's ground; 0 where nothing is known."""
+    drawn: NDArray[np.uint8] = np.nan_to_num(light * np.float32(255 - DARKEST) + DARKEST).astype(np.uint8)
+    return drawn
 
 
 def relief(elevation: Raster, crs: CRS) -> Image:
@@ -34,7 +41,7 @@ def relief(elevation: Raster, crs: CRS) -> Image:
 
 def _drawn(elevation: Raster, crs: str) -> Image:
     step = max(1, elevation.values.shape[1] // WIDEST_PX)
-    shade = _shade(np.asarray(elevation.values[::step, ::step]), elevation.cell_m * step)
+    shade = grey(hillshade(np.asarray(elevation.values[::step, ::step]), elevation.cell_m * step))
     rows, columns = shade.shape
     cell_m = elevation.cell_m * step
     place = rasterio.Affine(cell_m, 0, elevation.west, 0, -cell_m, elevation.north)
@@ -50,12 +57,3 @@ def _drawn(elevation: Raster, crs: str) -> Image:
     edges = (there.c, there.f + there.e * height, there.c + there.a * width, there.f)
     west, south, east, north = transform_bounds("EPSG:3857", "EPSG:4326", *edges)
     return png, (west, south, east, north)
-
-
-def _shade(z: NDArray[np.float32], cell_m: float) -> NDArray[np.uint8]:
-    down, right = np.gradient(z, cell_m)
-    slope = np.arctan(np.hypot(right, down))
-    aspect = np.arctan2(-right, down)
-    light = np.sin(SUN_ALTITUDE) * np.cos(slope) + np.cos(SUN_ALTITUDE) * np.sin(slope) * np.cos(SUN_AZIMUTH - aspect)
-    grey = np.clip(light, 0, 1) * 175 + 80
-    return np.where(np.isnan(grey), 0, grey).astype(np.uint8)

@@ -57,7 +57,7 @@ class Sent(NamedTuple):
 
 
 class Built(NamedTuple):
-    """What storing a role came to: tiles, their bytes plain and compressed, and the largest; 0 bytes if it was there."""
+    """What storing a role came to: tiles, their bytes plain and compressed, the largest; no bytes if it was there."""
 
     tiles: int
     plain: int
@@ -122,7 +122,7 @@ class Tiles:
         return [layer.role for layer in self._store.layers() if not role_of(layer.role).is_raster]
 
     def build(self, name: str, said: Callable[[int, int], None] = lambda done, of: None) -> Built:
-        """Draw and store the tiles of a role for zooms below `FINE`, unless they are there; `said` hears of progress."""
+        """Draw and store the tiles of a role below zoom `FINE`, unless they are there; `said` hears of progress."""
         view = self.view(name, _everything)
         assert self._shelf is not None
         if (there := self._shelf.find(name, view.key)) is not None:

@@ -29,14 +29,24 @@ ORDER_BITS = 16
 
 
 class Level(NamedTuple):
-    """How coarsely a tile is drawn: the grid in pixels, and the size below which parts are thinned, in pixels for lines
-    and points and in square pixels for ground. Nothing is thinned at 0, small ground is drawn as a square of a pixel."""
+    """How coarsely a tile is drawn: the pixels of the grid, and of the side of a square smaller than which ground is
+    thinned (lines and points by as many pixels as its area has). At 0 nothing is, and ground below a pixel is drawn as
+    one."""
 
     coarse_px: float
-    least: float
+    side_px: float
+
+    @property
+    def least(self) -> float:
+        return self.side_px**2
 
 
-LEVELS = (Level(0.25, 0.0), Level(0.5, 0.0), *(Level(0.5 if n < 2 else 1.0, 1.5 * 2.0**n) for n in range(16)))
+LEVELS = (
+    Level(0.25, 0.0),
+    Level(0.5, 0.0),
+    *(Level(0.5, side) for side in (1.0, 1.5, 2.0)),
+    *(Level(1.0, float(side)) for side in (2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 45, 64, 128, 256, 512)),
+)
 
 
 class Drawing:
@@ -92,8 +102,10 @@ class Drawing:
     @property
     def bounds(self) -> Bounds | None:
         """The box around all of it; None where there is nothing."""
+        if shapely.is_empty(self._parts).all():
+            return None
         west, south, east, north = map(float, shapely.total_bounds(self._parts))
-        return None if np.isnan(west) else (west, south, east, north)
+        return west, south, east, north
 
     def _thinned(self, z: int, level: Level) -> tuple[Bools, Bools]:
         """(N,) which parts a level draws, and which are too small to be drawn as they are."""
@@ -110,7 +122,7 @@ class Drawing:
         size = np.where(is_area, measured / pixel_m**2, np.where(measured > 0, measured / pixel_m, 1.0))
         small = size < np.where(is_area, max(level.least, 1.0), level.least)
         stays = np.ones(len(size), dtype=bool)
-        if level.least:
+        if level.side_px:
             for kind in (is_area, ~is_area):
                 mine = self._order[(small & kind)[self._order]]  # neighbours beside each other
                 whole = np.floor(np.cumsum(size[mine]) / level.least)
@@ -119,10 +131,10 @@ class Drawing:
 
     def _squared(self, at: Ints, small: Bools, z: int, level: Level) -> Geoms:
         """Some of the parts, the small ones as squares that stand for those that were left out."""
-        shapes = self._parts[at]
+        shapes: Geoms = self._parts[at]
         pixel_m = _pixel_m(z)
         grid_m = level.coarse_px * pixel_m
-        side_m = max(pixel_m, round(np.sqrt(level.least) / level.coarse_px) * grid_m)
+        side_m = max(1.0, level.side_px) * pixel_m
         west, south, east, north = shapely.bounds(shapes[small]).T
         left = np.round(((west + east - side_m) / 2 + HALF_M) / grid_m) * grid_m - HALF_M
         bottom = np.round(((south + north - side_m) / 2 + HALF_M) / grid_m) * grid_m - HALF_M
@@ -133,7 +145,8 @@ class Drawing:
     def _measured(self) -> tuple[Floats, Bools]:
         """(N,) area or length of each part in the metres of the map, and whether it is ground."""
         is_area = shapely.get_dimensions(self._parts) == 2
-        return np.where(is_area, shapely.area(self._parts), shapely.length(self._parts)), is_area
+        size: Floats = np.where(is_area, shapely.area(self._parts), shapely.length(self._parts))
+        return size, is_area
 
     @cached_property
     def _order(self) -> Ints:

@@ -36,6 +36,26 @@ def slope_deg(elevation_m: Grid, cell_m: float) -> Grid:
     return out
 
 
+def hillshade(elevation_m: Grid, cell_m: float) -> Grid:
+    """How much of the light of a sun in the north-west, 45 degrees high, each cell gets, 0 to 1; the outermost cells
+    without a value, like those beside one without elevation. Horn's gradient, as `slope_deg`.
+
+    >>> flat = np.zeros((3, 3), dtype=np.float32)
+    >>> float(hillshade(flat, 10.0)[1, 1].round(4))
+    0.7071
+    """
+    rows, columns = elevation_m.shape
+    out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
+    if min(rows, columns) < 3:
+        return out
+    east, south = _rise(lambda down, right: elevation_m[1 + down : rows - 1 + down, 1 + right : columns - 1 + right])
+    east, south = east / np.float32(8 * cell_m), south / np.float32(8 * cell_m)
+    # The ground's normal (-east, south, 1) against the way to the sun, (-1, 1, sqrt(2)) / 2, in (east, north, up).
+    light = (east + south + np.float32(np.sqrt(2))) / (2 * np.sqrt(1 + east * east + south * south))
+    out[1:-1, 1:-1] = np.maximum(light, 0)
+    return out
+
+
 def slope_at(elevation: Raster, at: Cells) -> Floats:
     """(C,) slope of each cell in degrees by Horn's method, read from the nine heights around it: no county's worth of
     slopes is worked out for one site. NaN at the grid's rim, beside missing heights and for sites outside."""

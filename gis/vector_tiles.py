@@ -18,12 +18,13 @@ import shapely
 from numpy.typing import NDArray
 
 from gis.web_tiles import Tile
-from layers.records import Bools, Geoms, Ints
+from layers.records import Bools, Floats, Geoms, Ints
 
 Bytes = NDArray[np.uint8]
 EXTENT = 4096
 MARGIN = 64 / EXTENT  # drawn beyond the edge, so that outlines along the cut stay out of sight
-POINT, LINE, POLYGON = 1, 2, 3
+POINT, LINE, POLYGON = 1, 2, 3  # the specification's numbers; GEOS says 3 of a polygon, too
+COLLECTION = 7  # of GEOS
 PIXELS = 512  # a tile's side on the screen
 UNITS = EXTENT // PIXELS  # of a pixel
 
@@ -113,15 +114,19 @@ def encode(
 
 
 def _clipped(shapes: Geoms, tile: Tile) -> tuple[Geoms, Ints]:
-    """What of the geometries lies in the tile and its margin, in single geometries, and where each comes from."""
+    """Those of the geometries that touch the tile and its margin, in single geometries, and where each comes from.
+
+    Lines and points are cut here, ground by `_cut`: GEOS gives a wrong area where a hole touches its shell.
+    """
     west, south, east, north = tile.bounds(MARGIN)
     left, bottom, right, top = shapely.bounds(shapes).T
     at = np.flatnonzero((left <= east) & (right >= west) & (bottom <= north) & (top >= south))  # NaN is nowhere
     across = ~((left >= west) & (right <= east) & (bottom >= south) & (top <= north))[at]
     cut = shapes[at]
+    across &= (shapely.get_dimensions(cut) < 2) | (shapely.get_type_id(cut) == COLLECTION)
     cut[across] = shapely.clip_by_rect(cut[across], west, south, east, north)
     parts, owner = shapely.get_parts(cut, return_index=True)
-    while (shapely.get_type_id(parts) > 3).any():  # a collection may hold others
+    while (shapely.get_type_id(parts) > POLYGON).any():  # a collection may hold others
         parts, inner = shapely.get_parts(parts, return_index=True)
         owner = owner[inner]
     return parts, at[owner]
@@ -151,10 +156,56 @@ def _drawn(parts: Geoms, owner: Ints, tile: Tile, step: int, least: float) -> _D
     pieces = parts[part_of]
     pieces[is_area[part_of]] = rings
     xy, path = shapely.get_coordinates(pieces, return_index=True)
-    x = np.rint((xy[:, 0] - tile.west) * (EXTENT / step / tile.size_m)).astype(np.int64) * step
-    y = np.rint((tile.north - xy[:, 1]) * (EXTENT / step / tile.size_m)).astype(np.int64) * step
+    scale = EXTENT / tile.size_m
+    x, y = (xy[:, 0] - tile.west) * scale, (tile.north - xy[:, 1]) * scale
+    open_end = np.append(_starts(path)[1:], True)[: len(path)] & is_area[part_of][path]  # a ring's end is its beginning
+    x, y, path = _cut(x[~open_end], y[~open_end], path[~open_end], is_area[part_of])
+    x, y = (np.rint(one / step).astype(np.int64) * step for one in (x, y))
     shell = _starts(part_of)  # the first ring of a part
     return _commands(x, y, path, part_of, shell, feature[part_of], kind[part_of], owner[part_of], least)
+
+
+def _cut(x: Floats, y: Floats, path: Ints, is_area: Bools) -> tuple[Floats, Floats, Ints]:
+    """The vertices of (P,) paths with the rings among them cut to the tile and its margin (Sutherland and Hodgman).
+
+    A ring stays one ring, which runs along the edge between its pieces: its area is that of what lies inside.
+    """
+    low, high = -MARGIN * EXTENT, EXTENT * (1 + MARGIN)
+    for along, sign, bound in (("x", 1, low), ("x", -1, high), ("y", 1, low), ("y", -1, high)):
+        here = x if along == "x" else y
+        inside = sign * (here - bound) >= 0
+        if inside.all():
+            continue
+        beyond = np.zeros(len(is_area), dtype=bool)
+        beyond[path[~inside]] = True
+        inside |= ~(beyond & is_area)[path]
+        after = _after(path)
+        crosses = inside != inside[after]
+        share = np.zeros(len(x))
+        share[crosses] = (bound - here[crosses]) / (here[after][crosses] - here[crosses])
+        count = inside.astype(np.int64) + crosses
+        at = np.cumsum(count) - count
+        kept, cut = np.flatnonzero(inside), np.flatnonzero(crosses)
+        size = int(count.sum())
+        new_x, new_y = np.empty(size), np.empty(size)
+        for new, old in ((new_x, x), (new_y, y)):
+            new[at[kept]] = old[kept]
+            new[at[cut] + inside[cut]] = old[cut] + share[cut] * (old[after[cut]] - old[cut])
+        (new_x if along == "x" else new_y)[at[cut] + inside[cut]] = bound
+        x, y, path = new_x, new_y, np.repeat(path, count)
+    return x, y, path
+
+
+def _after(path: Ints) -> Ints:
+    """(V,) the vertex that follows each in its ring, the first after the last.
+
+    >>> _after(np.array([0, 0, 0, 4, 4])).tolist()
+    [1, 2, 0, 4, 3]
+    """
+    after = np.arange(1, len(path) + 1)
+    begins = _starts(path)
+    after[np.append(begins[1:], True)[: len(path)]] = np.flatnonzero(begins)
+    return after
 
 
 def _starts(values: Ints) -> Bools:
@@ -185,16 +236,14 @@ def _commands(
     """
     count = len(part)
     is_area, is_point = kind == POLYGON, kind == POINT
-    keep = _starts(path) | _starts(x) | _starts(y)  # a vertex on the one before it
-    last = np.append(_starts(path)[1:], True)
-    keep &= ~(last & is_area[path])  # a ring's end is its beginning
+    keep = _starts(path) | _starts(x) | _starts(y)  # not a vertex on the one before it
+    after = _after(path)
+    keep &= ~is_area[path] | _starts(path) | (x != x[after]) | (y != y[after]) | (after > np.arange(len(path)))
     x, y, path = x[keep], y[keep], path[keep]
     x, y, path = _unbent(x, y, path, is_point, is_area)
     number = np.bincount(path, minlength=count)
     first = np.cumsum(number) - number
-    after = np.arange(1, len(path) + 1)
-    ends = np.append(_starts(path)[1:], True)[: len(path)]
-    after[ends] = first[path[ends]]  # a ring goes on at its beginning
+    after = _after(path)
     twice = np.bincount(path, x * y[after] - x[after] * y, minlength=count)  # the area, exact in whole numbers
     good = np.where(is_area, (number > 2) & (twice != 0), np.where(is_point, number > 0, number > 1))
     good &= ~is_area | shell | (np.abs(twice) >= least) & _of_shell(good, part, shell)  # no hole without its ground

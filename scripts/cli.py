@@ -34,6 +34,7 @@ from scripts.commands import (
     quality,
     quota,
     search,
+    tiles,
     users,
 )
 from scripts.console import AsJson, County, err, out, print_json
@@ -358,6 +359,7 @@ app.command("estimate")(estimate.estimate)
 app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
+app.command("tiles")(tiles.tiles)
 app.command("migrate")(migrate.migrate)
 app.command("network")(network.network)
 app.command("connect")(network.connect)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api import tiles
+from api import pictures, tiles
 from api.auth import READ, allow
 from api.county import County, county_of
 from layers.access import User
@@ -21,7 +21,10 @@ CACHED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-E
 
 @router.get("/{role}.json")
 def describe(role: str, county: Here, user: Reader) -> dict[str, Any]:
-    """A layer's tiles as TileJSON 3.0, with the fields that its features carry."""
+    """TileJSON 3.0 of a layer, with the fields that its features carry, or of a picture (`hillshade`, `slope`,
+    `suitability`), with its legend."""
+    if role in pictures.TITLES:
+        return county.pictures.described(role)
     view = county.tiles.view(role, lambda: county.scope(user))
     return county.tiles.described(role, view, lambda: county.scope(user))
 
@@ -41,6 +44,22 @@ def vector(role: str, z: Number, x: Number, y: Number, county: Here, user: Reade
     if encoding is not None:
         headers["Content-Encoding"] = encoding
     return Response(body, media_type="application/vnd.mapbox-vector-tile", headers=headers)
+
+
+@router.get("/{picture}/{z}/{x}/{y}.png", response_class=Response)
+def picture(
+    picture: pictures.Name, z: Number, x: Number, y: Number, county: Here, user: Reader, request: Request
+) -> Response:
+    """A tile of 256 x 256 pixels. 204 where nothing is drawn."""
+    tile = tiles.of(picture, z, x, y)
+    key = county.pictures.key(picture)
+    headers = {**CACHED, "ETag": f'W/"{key}"'}
+    if _known(request, key):
+        return Response(status_code=304, headers=headers)
+    body = county.pictures.tile(picture, key, tile)
+    if not body:
+        return Response(status_code=204, headers=headers)
+    return Response(body, media_type="image/png", headers=headers)
 
 
 def _known(request: Request, key: str) -> bool:

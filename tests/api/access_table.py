@@ -94,6 +94,7 @@ TABLE = (
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
     Row("GET", "/tiles/{role}.json", READ),
     Row("GET", "/tiles/{role}/{z}/{x}/{y}.mvt", READ),
+    Row("GET", "/tiles/{picture}/{z}/{x}/{y}.png", READ),
     Row("GET", "/network/report", READ),
     Row("POST", "/connections", CHECK, {"project_id": "{project_id}", "site": SITE}),
     Row("GET", "/outlook", READ),

@@ -58,6 +58,7 @@ class World:
             "{plan_id}": plan.json()["id"],
             "{form}": "csv",
             "{role}": "basic_farmland",
+            "{picture}": "suitability",
             "{z}/{x}/{y}": "12/3283/1715",
             "{key}": "none",
             "{name}": "spare",
