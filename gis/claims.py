@@ -2,7 +2,8 @@
 
 Quota is what the occupation review says has to be converted, in whole square metres and rounded up; where the
 survey leaves it open, the most it can be. Loads are the project's own, the most where they are estimated, on the
-nearest facility within reach that has enough left, and on those that feed it.
+nearest facility within reach that has enough left, and on those that feed it. Lorries load every stretch of road on
+their way to the nearest trunk road, as the rule that judges the way asks of every stretch.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from gis.needs import measure_needs
 from gis.network import headroom_of, route, upstream_of
 from gis.quota import QuotaNeed, accounts, shares
 from gis.rules import Rulebook
-from gis.ways import WATER_REACH_M
+from gis.ways import WATER_REACH_M, reach_of
 from layers.errors import BadInput, Fault
-from layers.records import Areas, Claim, Load, Other, Project, World
+from layers.records import Areas, Bools, Claim, Load, Other, Project, Snapshot, World
 
-ROAD_REACH_M = 2_000.0  # assumption: a plant's lorries load the nearest road, which its access meets within this
+ROAD_REACH_M = 2_000.0  # assumption: the access of a plant meets a road within this
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,8 @@ def _routes(ground: Ground, one: Demand, amount: float, needs: dict[str, Interva
     within = far_m <= reach_m
     if one.fit is not None:
         within &= one.fit[0](layer, needs[one.fit[1]].hi[:1])[1][:, 0]
+    if one.role == "roads":
+        return _way(ground, layer, known, bool(within.any()), one.kind)
     near = np.flatnonzero(within)
     if not known.any() or (len(near) and not known[near].any()):
         return None  # nobody knows what there is
@@ -175,3 +178,18 @@ def _routes(ground: Ground, one: Demand, amount: float, needs: dict[str, Interva
     order = near[np.argsort(far_m[near], kind="stable")]
     names = [[f"capacity/{name}/{one.kind}" for name in route(str(ids[row]), upstream)] for row in order if known[row]]
     return [tuple(name for name in some if name in pools) for some in names]
+
+
+def _way(ground: Ground, roads: Snapshot, known: Bools, is_near: bool, kind: str) -> Sequence[tuple[str, ...]] | None:
+    """The accounts of the stretches from the gate to the trunk road; of the first where the drawing leads to none.
+
+    None where a stretch of the way keeps no account: what it still carries is not known.
+    """
+    if not is_near:
+        return []
+    reach = reach_of(ground)
+    assert reach is not None
+    rows = np.array(list(dict.fromkeys(reach.roads.network.row[reach.edges(0)].tolist())), dtype=np.int64)
+    if not known[rows].all():
+        return None
+    return [tuple(f"capacity/{roads.column('id')[row]}/{kind}" for row in rows)]

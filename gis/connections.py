@@ -19,7 +19,7 @@ from gis import terrain
 from gis.ground import Ground, Routes
 from gis.intervals import Interval
 from gis.needs import measure_needs
-from gis.network import Fit, can_feed, headroom_of
+from gis.network import can_feed, hands_out, headroom_of
 from gis.routes import Item, Route, bill, least_sure
 from gis.rules import Rulebook
 from gis.surface import Prices
@@ -114,7 +114,7 @@ def _connections(
     left = headroom_of(layer, ground.world.pools(), kind.need)
     far = ground.matrix_m(kind.role, layer)[0]
     reach_m = float(needs["power_reach_m"].hi[0]) if utility == "power" else WATER_REACH_M
-    surely, may = _fit(layer, needs) if utility == "power" else (np.ones(len(far), dtype=bool),) * 2
+    surely, may = _fit(layer, needs, utility)
     near = far <= reach_m
     groups: tuple[tuple[Served, Bools], ...] = (
         ("served", near & surely & (left >= need)),
@@ -144,9 +144,13 @@ def _connections(
     return [replace(blank, notes=(why,))]
 
 
-def _fit(layer: Snapshot, needs: Mapping[str, Interval]) -> tuple[Bools, Bools]:
-    fit: Fit = can_feed(layer, needs["supply_kv"].hi[:1])
-    return fit[0][:, 0], fit[1][:, 0]
+def _fit(layer: Snapshot, needs: Mapping[str, Interval], utility: str) -> tuple[Bools, Bools]:
+    """(K,) facilities that certainly are of a kind to serve, and those that may be."""
+    if utility == "power":
+        surely, may = can_feed(layer, needs["supply_kv"].hi[:1])
+        return surely[:, 0], may[:, 0]
+    fit = hands_out(layer) if utility == "water" else np.ones(len(layer.features), dtype=bool)
+    return fit, fit
 
 
 def _priced(

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
 from gis.estimate import amount_days
-from gis.ground import Ground, Outside, Shown
+from gis.ground import Ground, Meeting, Needs, Outside, Shown
 from gis.intervals import Interval
 from layers.records import Project
-
-if TYPE_CHECKING:
-    from gis.meetings import Meeting
-
-Needs = Mapping[str, Interval]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pandas as pd
 import shapely
 
 from gis.needs import PAYLOAD_T
+from gis.network import hands_out
 from gis.roads import RoadClasses
 from gis.routes import least_sure
 from gis.rules import Rulebook
@@ -149,14 +150,14 @@ def _lines(layer: Snapshot, prices: Prices, year: int) -> list[Option]:
 
 def _works(layer: Snapshot, prices: Prices, year: int) -> list[Option]:
     """One more line of a waterworks, as far as what its source yields in a dry year goes; that has to be known."""
-    found = []
+    found, treats = [], hands_out(layer)
     for row, name in enumerate(layer.names):
         capacity = _number(layer, "capacity_m3d", row)
         taken = np.nan_to_num(_number(layer, "ecological_flow_m3d", row)) + np.nan_to_num(
             _number(layer, "rights_m3d", row)
         )
         free = _number(layer, "yield_m3d", row) - taken - capacity
-        if not (free > 0 and capacity > 0):  # nor where either is unknown
+        if not (free > 0 and capacity > 0 and treats[row]):  # nor where either is unknown
             continue
         extra = min(capacity * MODULE_SHARE, free)
         found.append(

@@ -14,10 +14,11 @@ import numpy as np
 from gis.accuracy import Certain, Reach
 from gis.earthwork import PLATFORM, Aspect
 from gis.footprint import Frontage, LargestRectangle
-from gis.ground import Area, Distance, EdgeDistance, Ground, IsIn, Measurement, Outside, Overlap, Terrain, Within
+from gis.ground import Area, Distance, EdgeDistance, Ground, Measurement, Outside, Overlap, Terrain
 from gis.intervals import Interval
 from gis.landuse import on_land_use
 from gis.quota import QuotaBalance, QuotaNeed
+from gis.sorts import IsIn, Within
 from gis.ways import RoadReach, RoadRoom, RoadTrucks, RoadWorst
 
 # The law's classes by voltage, and nothing between them: a line of 66 kV keeps the distance of 110 kV.

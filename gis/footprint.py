@@ -7,7 +7,7 @@ below a middle is bounded by the edges themselves, so that every rectangle found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,10 @@ from shapely import affinity
 
 from gis import terrain
 from gis.earthwork import prices
-from gis.ground import WIDEST_LAND_M, Ground, Shown
+from gis.ground import WIDEST_LAND_M, Ground, Needs, Shown
 from gis.intervals import Interval
 from layers.records import Floats, Geoms, Project
 
-Needs = Mapping[str, Interval]
 Score = Callable[[Floats, Floats], Floats]  # of widths and heights; grows with both
 
 LATTICE = 60  # cells across a turned site in the coarse look

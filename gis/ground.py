@@ -8,25 +8,24 @@ a feature that does not say its class                                     counts
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import pandas as pd
 import shapely
 
 from gis import measure, terrain
 from gis.intervals import Interval
+from gis.routes import Reached
 from gis.rules import Rulebook, Tolerance, tolerances
-from layers.records import Bools, Floats, Geoms, Layer, Raster, Snapshot, World, union_bounds
+from gis.sorts import Sort
+from layers.records import Bools, Floats, Geoms, Layer, Project, Raster, Snapshot, World, union_bounds
 from layers.units import rounded
 
-if TYPE_CHECKING:
-    from gis.routes import Reached
-
 T = TypeVar("T")
-Routes = Callable[[str, str, str], "Reached | None"]
+Needs = Mapping[str, Interval]
+Routes = Callable[[str, str, str], Reached | None]
 """Looks up what is kept of routes: (utility, role, facility id) -> the accumulation, None where none is kept."""
 
 WIDEST_LAND_M = 100.0  # assumption: no highway's land is wider, edge to edge, interchanges aside
@@ -59,43 +58,20 @@ class Measurement(Protocol):
 Read = Callable[["Ground", Snapshot, Bools], Floats]
 
 
-class Sort(Protocol):
-    """Which features of a layer count: those that certainly do and those that may."""
+class Meeting(Protocol):
+    """A column of sites and projects."""
 
-    def __call__(self, features: pd.DataFrame) -> tuple[Bools, Bools]: ...
+    @property
+    def role(self) -> str | None: ...
 
+    @property
+    def unit(self) -> str: ...
 
-@dataclass(frozen=True)
-class IsIn:
-    """Features whose column holds one of the values; null may be any of them."""
+    def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval: ...
 
-    column: str
-    values: tuple[object, ...]
-
-    def __call__(self, features: pd.DataFrame) -> tuple[Bools, Bools]:
-        if self.column not in features:
-            none = np.zeros(len(features), dtype=bool)
-            return none, ~none
-        column = features[self.column]
-        certain = column.isin(self.values).to_numpy(dtype=bool)
-        return certain, certain | column.isna().to_numpy(dtype=bool)
-
-
-@dataclass(frozen=True)
-class Within:
-    """Features whose number lies in [low, high]; null may lie there."""
-
-    column: str
-    low: float
-    high: float
-
-    def __call__(self, features: pd.DataFrame) -> tuple[Bools, Bools]:
-        if self.column not in features:
-            none = np.zeros(len(features), dtype=bool)
-            return none, ~none
-        column = features[self.column].to_numpy(dtype=float)
-        certain = (column >= self.low) & (column <= self.high)
-        return certain, certain | np.isnan(column)
+    def evidence(
+        self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
+    ) -> Shown | None: ...
 
 
 class Ground:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import shapely
@@ -15,32 +14,15 @@ from gis import measure
 from gis.agglomeration import SameChain
 from gis.derived import InsideShare, Ratio, Served
 from gis.footprint import FootprintFits
-from gis.ground import SLIVER_M2, Ground, Outside, Shown
+from gis.ground import SLIVER_M2, Ground, Meeting, Needs, Outside, Shown
 from gis.intervals import Interval
-from gis.network import Fit, Service, can_feed, headroom_of, serve
+from gis.network import Fit, Service, can_feed, can_supply, headroom_of, serve
 from gis.raw_materials import RawMaterial
 from gis.ways import WATER_REACH_M, WaterHead
 from layers.records import Bools, Floats, Project, Snapshot
 
-Needs = Mapping[str, Interval]
 Kind = tuple[Callable[[Snapshot, Floats], Fit], str]
 """Which facilities are of a kind to serve, and the need column that asks for the kind."""
-
-
-class Meeting(Protocol):
-    """A column of sites and projects."""
-
-    @property
-    def role(self) -> str | None: ...
-
-    @property
-    def unit(self) -> str: ...
-
-    def measure(self, ground: Ground, projects: Sequence[Project], needs: Needs) -> Interval: ...
-
-    def evidence(
-        self, site: shapely.Geometry, ground: Ground, projects: Sequence[Project], needs: Needs
-    ) -> Shown | None: ...
 
 
 @dataclass(frozen=True)
@@ -233,6 +215,7 @@ def _dustless(area_m2: np.ndarray) -> np.ndarray:
 
 SECTIONS = {"B": (6, 12), "C": (13, 43), "D": (44, 46)}  # mining, manufacturing, power and water of GB/T 4754
 CAN_FEED = (can_feed, "supply_kv")
+CAN_SUPPLY = (can_supply, "water_m3d")
 UTILITY_ROLES = {"power": "substations", "water": "water_sources", "effluent": "wastewater_plants"}
 EFFLUENT_HEADROOM = Serving("wastewater_plants", "effluent_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d")
 MEETINGS: dict[str, Meeting] = {
@@ -243,8 +226,8 @@ MEETINGS: dict[str, Meeting] = {
     "power_headroom_kva": Serving("substations", "power_kva", "power_reach_m", lambda s: s.headroom, "kva", CAN_FEED),
     "power_sources": Serving("substations", "power_kva", "power_reach_m", lambda s: s.count, "sources", CAN_FEED),
     "water_head_m": WaterHead(),
-    "water_serving_m": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.distance_m, "m"),
-    "water_headroom_m3d": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d"),
+    "water_serving_m": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.distance_m, "m", CAN_SUPPLY),
+    "water_headroom_m3d": Serving("water_sources", "water_m3d", WATER_REACH_M, lambda s: s.headroom, "m3d", CAN_SUPPLY),
     "effluent_headroom_m3d": EFFLUENT_HEADROOM,
     # the five principles, as measures that rank (`gis.principles`)
     "same_chain_plants": SameChain(count=True, unit="plants"),

@@ -75,6 +75,21 @@ def can_feed(layer: Snapshot, supply_kv: Floats) -> Fit:
     return sure & ~full, may & ~full
 
 
+RAW_WATER = ("intake", "reservoir", "取水口", "水库")
+
+
+def hands_out(layer: Snapshot) -> Bools:
+    """(K,) water facilities that hand out treated water; an intake or a reservoir feeds a works, not a plant."""
+    treated: Bools = ~np.isin(layer.column("kind").astype(str), RAW_WATER)
+    return treated
+
+
+def can_supply(layer: Snapshot, need: Floats) -> Fit:
+    """(K, N) `hands_out` for each project."""
+    fit: Bools = np.repeat(hands_out(layer)[:, None], len(need), axis=1)
+    return fit, fit
+
+
 def serve(
     distance_m: Floats, headroom: Floats, need: Floats, reach_m: Floats, surveyed_m: Floats, fit: Fit | None = None
 ) -> Service:

@@ -111,6 +111,8 @@ def report(world: World, later: World | None = None) -> Report:
             networks[role] = network.summary()
             breaks += [{"role": role, **row} for row in _records(network.breaks)]
         breaks += [{"role": role, **row} for row in _faults(role, layer, known)]
+    if (stations := layers["substations"]) is not None and (lines := layers["power_lines"]) is not None:
+        breaks += [{"role": "substations", **row} for row in _weakly_fed(stations, lines)]
     for role in layers:
         whole = (world if later is None else later).near(role, ANYWHERE)
         planned += [] if whole is None else _planned(role, whole)
@@ -137,6 +139,19 @@ def _faults(role: str, layer: Snapshot, known: set[str]) -> Iterable[dict[str, A
     yield from (
         _row(layer, place, row, "feeds itself", "following feeds_from comes back to it") for row in _circles(layer)
     )
+
+
+def _weakly_fed(stations: Snapshot, lines: Snapshot) -> Iterable[dict[str, Any]]:
+    """Stations whose feeding lines carry less than their transformers, where all limits are known."""
+    limit_kva = lines.column("limit_kva").astype(float)
+    ends = [{str(a), str(b)} for a, b in zip(lines.column("from_id"), lines.column("to_id"), strict=True)]
+    capacity_kva, place = stations.column("capacity_kva").astype(float), _places(stations)
+    for row, (one, above) in enumerate(zip(stations.column("id"), stations.column("feeds_from"), strict=True)):
+        feeding = [n for n, pair in enumerate(ends) if pair == {str(one), str(above)}]
+        carried_kva = limit_kva[feeding].sum()
+        if feeding and carried_kva < capacity_kva[row]:  # a limit that nobody said makes the sum NaN, and says nothing
+            note = f"its lines from {above} carry {carried_kva:,.0f} kVA of its {capacity_kva[row]:,.0f}"
+            yield _row(stations, place, row, "weak feeding line", note)
 
 
 def _circles(layer: Snapshot) -> list[int]:

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gis import terrain
-from gis.ground import IsIn, Sort
 from gis.rules import Rulebook, shipped
+from gis.sorts import IsIn, Sort
 from gis.spread import Codes
 from layers.records import Bools, Floats, Geoms, Ints, Layer, Raster, Snapshot, World
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 
 from gis import terrain
-from gis.ground import Ground, Shown
+from gis.ground import Ground, Needs, Shown
 from gis.intervals import Interval
-from gis.network import headroom_of
+from gis.network import hands_out, headroom_of
 from gis.roads import WORST, Reach, RoadClasses, roads_of
 from gis.rules import shipped
 from gis.surface import Prices
 from layers.records import Floats, Project, Snapshot
 
-Needs = Mapping[str, Interval]
 WATER_REACH_M = 8_000.0  # assumption: how far a works or an effluent plant may be before a trunk main is a project
 
 
@@ -155,7 +154,7 @@ class WaterHead:
             return Interval.exact(np.full((ground.count, len(projects)), np.nan))
         heads = self.heads_m(ground, layer)
         left = headroom_of(layer, ground.world.pools(), self.need)
-        near = ground.matrix_m(self.role, layer) <= WATER_REACH_M
+        near = (ground.matrix_m(self.role, layer) <= WATER_REACH_M) & hands_out(layer)
         lo, hi = np.empty((2, ground.count, len(projects)))
         for n in range(len(projects)):
             sure = left >= needs[self.need].hi[n]
@@ -184,7 +183,7 @@ class WaterHead:
         if layer is None or len(layer.features) == 0 or ground.world.raster("dem") is None:
             return None
         heads = np.where(np.isnan(heads := self.heads_m(ground, layer)[0]), -np.inf, heads)
-        near = ground.matrix_m(self.role, layer)[0] <= WATER_REACH_M
+        near = (ground.matrix_m(self.role, layer)[0] <= WATER_REACH_M) & hands_out(layer)
         if not near.any():
             return None
         row = int(np.argmax(np.where(near, heads, -np.inf)))

@@ -38,6 +38,7 @@ from scripts.commands import (
     users,
 )
 from scripts.console import AsJson, County, err, out, print_json
+from scripts.reading import read_project
 
 app = typer.Typer(
     help="ParkPlan 园区选址规划: may this project stand on this land, and why.\n\n"
@@ -285,20 +286,6 @@ def check_again(
         for one in found["differences"][:50]:
             out.print(f"  {one['field']}: {one['was']} -> {one['is']}", highlight=False, markup=False)
     raise typer.Exit(0 if found["same"] else 10)
-
-
-def read_project(said: str, store: Any) -> Any:
-    """A project from a JSON file, or from the county's library by its id."""
-    from layers.records import Project
-
-    path = Path(said)
-    if not path.suffix and not path.exists():
-        return Project.model_validate(store.load("project", said))
-    try:
-        return Project.model_validate_json(path.read_bytes())
-    except OSError as error:
-        fix = "Check the path, or give the id of a project of the library"
-        raise BadInput(f"{path.name} cannot be read", [Fault(str(error.strerror), fix)]) from error
 
 
 def write_report(path: Path, found: dict[str, Any], store: Any) -> None:

@@ -20,9 +20,10 @@ import numpy as np
 import shapely
 
 from gis import terrain
-from gis.ground import IsIn, counted
+from gis.ground import counted
 from gis.quota import in_force
 from gis.rules import Rulebook
+from gis.sorts import IsIn
 from layers.records import Bools, Bounds, Floats, Geoms, Raster, Snapshot, World
 from layers.units import closed
 

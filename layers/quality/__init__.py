@@ -5,9 +5,10 @@
 """
 
 from layers.quality.examine import examine
+from layers.quality.page import write_page
 from layers.quality.record import Quality
 from layers.quality.repair import Repaired, repair
 from layers.quality.tolerances import CHECKS, Tolerances, tolerances
 from layers.quality.work import LEFT
 
-__all__ = ["CHECKS", "LEFT", "Quality", "Repaired", "Tolerances", "examine", "repair", "tolerances"]
+__all__ = ["CHECKS", "LEFT", "Quality", "Repaired", "Tolerances", "examine", "repair", "tolerances", "write_page"]

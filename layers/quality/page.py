@@ -6,6 +6,7 @@ It opens offline: no script, no request. Everything a file said is escaped by th
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ from layers.schema import role
 
 MOST_PICTURES = 8
 MOST_ROWS = 40
+
+
+def write_page(quality: Quality, path: Path, title: str = "") -> None:
+    """The report as one page that opens offline."""
+    path.write_text(page(quality, title), encoding="utf-8")
 
 
 def page(quality: Quality, title: str = "") -> str:

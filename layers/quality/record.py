@@ -103,12 +103,6 @@ class Quality:
             )
         return pd.DataFrame(rows).astype({"places": "Int64", "features": "Int64"})
 
-    def to_html(self, path: Path, title: str = "") -> None:
-        """The report as one page that opens offline (`layers.quality.page`)."""
-        from layers.quality.page import page
-
-        path.write_text(page(self, title), encoding="utf-8")
-
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

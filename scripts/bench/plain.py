@@ -14,7 +14,8 @@ from rasterio.transform import from_origin
 
 from gis.check import Checked
 from gis.facts import FACTS
-from gis.ground import Distance, EdgeDistance, IsIn, Outside, Overlap, Terrain, Within
+from gis.ground import Distance, EdgeDistance, Outside, Overlap, Terrain
+from gis.sorts import IsIn, Within
 from gis.terrain import slope_deg
 from layers.records import Raster
 from layers.store import Store

@@ -89,7 +89,7 @@ def connect(
     from layers.places import beside
     from layers.records import Part, Site
     from layers.store import open_store
-    from scripts.cli import read_project
+    from scripts.reading import read_project
 
     if (site is None) == (not parcel):
         raise typer.BadParameter("give either --site FILE or --parcel ID", param_hint="--site")

@@ -214,11 +214,13 @@ def _names(table: pd.DataFrame, role: str | None, file: str) -> tuple[list[str],
 def _write(
     found: Quality, mended: Repaired | None, looked: Looked, target: CRS, to: Path | None, write: Path | None
 ) -> list[Path]:
+    from layers.quality import write_page
+
     written = []
     if to is not None:
         try:
             to.mkdir(parents=True, exist_ok=True)
-            found.to_html(to / "quality.html", looked.name)
+            write_page(found, to / "quality.html", looked.name)
         except OSError as error:
             fix = "Choose another folder"
             raise BadInput(f"{to.name} cannot be written to", [Fault(str(error.strerror), fix)]) from error

@@ -21,7 +21,7 @@ def search(
     from api.searching import search as find
     from gis.check import rulebook
     from layers.store import open_store
-    from scripts.cli import read_project
+    from scripts.reading import read_project
 
     weights = None if not weight else dict(_weight(one) for one in weight)
     store = open_store(county)

@@ -25,14 +25,13 @@ ROAD_TD = {
 def pools(seed: int, layers: dict[str, gpd.GeoDataFrame]) -> pd.DataFrame:
     """Accounts with their balances: quota in m2, capacity in the unit its account names."""
     rows = [*_quota(), *_power(layers["substations"])]
-    for role, unit, share, source in (
-        ("water_sources", "water_m3d", 0.55, "供水能力减现状用水(假设)"),
-        ("wastewater_plants", "effluent_m3d", 0.5, "处理能力减现状水量(假设)"),
+    for role, unit, source in (
+        ("water_sources", "water_m3d", "供水能力减现状用水(假设)"),
+        ("wastewater_plants", "effluent_m3d", "处理能力减现状水量(假设)"),
     ):
         for row in layers[role].itertuples():
-            if getattr(row, "kind", "works") == "works":
-                balance = round(row.capacity_m3d * share)
-                rows.append((f"capacity/{row.id}/{unit}", "m3d", balance, source, "assumption", _opens(row.open_year)))
+            balance = round(row.capacity_m3d - row.load_m3d)
+            rows.append((f"capacity/{row.id}/{unit}", "m3d", balance, source, "assumption", _opens(row.open_year)))
     rows.extend(_freight(seed, layers["roads"]))
     return pd.DataFrame(rows, columns=["account", "unit", "balance", "source", "confidence", "note"]).astype(
         {"balance": float}

@@ -57,6 +57,9 @@ MOST_GRADE = {  # cut and fill see to it that a road is no steeper (JTG B01-2014
 }
 GRADE_STEP_M = 100.0
 PLANNED_YEAR = 2028
+TRUNKS = ("national", "provincial")
+RAMP_M = 2_500.0  # the farthest a trunk road lies from the interchange that serves it
+RAMP_STEP_M = 350.0
 NAMES = [re.sub("街道|社区|镇|乡", "", place.name) for place in TOWNS]
 
 
@@ -137,17 +140,20 @@ def roads(seed: int, terrain: Terrain, villages: Floats, access: Floats, pads: F
     rng = draws(seed, "roads")
     ground = Effort(terrain, pads, rng)
     edges: Edges = {}
-    for way, stops in _trunks(terrain):
-        for start, goal in pairwise(stops):
-            _lay(edges, ground, way, ground.node(*start), ground.node(*goal))
+    trunks = _trunks(terrain)
+    _lay_all(edges, ground, [one for one in trunks if one[0].open_year is None])
     for x, y in access:
         terrace = ground.node(x, y)
         back = ground.reach(_open_nodes(edges), terrace)
         _claim(edges, _path(back, terrace), Way("园区连接路", "township"))
     _reach_villages(edges, ground, villages)
+    # Planned roads last: where one will follow a road of today, that road is there until then.
+    _lay_all(edges, ground, [one for one in trunks if one[0].open_year is not None])
     lines, ways = _chains(edges, ground)
     express = _expressway(rng)
-    return _dressed(np.append(lines, express), [*ways, Way("沿印松高速(示例)", "expressway")], terrain, rng)
+    ramps = _interchanges(express, lines, ways)
+    more = [Way("沿印松高速(示例)", "expressway"), *(Way("高速公路互通连接线(示例)", "provincial") for _ in ramps)]
+    return _dressed(np.concatenate([lines, [express], ramps]), [*ways, *more], terrain, rng)
 
 
 def _trunks(terrain: Terrain) -> list[tuple[Way, list[tuple[float, float]]]]:
@@ -185,6 +191,12 @@ def _trunks(terrain: Terrain) -> list[tuple[Way, list[tuple[float, float]]]]:
             [at["沙子坡"], at["杉树"], at["中兴"], at["罗场"], at["缠溪"], at["紫薇"], at["新业"]],
         ),
     ]
+
+
+def _lay_all(edges: Edges, ground: Effort, trunks: Iterable[tuple[Way, list[tuple[float, float]]]]) -> None:
+    for way, stops in trunks:
+        for start, goal in pairwise(stops):
+            _lay(edges, ground, way, ground.node(*start), ground.node(*goal))
 
 
 def _lay(edges: Edges, ground: Effort, way: Way, start: int, goal: int) -> None:
@@ -262,7 +274,7 @@ def _eased(points: Floats) -> shapely.LineString:
 
 
 def _expressway(rng: np.random.Generator) -> shapely.LineString:
-    """Straight through the mountains by tunnel and viaduct; it meets no other road here."""
+    """Straight through the mountains by tunnel and viaduct; it meets other roads at its interchanges alone."""
     y = np.linspace(3_128_500.0, 3_060_000.0, 1_000)
     x = np.interp(
         y,
@@ -272,6 +284,27 @@ def _expressway(rng: np.random.Generator) -> shapely.LineString:
     kernel = np.hanning(61) / np.hanning(61).sum()
     x = np.convolve(np.pad(x, 30, mode="edge"), kernel, mode="valid") + 30 * np.sin(y / 900 + rng.random())
     return cast("shapely.LineString", clipped(np.array([shapely.LineString(np.round(np.column_stack([x, y]), 3))]))[0])
+
+
+def _interchanges(express: shapely.LineString, lines: Geoms, ways: list[Way]) -> Geoms:
+    """(K,) one ramp from the expressway to each trunk road of today that comes near it.
+
+    A ramp leaves a little before the roads cross or come closest, so that it has a length.
+    """
+    ramps = []
+    for name in dict.fromkeys(way.name for way in ways if way.road_class in TRUNKS and way.open_year is None):
+        trunk = lines[[way.name == name for way in ways]]
+        row = int(np.argmin(shapely.distance(trunk, express)))
+        near = shapely.shortest_line(trunk[row], express)
+        if near.length > RAMP_M:
+            continue
+        on_trunk, on_express = (shapely.Point(xy) for xy in near.coords)
+        spot = float(express.project(on_express)) + RAMP_STEP_M
+        road = float(trunk[row].project(on_trunk))
+        aside = road - RAMP_STEP_M if road > trunk[row].length / 2 else road + RAMP_STEP_M
+        ends = [express.interpolate(spot), trunk[row].interpolate(min(max(aside, 0.0), trunk[row].length))]
+        ramps.append(shapely.LineString(np.round(shapely.get_coordinates(ends), 3)))
+    return np.array(ramps, dtype=object)
 
 
 def _natural_grade(lines: Geoms, terrain: Terrain) -> Floats:

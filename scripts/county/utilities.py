@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import geopandas as gpd
 import numpy as np
@@ -19,6 +20,22 @@ from scripts.county.terrain import Terrain
 Frames = dict[str, gpd.GeoDataFrame]
 XY = tuple[float, float]
 TWO_KVA = 16_000.0  # from here on a station has two transformers, as the firm shares of `pools` take it
+SURVEYED = date(2026, 6, 30)  # the day on which the loads were read
+LINE_KVA = {110: 116_000.0, 35: 31_000.0}  # thermal limits of LGJ-240 and LGJ-185, as in connection_prices.csv
+MAIN_OF = {
+    "县城原水管": "WS-INTAKE",
+    "城关供水干管": "WS-CHENGGUAN",
+    "板溪坪供水干管": "WS-BANXI",
+    "板溪坪东供水管": "WS-BANXI",
+    "合水坪供水管(规划)": "WS-SHUITIANBA",
+    "木黄坪供水管": "WS-MULONG",
+    "朗溪园区供水干管": "WS-LANGXI",
+    "慕龙供水干管(木黄至合水)": "WS-MULONG",
+}
+WATER_LOAD = 0.45  # share of a works' capacity that is drawn today
+EFFLUENT_LOAD = 0.5
+RAW_WATER = {"WS-CHENGGUAN": "WS-INTAKE", "WS-LANGXI": "WS-LANGXI-R"}  # works -> the source it draws from
+SERVICE_HEAD_M = 45.0  # pressure with which water leaves a works, above its ground
 ASSUMED = "假设 assumption"  # nobody published a figure for any of them
 
 
@@ -30,6 +47,8 @@ class Substation:
     voltage_kv: float
     capacity_kva: float
     load_kva: float
+    feeds_from: str | None
+    bays_free: float
     open_year: int | None = None
 
 
@@ -49,6 +68,9 @@ def utilities(seed: int, terrain: Terrain) -> Frames:
             load_kva=[s.load_kva for s in stations],
             capacity_source=ASSUMED,
             transformers=[2.0 if s.capacity_kva >= TWO_KVA else 1.0 for s in stations],
+            surveyed_on=[None if s.open_year else SURVEYED for s in stations],
+            bays_free=[s.bays_free for s in stations],
+            feeds_from=[s.feeds_from for s in stations],
             open_year=[s.open_year for s in stations],
         ),
         "power_lines": _power_lines(seed, places, plants),
@@ -77,13 +99,32 @@ def _shifted(place: XY, east_m: float, north_m: float) -> XY:
 def _substations(terrain: Terrain) -> list[Substation]:
     bench = {name: (b.x, b.y) for name, b in terrain.benches.items()}
     return [
-        Substation("SS-CHENGGUAN", "城关220kV变电站", _shifted(town("峨岭").at, -600, 700), 220, 240_000, 96_000),
-        Substation("SS-BANXI", "板溪110kV变电站", _shifted(bench["板溪坪"], -1_200, 200), 110, 100_000, 31_000),
-        Substation("SS-LANGXI", "朗溪35kV变电站", _shifted(town("朗溪").at, 350, -300), 35, 20_000, 12_600),
-        Substation("SS-TIANTANG", "天堂35kV变电站", _shifted(town("天堂").at, 200, 250), 35, 10_000, 3_900),
-        Substation("SS-ZIWEI", "紫薇35kV变电站", _shifted(town("紫薇").at, 150, 300), 35, 6_300, 2_700),
-        Substation("SS-HESHUI", "合水变电站", _shifted(town("合水").at, 900, 300), 110, 100_000, 0, 2027),
-        Substation("SS-MUHUANG", "木黄变电站", _shifted(town("木黄").at, -700, -600), 110, 126_000, 0, 2027),
+        Substation(
+            "SS-CHENGGUAN", "城关220kV变电站", _shifted(town("峨岭").at, -600, 700), 220, 360_000, 96_000, None, 4
+        ),
+        Substation(
+            "SS-BANXI",
+            "板溪110kV变电站",
+            _shifted(bench["板溪坪"], -1_200, 200),
+            110,
+            100_000,
+            31_000,
+            "SS-CHENGGUAN",
+            3,
+        ),
+        Substation(
+            "SS-LANGXI", "朗溪35kV变电站", _shifted(town("朗溪").at, 350, -300), 35, 20_000, 12_600, "SS-CHENGGUAN", 2
+        ),
+        Substation(
+            "SS-TIANTANG", "天堂35kV变电站", _shifted(town("天堂").at, 200, 250), 35, 10_000, 3_900, "SS-BANXI", 1
+        ),
+        Substation("SS-ZIWEI", "紫薇35kV变电站", _shifted(town("紫薇").at, 150, 300), 35, 6_300, 2_700, "SS-LANGXI", 1),
+        Substation(
+            "SS-HESHUI", "合水变电站", _shifted(town("合水").at, 900, 300), 110, 100_000, 0, "SS-CHENGGUAN", 5, 2027
+        ),
+        Substation(
+            "SS-MUHUANG", "木黄变电站", _shifted(town("木黄").at, -700, -600), 110, 126_000, 0, "SS-HESHUI", 5, 2027
+        ),
     ]
 
 
@@ -113,24 +154,27 @@ def _sagging(a: XY, b: XY, rng: np.random.Generator, bend_m: float) -> shapely.L
 
 def _power_lines(seed: int, places: dict[str, XY], plants: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     rng = draws(seed, "power lines")
-    plant = {i: (g.x, g.y) for i, g in zip(plants["id"], plants.geometry, strict=True)}
+    at = places | {i: (g.x, g.y) for i, g in zip(plants["id"], plants.geometry, strict=True)}
     runs = (
-        ("城板110kV线", places["SS-CHENGGUAN"], places["SS-BANXI"], 110, None),
-        ("城朗35kV线", places["SS-CHENGGUAN"], places["SS-LANGXI"], 35, None),
-        ("板天35kV线", places["SS-BANXI"], places["SS-TIANTANG"], 35, None),
-        ("朗紫35kV线", places["SS-LANGXI"], places["SS-ZIWEI"], 35, None),
-        ("城合110kV线(规划)", places["SS-CHENGGUAN"], places["SS-HESHUI"], 110, 2027),
-        ("合木110kV线(规划)", places["SS-HESHUI"], places["SS-MUHUANG"], 110, 2027),
-        ("坨寨上网35kV线", plant["PP-TUOZHAI"], places["SS-CHENGGUAN"], 35, None),
-        ("丰岩上网35kV线", plant["PP-FENGYAN"], places["SS-LANGXI"], 35, None),
-        ("阳坝上网35kV线", plant["PP-YANGBA"], places["SS-MUHUANG"], 35, 2027),
+        ("城板110kV线", "SS-CHENGGUAN", "SS-BANXI", 110, None),
+        ("城朗35kV线", "SS-CHENGGUAN", "SS-LANGXI", 35, None),
+        ("板天35kV线", "SS-BANXI", "SS-TIANTANG", 35, None),
+        ("朗紫35kV线", "SS-LANGXI", "SS-ZIWEI", 35, None),
+        ("城合110kV线(规划)", "SS-CHENGGUAN", "SS-HESHUI", 110, 2027),
+        ("合木110kV线(规划)", "SS-HESHUI", "SS-MUHUANG", 110, 2027),
+        ("坨寨上网35kV线", "PP-TUOZHAI", "SS-CHENGGUAN", 35, None),
+        ("丰岩上网35kV线", "PP-FENGYAN", "SS-LANGXI", 35, None),
+        ("阳坝上网35kV线", "PP-YANGBA", "SS-MUHUANG", 35, 2027),
     )
     return frame(
         "power_lines",
-        np.array([_sagging(a, b, rng, 260) for _, a, b, _, _ in runs], dtype=object),
+        np.array([_sagging(at[a], at[b], rng, 260) for _, a, b, _, _ in runs], dtype=object),
         id=[f"PL-{n:02d}" for n in range(1, len(runs) + 1)],
         name=[r[0] for r in runs],
         voltage_kv=[float(r[3]) for r in runs],
+        from_id=[r[1] for r in runs],
+        to_id=[r[2] for r in runs],
+        limit_kva=[LINE_KVA[r[3]] for r in runs],
         open_year=[r[4] for r in runs],
     )
 
@@ -184,9 +228,12 @@ def _water(terrain: Terrain) -> gpd.GeoDataFrame:
         ("WS-TIANTANG", "天堂示例水库(除险加固)", "reservoir", _shifted(town("天堂").at, 1_900, 1_300), 12_000, None),
         ("WS-LANGXI-R", "朗溪示例水库(除险加固)", "reservoir", _shifted(town("朗溪").at, -1_500, 2_300), 9_000, None),
     ]
+    place = np.array([r[3] for r in rows])
+    ground_m = terrain.height_at(place[:, 0], place[:, 1])
+    load_m3d = _drawn_m3d({r[0]: 0.0 if r[2] != "works" or r[5] else WATER_LOAD * r[4] for r in rows})
     return frame(
         "water_sources",
-        np.array([shapely.Point(round(r[3][0], 3), round(r[3][1], 3)) for r in rows], dtype=object),
+        shapely.points(np.round(place, 3)),
         id=[r[0] for r in rows],
         name=[r[1] for r in rows],
         kind=[r[2] for r in rows],
@@ -195,8 +242,20 @@ def _water(terrain: Terrain) -> gpd.GeoDataFrame:
         yield_m3d=[2.0 * r[4] for r in rows],  # of a dry year; nobody published any
         yield_guarantee_share=[0.95 for _ in rows],
         ecological_flow_m3d=[0.2 * r[4] for r in rows],
+        load_m3d=[load_m3d[r[0]] for r in rows],
+        head_m=(ground_m + [SERVICE_HEAD_M * (r[2] == "works") for r in rows]).round(1),
+        surveyed_on=[None if r[5] else SURVEYED for r in rows],
+        feeds_from=[RAW_WATER.get(r[0]) for r in rows],
         open_year=[r[5] for r in rows],
     )
+
+
+def _drawn_m3d(own_m3d: dict[str, float]) -> dict[str, float]:
+    """What each source gives today: a raw-water source gives what the works that draw from it hand out."""
+    drawn = dict(own_m3d)
+    for works, source in RAW_WATER.items():
+        drawn[source] += own_m3d[works]
+    return drawn
 
 
 def _mains(seed: int, terrain: Terrain, water: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -227,6 +286,8 @@ def _mains(seed: int, terrain: Terrain, water: gpd.GeoDataFrame) -> gpd.GeoDataF
         run = substring(river.line, begin + start, begin + stop).simplify(25).offset_curve(170, join_style="round")
         label = "朗溪园区供水干管" if name == "朗溪" else "慕龙供水干管(木黄至合水)"
         runs.append((label, run, float(diameter), None))
+    sources = [MAIN_OF[r[0]] for r in runs]
+    head = dict(zip(water["id"], water["head_m"], strict=True))
     lines: Geoms = shapely.set_precision(np.array([r[1] for r in runs], dtype=object), 0.001)
     return frame(
         "water_mains",
@@ -234,6 +295,9 @@ def _mains(seed: int, terrain: Terrain, water: gpd.GeoDataFrame) -> gpd.GeoDataF
         id=[f"WM-{n:02d}" for n in range(1, len(runs) + 1)],
         name=[r[0] for r in runs],
         diameter_mm=[r[2] for r in runs],
+        from_id=sources,
+        to_id=["WS-CHENGGUAN" if r[0] == "县城原水管" else None for r in runs],
+        head_m=[head[one] for one in sources],
         open_year=[r[3] for r in runs],
     )
 
@@ -260,5 +324,7 @@ def _wastewater(terrain: Terrain) -> gpd.GeoDataFrame:
         name=[r[1] for r in rows],
         capacity_m3d=[float(r[3]) for r in rows],
         capacity_source=ASSUMED,
+        load_m3d=[EFFLUENT_LOAD * r[3] for r in rows],
+        surveyed_on=[SURVEYED for _ in rows],
         open_year=[r[4] for r in rows],
     )

@@ -17,9 +17,10 @@ from gis.accuracy import Certain, Reach, classes
 from gis.check import check, rulebook
 from gis.explain import Finding, findings, verdict
 from gis.facts import CERTAIN, FACTS, FULL, REACH
-from gis.ground import Ground, IsIn, Outside, Overlap
+from gis.ground import Ground, Outside, Overlap
 from gis.judge import Verdict
 from gis.rules import Tolerance
+from gis.sorts import IsIn
 from layers.errors import BadInput
 from layers.ingest import from_frame
 from layers.records import Industry, Project, Snapshot

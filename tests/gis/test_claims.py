@@ -102,6 +102,25 @@ def test_a_load_draws_on_every_station_upstream_and_has_no_more_than_the_least_o
     assert load.routes[0] == ("capacity/substations-1/power_kva", "capacity/substations-3/power_kva")
 
 
+def test_lorries_load_every_stretch_to_the_trunk_road():
+    lines = [[(150, 0), (150, 900)], [(150, 900), (150, 2_000)], [(-9_000, 2_000), (9_000, 2_000)], [(0, 0), (-900, 0)]]
+    roads = layer(
+        "roads", [shapely.LineString(line) for line in lines], road_class=["village", "county", "provincial", "village"]
+    )
+    pools = {f"capacity/roads-{n}/freight_td": 500.0 for n in (1, 2, 3, 4)}
+    site = shapely.box(100, 100, 140, 140)
+
+    def freight(said):
+        world = kind_world(roads=roads)
+        world._pools = {**world._pools, **said}
+        return claim(site, TEA.model_copy(update={"freight_td": 100.0}), BOOK, world)
+
+    (load,) = (one for one in freight(pools).loads if one.kind == "freight_td")
+    assert load.routes == (("capacity/roads-1/freight_td", "capacity/roads-2/freight_td"),)
+    del pools["capacity/roads-2/freight_td"]
+    assert dict(freight(pools).untaken)["freight_td"] == "货运量：可达范围内的设施容量不明"
+
+
 def test_quota_carried_into_a_year_counts_there_and_nowhere_else():
     world = field()
     world._pools = {

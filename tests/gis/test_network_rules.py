@@ -276,6 +276,37 @@ def test_what_is_wrong_with_facilities_is_named_by_feature():
     assert check([SITE], PLANT, BOOK, made, purpose="entry").verdict.shape == (1, 1)
 
 
+def test_a_station_with_more_transformers_than_its_line_carries_is_named():
+    fed = stations((0, 35), (9_000, 110), capacity_kva=[20_000.0, 100_000.0], feeds_from=["substations-2", None])
+    run = [shapely.LineString([(0, 0), (9_000, 0)])] * 2
+
+    def kinds(limits, ends):
+        lines = layer("power_lines", run, limit_kva=limits, from_id=["substations-2"] * 2, to_id=ends)
+        return [one["note"] for one in report(world(substations=fed, power_lines=lines)).breaks
+                if one["kind"] == "weak feeding line"]  # fmt: skip
+
+    both = ["substations-1", "substations-1"]
+    assert kinds([9_000.0, 8_000.0], both) == ["its lines from substations-2 carry 17,000 kVA of its 20,000"]
+    assert kinds([12_000.0, 8_000.0], both) == []
+    assert len(kinds([12_000.0, 8_000.0], ["substations-1", "elsewhere"])) == 1  # only what leads there counts
+    assert kinds([9_000.0, None], both) == []  # nobody knows
+
+
+def test_raw_water_feeds_works_and_no_plant():
+    """A reservoir beside the site hands nothing out, however much it holds."""
+    points = [shapely.Point(300, 0), shapely.Point(2_000, 0)]
+
+    def made(kinds):
+        sources = layer("water_sources", points, kind=kinds, head_m=[90.0, 40.0])
+        return world({f"capacity__water_sources-{n}__water_m3d": left for n, left in ((1, 9_000.0), (2, 500.0))},
+                     water_sources=sources)  # fmt: skip
+
+    for rule in ("water.headroom", "water.head"):
+        assert one_rule(made(["reservoir", "works"]), rule)[0] is FAIL
+        assert one_rule(made(["works", "works"]), rule)[0] is PASS
+        assert one_rule(made([None, "works"]), rule)[0] is PASS
+
+
 def test_a_report_lists_what_is_planned():
     made = world(substations=stations((3_000, 35), (5_000, 110), open_year=[None, 2028]))
     assert report(made).planned == [

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
 from layers.errors import BadInput
-from layers.quality import CHECKS, Quality, Repaired, examine, repair, tolerances
+from layers.quality import CHECKS, Quality, Repaired, examine, repair, tolerances, write_page
 from layers.quality.paths import paths, representatives, unmatched
 from layers.quality.tolerances import SEVERITIES, table
 from layers.quality.valid import made_valid
@@ -473,7 +473,7 @@ def planted() -> Quality:
 
 def test_the_page_escapes_what_a_file_said_and_asks_for_nothing(tmp_path: Path) -> None:
     quality = planted()
-    quality.to_html(tmp_path / "q.html", "<img src=x onerror=alert(1)>.gpkg")
+    write_page(quality, tmp_path / "q.html", "<img src=x onerror=alert(1)>.gpkg")
     page = (tmp_path / "q.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "<img" not in page
@@ -487,7 +487,7 @@ def test_the_page_escapes_what_a_file_said_and_asks_for_nothing(tmp_path: Path) 
 
 def test_the_page_shows_counts_pictures_and_tolerances(tmp_path: Path) -> None:
     quality = planted()
-    quality.to_html(tmp_path / "q.html")
+    write_page(quality, tmp_path / "q.html")
     page = (tmp_path / "q.html").read_text(encoding="utf-8")
     assert page.count("<circle") > len(quality.places) / 2
     for zh, en in CHECKS.values():
@@ -501,14 +501,14 @@ def test_the_page_shows_counts_pictures_and_tolerances(tmp_path: Path) -> None:
 def test_the_page_lists_a_bounded_number_and_says_how_many_more(tmp_path: Path) -> None:
     quality = look(*(box(x, 0, x + 0.9, 0.9) for x in range(0, 120, 2)))
     assert quality.counts["tiny"] == 60
-    quality.to_html(tmp_path / "q.html")
+    write_page(quality, tmp_path / "q.html")
     page = (tmp_path / "q.html").read_text(encoding="utf-8")
     assert "and 20 more in the GPKG" in page
     assert page.count("<figure>") == 8
 
 
 def test_the_page_of_a_clean_layer_says_so(tmp_path: Path) -> None:
-    look(*grid(), role="parcels").to_html(tmp_path / "q.html")
+    write_page(look(*grid(), role="parcels"), tmp_path / "q.html")
     assert "no fault found" in (tmp_path / "q.html").read_text(encoding="utf-8")
 
 
