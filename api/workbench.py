@@ -13,7 +13,9 @@ import shapely
 from pyproj import CRS
 
 from api.answers import geojson
+from api.landcolours import classes
 from api.mapstyle import GROUPS, STYLES, Style
+from api.pictures import TITLES
 from api.scope import Scope
 from layers.schema import roles
 from layers.store import Store
@@ -22,7 +24,7 @@ LOCALES = Path(__file__).parent / "static" / "locale"
 LANGUAGES = ("zh-CN", "en")
 FIRST = LANGUAGES[0]
 SHOWN = {"zones", "plots", "parcels", "basic_farmland", "eco_redline", "urban_boundary", "river_management", "roads"}
-RELIEFS: tuple[str, ...] = ()
+RELIEFS = tuple(TITLES)
 # what the workbench itself draws on top of the layers; dashes and hatches tell them apart without their colours
 OVERLAYS = {
     "found": Style("check", "area", "#111111", "#ffd60a", 0.35, 2.5),
@@ -55,6 +57,7 @@ def setup(store: Store, scope: Scope) -> dict[str, Any]:
         "synthetic": any(layer.synthetic for layer in loaded),
         "zones": _zones(store, scope),
         "reliefs": list(RELIEFS) if "dem" in have else [],
+        "classes": _classes(store),
         "groups": {name: dict(zip(("zh", "en"), _two(words), strict=True)) for name, words in GROUPS.items()},
         "styles": {
             name: {
@@ -69,6 +72,18 @@ def setup(store: Store, scope: Scope) -> dict[str, Any]:
             for name, style in {**STYLES, **OVERLAYS}.items()
         },
     }
+
+
+def _classes(store: Store) -> dict[str, list[dict[str, str]]]:
+    """Per layer of land classes its colours, by the first two digits of the code."""
+    found = {}
+    world = store.at()
+    for layer in store.layers():
+        if layer.role in ("land_use", "plan_zoning") and (rows := classes(world.near(layer.role, layer.extent.bounds))):
+            found[layer.role] = [
+                {"digits": digits, "colour": colour, "zh": zh, "en": en} for digits, (colour, zh, en) in rows.items()
+            ]
+    return found
 
 
 def proj4(crs: CRS) -> str:

@@ -79,6 +79,12 @@ class GlMap {
     this.map.addImage(`hatch-${name}`, pen.getImageData(0, 0, size, size));
   }
 
+  // A layer of land classes has a colour for each, told by the first two digits of its code.
+  #tint(name, plain) {
+    const rows = this.setup.classes[name];
+    return rows ? ["match", ["slice", ["coalesce", ["get", "code"], ""], 0, 2], ...rows.flatMap((one) => [one.digits, one.colour]), plain] : plain;
+  }
+
   #paints(id, source, style, more, opacity = 1) {
     const found = [];
     const dash = style.dash ? { "line-dasharray": style.dash.split(" ").map((one) => Math.max(Number(one) / Math.max(style.weight, 1), 0.1)) } : {};
@@ -87,7 +93,7 @@ class GlMap {
     } else {
       const polygon = { filter: ["==", ["geometry-type"], "Polygon"] };
       if (style.shape === "area" && (style.fill || style.hatch)) {
-        const paint = style.hatch ? { "fill-pattern": `hatch-${more.name}`, "fill-opacity": opacity } : { "fill-color": style.fill, "fill-opacity": style.opacity * opacity };
+        const paint = style.hatch ? { "fill-pattern": `hatch-${more.name}`, "fill-opacity": opacity } : { "fill-color": this.#tint(more.name, style.fill), "fill-opacity": (this.setup.classes[more.name] ? 0.85 : style.opacity) * opacity };
         found.push({ id: `${id}-fill`, type: "fill", paint, ...polygon });
       }
       // far out an area has a hairline: a control line of tens of thousands of corners is more than one line may have

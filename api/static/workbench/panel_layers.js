@@ -42,8 +42,10 @@ function row(layer) {
   const box = h("input", { type: "checkbox", id: `layer-${layer.role}`, onchange: () => { opacity.hidden = !box.checked; show(layer.role, box.checked ? Number(opacity.value) : null); } });
   box.checked = layer.role in state.layers;
   const about = `${layer.source}${layer.vintage ? ` · ${layer.vintage}` : ""} · v${layer.version} · ${layer.digest.slice(0, 12)}`;
+  const tints = app.setup.classes[layer.role];
   return h("div", { class: "layer" }, box, h("label", { for: `layer-${layer.role}`, title: about }, swatch(style), said(layer)),
-    h("span", { class: "count", title: t("layers.features") }, number(layer.features, 0)), opacity);
+    h("span", { class: "count", title: t("layers.features") }, number(layer.features, 0)), opacity,
+    tints ? h("details", {}, h("summary", {}, t("layers.classes")), h("div", { class: "ramp" }, tints.map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one))))) : null);
 }
 
 export function show(role, opacity) {
@@ -79,7 +81,7 @@ export async function relief(name, draw = true) {
     }
   }
   if (draw) await app.map.setRelief(name, told);
-  if (place) fill(place, (told?.legend ?? []).map((one) => h("span", { class: "step" }, h("i", { style: { background: one.color ?? one.colour ?? "#888" } }), typeof one.label === "string" ? one.label : said(one.label ?? one))));
+  if (place) fill(place, (told?.legend ?? []).map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one))));
 }
 
 function links() {

@@ -21,6 +21,7 @@ export async function swipe(what) {
   const handle = h("input", { type: "range", min: 0, max: 100, value: 50, step: 1, "aria-label": t(`swipe.${what}_label`), id: "swipe-handle", oninput: (event) => cut(Number(event.target.value)) });
   fill(byId("swipe"), h("span", {}, t(`swipe.${what}_left`)), handle, h("span", {}, t(`swipe.${what}_right`)), button(t("swipe.stop"), stop));
   byId("swipe").hidden = false;
+  byId("cut").hidden = false;
   cut(50);
   handle.focus();
   if (what === "plans") await plans(other);
@@ -29,7 +30,7 @@ export async function swipe(what) {
 
 function cut(percent) {
   byId("map-other").style.setProperty("clip-path", `inset(0 0 0 ${percent}%)`);
-  byId("map-other").style.setProperty("--cut", `${percent}%`);
+  byId("cut").style.setProperty("left", `${percent}%`);
 }
 
 // Left the survey as it is, right what the plan says of the same ground.
@@ -55,6 +56,7 @@ export function stop() {
   if (app.map.lent) { app.map.setLayer(app.map.lent, null); app.map.lent = null; }
   byId("map-other").hidden = true;
   byId("swipe").hidden = true;
+  byId("cut").hidden = true;
   const was = state.swipe;
   set({ swipe: "" });
   if (was === "plans" && state.panel === "plan") app.open("plan");
