@@ -46,9 +46,16 @@ export async function download(path, name) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-// A page of the service in a window of its own, also where it takes a key.
+// The forms of a report that this service makes, as its own description names them: `/checks/{check_id}/report.` ...
 let described = null;
-export async function offers(path) {
+export async function forms(prefix) {
   described ??= get("/openapi.json").then((told) => told.paths, () => ({}));
-  return path in (await described);
+  const found = [];
+  for (const [path, told] of Object.entries(await described)) {
+    if (!path.startsWith(prefix) || !told.get) continue;
+    const last = path.slice(prefix.length);
+    if (!last.startsWith("{")) found.push(last);
+    else found.push(...(told.get.parameters ?? []).filter((one) => one.name === last.slice(1, -1)).flatMap((one) => one.schema.enum ?? []));
+  }
+  return found;
 }

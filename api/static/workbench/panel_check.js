@@ -1,17 +1,16 @@
 // The check: a boundary (sent, drawn, or parcels), a project, the verdict with its clauses, evidence on the map.
 import { app, CHECKS, may, zoneName } from "./app.js";
-import { ask, download, get, offers, once } from "./client.js";
+import { ask, get, once } from "./client.js";
 import { announce, fill, h } from "./dom.js";
 import { area, number, unit } from "./format.js";
 import { named, said, t } from "./i18n.js";
 import { projectField } from "./library.js";
-import { badge, button, choice, facts, field, findingRow, more, section, table, trouble, trying, worst } from "./parts.js";
+import { badge, button, choice, facts, field, findingRow, more, reports, section, table, trouble, trying, worst } from "./parts.js";
 import { opinions } from "./opinions.js";
 import { set, state } from "./state.js";
 
 const work = { way: "upload", site: null, upload: null, drawn: null, parcels: [], purpose: "screening", answer: null };
 const PURPOSES = ["screening", "pre_review", "conversion", "supply", "entry", "verification"];
-const FORMS = ["pdf", "docx", "xlsx", "html", "geojson"];
 export const panel = { id: "check", icon: "M9 11l3 3 8-9M20 12v7H4V5h11", render, leave: () => app.map.stopDrawing() };
 
 // From the map or a dossier: parcels to check, whatever was to be checked before.
@@ -128,13 +127,12 @@ function show(outcome, found) {
   const open = worst(found.findings.filter((one) => ["fail", "unknown"].includes(one.status)));
   const closed = (status) => found.findings.filter((one) => one.status === status);
   const need = found.quota_need;
-  const reports = h("p", { class: "reports" });
   fill(outcome,
     h("div", { class: `verdict is-${found.verdict}`, id: "verdict", tabindex: "-1" }, badge("verdict", found.verdict), h("strong", {}, said(found.conclusion)), h("small", {}, t("check.not_a_promise"))),
     facts([[t("word.project"), found.project.name ?? found.project.id], [t("check.purpose"), named("purpose", found.purpose)],
       [t("word.area"), area(found.site.area_m2)], [t("word.zone"), found.site.zones.map((one) => `${zoneName(one.zone)} ${number(one.share * 100, 0)}%`).join(t("word.comma"))],
       [t("check.quota_need"), need ? ["new_construction", "agricultural", "cultivated", "paddy"].map((one) => `${named("kind", one)} ${number(need[`${one}_m2`], 0)} m²`).join(t("word.comma")) : null]]),
-    reports,
+    reports("/checks/{check_id}/report.", `/checks/${found.id}/report.`, `check-${found.id}`, `/maps/checks/${found.id}`),
     section(t("check.open", { count: open.length }), open.length ? h("ul", { class: "findings" }, open.map((one) => findingRow(one, point))) : h("p", { class: "good" }, t("check.nothing_open"))),
     opinions(found, () => reload(outcome)),
     more(t("check.passed", { count: closed("pass").length }), h("ul", { class: "findings" }, closed("pass").map((one) => findingRow(one, null)))),
@@ -143,27 +141,11 @@ function show(outcome, found) {
     more(t("check.principles"), table([t("check.principle"), t("word.measure"), t("word.value")], found.principles.map((one) => [said(one), said(one.name), one.value === null ? (one.low === null ? t("word.unknown") : `≥ ${number(one.low)} ${unit(one.unit)}`) : `${number(one.value)} ${unit(one.unit)}`]), { numbers: [2], caption: t("check.principles") })),
     may("planner") ? hold(found) : null,
     h("p", { class: "note" }, t("check.made", { id: found.id, as_of: found.as_of, year: found.for_year }), " ", h("code", {}, found.rulebook_digest.slice(0, 12))));
-  linked(reports, found.id);
 }
 
 async function reload(outcome) {
   work.answer = await get(`/checks/${encodeURIComponent(work.answer.id)}`);
   show(outcome, work.answer);
-}
-
-// Reports that this service makes, as its own description names them.
-async function linked(place, id) {
-  place.append(h("b", {}, t("check.reports")));
-  for (const form of FORMS) {
-    if (await offers(`/checks/{check_id}/report.${form}`) || await offers("/checks/{check_id}/report.{form}")) {
-      place.append(" ", button(form.toUpperCase(), async (event) => {
-        event.target.disabled = true;
-        await download(`/checks/${id}/report.${form}`, `check-${id}.${form}`).catch((error) => place.append(trouble(error)));
-        event.target.disabled = false;
-      }, { class: "link", "data-form": form }));
-    }
-  }
-  place.append(" ", h("a", { href: `/maps/checks/${id}` }, t("link.map_page")));
 }
 
 // Ground, quota and capacity of what was checked, held together or not at all.

@@ -6,7 +6,7 @@ import { announce, fill, h } from "./dom.js";
 import { moment, number, percent, short, unit } from "./format.js";
 import { named, said, t } from "./i18n.js";
 import { projectName, projects } from "./library.js";
-import { badge, button, choice, facts, field, more, section, table, trouble, trying } from "./parts.js";
+import { badge, button, choice, field, more, reports, section, table, trouble, trying } from "./parts.js";
 import { shape } from "./panel_check.js";
 import { set, state } from "./state.js";
 
@@ -98,7 +98,7 @@ function show(place, list) {
       others.length && done ? field(t("plan.against"), choice([["", t("word.none")], ...others.map((one) => [one.id, label(one)])], state.other, (other) => { set({ other }); compare(against); })) : null,
       h("span", { class: "grow" }), done && may("planner") ? button(t("plan.adopt"), () => adopt(against), { id: "adopt-plan" }) : null),
     done ? null : h("div", { class: "progress", id: "plan-progress" }, ENDED.includes(plan.status) ? h("p", { class: "problem" }, named("plan", plan.status), " ", plan.reason ?? "", (plan.errors ?? []).map((one) => h("p", {}, one))) : progress(plan)),
-    done ? [outcome(), board(place, list), against, pools(), unplaced(), notes()] : null);
+    done ? [outcome(), reports("/plans/{plan_id}/report.", `/plans/${plan.id}/report.`, `plan-${plan.id}`, null), board(place, list), against, pools(), unplaced(), notes()] : null);
   if (done) { drawPlan(); if (state.other) compare(against); }
 }
 
@@ -154,11 +154,13 @@ function board(place, list) {
 }
 
 function card(key, row, place, list) {
-  const waits = row.waits_for?.length ? h("small", {}, t("plan.waits", { what: row.waits_for.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join(t("word.comma")) })) : null;
+  const waits = row.waits_for?.length ? h("small", {}, t("plan.waits", { what: row.waits_for.map(waiting).join(t("word.comma")) })) : null;
   return h("div", {
     class: `card${locks.has(key) ? " locked" : ""}`, draggable: may("planner"), ondragstart: (event) => event.dataTransfer.setData("text/plain", key),
   }, button(row.site.name, () => app.map.fit([geometryFrom(app.setup.proj4, row.site.geometry)], 16), { class: "link" }), h("small", {}, `${short(row.site.area_m2)} · ${row.approval_year}→${row.production_year}`), waits);
 }
+
+const waiting = (one) => (typeof one === "string" ? one : said(one) || words_(one));
 
 function lock(key, row, place, list) {
   const site = locks.get(key);
@@ -228,7 +230,11 @@ async function compare(place) {
 async function adopt(place) {
   const told = h("div", { "aria-live": "polite", id: "adoption" });
   place.before(told);
-  const answer = await trying(told, () => ask("POST", `/plans/${plan.id}/adopt`, {}, once()));
-  if (answer) fill(told, h("div", { class: "good" }, h("b", {}, t("plan.adopted")), facts(Object.entries(answer).map(([name, value]) => [name, Array.isArray(value) ? String(value.length) : typeof value === "object" ? said(value) || JSON.stringify(value) : String(value)]))));
+  const answer = await trying(told, () => ask("POST", `/plans/${plan.id}/adopt`, null, once()));
+  if (answer) {
+    const waits = new Map((answer.waiting ?? []).map((one) => [one.project, one.waits_for]));
+    fill(told, h("div", { class: "good" }, h("b", {}, t("plan.adopted")), " ", said(answer.notice)),
+      table([t("word.project"), t("plan.booked"), t("plan.waits_for")], (answer.reservations ?? []).map((one) => [projectName(one.project), `${one.id} · ${named("reservation", one.state)}`, (waits.get(one.project) ?? []).map(waiting).join(t("word.comma"))]), { caption: t("plan.adopted") }));
+  }
   announce(told.textContent);
 }

@@ -1,6 +1,6 @@
 // Small pieces that several panels show: verdicts, statuses, problems, tables, waiting.
 import { announce, h } from "./dom.js";
-import { Problem } from "./client.js";
+import { download, forms, Problem } from "./client.js";
 import { language, named, said, t } from "./i18n.js";
 
 const SIGNS = {
@@ -75,6 +75,20 @@ export function findingRow(one, show) {
     h("p", { class: "basis" }, `〔${one.basis}${one.edition ? ` ${one.edition}` : ""}〕`,
       one.layer_version ? h("code", {}, one.layer_version.split(":")[0]) : null,
       one.evidence && show ? button(t("finding.show"), () => show(one), { class: "link" }) : null));
+}
+
+const FORMS = ["pdf", "docx", "xlsx", "html", "geojson"];
+
+// The reports of a check or a plan, each as a file under its own name; only those that this service makes.
+export function reports(pattern, path, name, map) {
+  const place = h("p", { class: "reports" }, h("b", {}, t("check.reports")));
+  forms(pattern).then((made) => place.append(...FORMS.filter((form) => made.includes(form)).flatMap((form) => [" ", button(form.toUpperCase(), async (event) => {
+    const one = event.currentTarget;
+    one.disabled = true;
+    await download(`${path}${form}`, `${name}.${form}`).catch((error) => place.after(trouble(error)));
+    one.disabled = false;
+  }, { class: "link", "data-form": form })]), ...(map ? [" ", h("a", { href: map }, t("link.map_page"))] : [])));
+  return place;
 }
 
 // How bad a finding is, the worst first.
