@@ -1,6 +1,6 @@
 // What every panel shares: the map, the county's set-up, who sits here.
 
-export const app = { map: null, other: null, setup: null, user: null, panel: null, projects: null };
+export const app = { map: null, other: null, setup: null, user: null, panel: null, projects: null, relief: { name: "", told: null } };
 
 export const may = (...roles) => roles.includes(app.user?.role);
 export const CHECKS = ["consumer", "planner", "reviewer"];

@@ -6,7 +6,7 @@ import { announce, fill, h } from "./dom.js";
 import { moment, number, percent, short, unit } from "./format.js";
 import { named, said, t } from "./i18n.js";
 import { projectName, projects } from "./library.js";
-import { badge, button, choice, field, more, reports, section, table, trouble, trying } from "./parts.js";
+import { button, choice, field, more, reports, section, sign, table, trying } from "./parts.js";
 import { shape } from "./panel_check.js";
 import { set, state } from "./state.js";
 
@@ -16,6 +16,15 @@ let plan = null;
 let watched = "";
 let spots = null;
 export const panel = { id: "plan", icon: "M3 4h18v16H3zM3 10h18M9 4v16M15 4v16", wide: true, render };
+
+// The locks are those of the plan on the board until somebody changes them.
+let locksOf = "";
+function locked() {
+  if (locksOf === plan.id) return;
+  locksOf = plan.id;
+  locks.clear();
+  for (const [project, site] of Object.entries(plan.asked.scenario.locks ?? {})) locks.set(project, site);
+}
 
 const ENDED = ["done", "failed", "cancelled"];
 
@@ -28,7 +37,7 @@ async function render(root) {
   if (!state.plan && list.plans.length) set({ plan: list.plans[0].id });
   if (state.plan) {
     plan = await trying(place, () => get(`/plans/${encodeURIComponent(state.plan)}`));
-    if (plan) { for (const [project, site] of Object.entries(plan.asked.scenario.locks ?? {})) locks.set(project, site); show(place, list.plans); if (!ENDED.includes(plan.status)) watch(plan.id, place); }
+    if (plan) { locked(); show(place, list.plans); if (!ENDED.includes(plan.status)) watch(plan.id, place); }
   } else fill(place, h("p", { class: "note" }, t("plan.none")));
 }
 
@@ -52,6 +61,7 @@ function form(place, told) {
     if (plan?.status === "done") set({ other: plan.id });
     set({ plan: made.id });
     plan = made;
+    locksOf = made.id;
     announce(t("plan.started"));
     show(place, null);
     watch(made.id, place);
@@ -156,7 +166,7 @@ function board(place, list) {
 function card(key, row, place, list) {
   const waits = row.waits_for?.length ? h("small", {}, t("plan.waits", { what: row.waits_for.map(waiting).join(t("word.comma")) })) : null;
   return h("div", {
-    class: `card${locks.has(key) ? " locked" : ""}`, draggable: may("planner"), ondragstart: (event) => event.dataTransfer.setData("text/plain", key),
+    class: `card${locks.has(key) ? " locked" : ""}`, draggable: String(may("planner")), ondragstart: (event) => event.dataTransfer.setData("text/plain", key),
   }, button(row.site.name, () => app.map.fit([geometryFrom(app.setup.proj4, row.site.geometry)], 16), { class: "link" }), h("small", {}, `${short(row.site.area_m2)} · ${row.approval_year}→${row.production_year}`), waits);
 }
 
@@ -185,7 +195,7 @@ function pools() {
 
 function unplaced() {
   if (!plan.unplaced.length) return null;
-  return section(t("plan.unplaced", { count: plan.unplaced.length }), h("ul", { class: "given" }, plan.unplaced.map((one) => h("li", {}, badge("status", "fail"), " ", h("b", {}, projectName(one.project)), t("word.colon"), one.reasons.map(said).join(t("word.semicolon"))))));
+  return section(t("plan.unplaced", { count: plan.unplaced.length }), h("ul", { class: "given" }, plan.unplaced.map((one) => h("li", {}, sign("fail"), " ", h("b", {}, projectName(one.project)), t("word.colon"), one.reasons.map(said).join(t("word.semicolon"))))));
 }
 
 const notes = () => (plan.notes.length ? more(t("search.notes", { count: plan.notes.length }), h("ul", {}, plan.notes.map((one) => h("li", {}, said(one))))) : null);
@@ -213,13 +223,13 @@ async function compare(place) {
   if (!found) return;
   const [told, other] = found;
   app.planOther = other;
-  const words = (row) => (row === null || row === undefined ? "—" : row.site ? `${row.site} · ${row.approval_year}` : [badge("status", "fail"), " ", (row.reasons ?? []).map(said).join(t("word.semicolon"))]);
+  const words = (row) => (row === null || row === undefined ? "—" : row.site ? `${row.site} · ${row.approval_year}` : [sign("fail"), " ", t("plan.not_placed"), t("word.colon"), (row.reasons ?? []).map(said).join(t("word.semicolon"))]);
   const side = (name, pick) => [name, pick(0), pick(1)];
   fill(place, section(t("plan.comparison"),
     table(["", t("plan.side_a"), t("plan.side_b")], [
       side(t("plan.placed"), (i) => String(told.placed[i])), side(t("plan.objective"), (i) => number(told.objective[i], 1)), side(t("plan.bound"), (i) => number(told.bound[i], 1)),
       side(t("plan.bought"), (i) => String(told.expansions[i].length)),
-      ...Object.entries(told.scenario).map(([name, pair]) => side(named("scenario", name), (i) => words_(pair[i])))], { numbers: [1, 2], caption: t("plan.comparison") }),
+      ...Object.entries(told.scenario).map(([name, pair]) => side(named("scenario", name), (i) => words_(pair[i])))], { caption: t("plan.comparison") }),
     h("h4", {}, t("plan.moved", { count: told.moved.length })),
     told.moved.length ? table([t("word.project"), t("plan.side_a"), t("plan.side_b")], told.moved.map((one) => [projectName(one.project), words(one.from), words(one.to)]), { caption: t("plan.moved", { count: told.moved.length }) }) : null,
     button(t("swipe.plans"), () => app.swipe("plans"))));

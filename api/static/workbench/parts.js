@@ -81,13 +81,13 @@ const FORMS = ["pdf", "docx", "xlsx", "html", "geojson"];
 
 // The reports of a check or a plan, each as a file under its own name; only those that this service makes.
 export function reports(pattern, path, name, map) {
-  const place = h("p", { class: "reports" }, h("b", {}, t("check.reports")));
-  forms(pattern).then((made) => place.append(...FORMS.filter((form) => made.includes(form)).flatMap((form) => [" ", button(form.toUpperCase(), async (event) => {
+  const place = h("p", { class: "reports", hidden: true }, h("b", {}, t("word.reports")));
+  forms(pattern).then((made) => { place.hidden = !made.length && !map; place.append(...FORMS.filter((form) => made.includes(form)).flatMap((form) => [" ", button(form.toUpperCase(), async (event) => {
     const one = event.currentTarget;
     one.disabled = true;
     await download(`${path}${form}`, `${name}.${form}`).catch((error) => place.after(trouble(error)));
     one.disabled = false;
-  }, { class: "link", "data-form": form })]), ...(map ? [" ", h("a", { href: map }, t("link.map_page"))] : [])));
+  }, { class: "link", "data-form": form })]), ...(map ? [" ", h("a", { href: map }, t("link.map_page"))] : [])); });
   return place;
 }
 

@@ -24,6 +24,7 @@ export async function swipe(what) {
   byId("cut").hidden = false;
   cut(50);
   handle.focus();
+  await other.setRelief(app.relief.name, app.relief.told);
   if (what === "plans") await plans(other);
   else await layers(other);
 }
