@@ -100,7 +100,7 @@ function progress(told) {
 function show(place, list) {
   const done = plan.status === "done";
   const others = (list ?? []).filter((one) => one.status === "done" && one.id !== plan.id);
-  const label = (one) => `${moment(one.created_at)} · ${named("plan", one.status)}${one.assignments === undefined ? "" : ` · ${t("plan.placed_short", { placed: one.assignments, of: one.projects })}`}`;
+  const label = (one) => `${one.assignments === undefined ? named("plan", one.status) : t("plan.placed_short", { placed: one.assignments, of: one.projects })} · ${moment(one.created_at)}`;
   const against = h("div", { id: "comparison" });
   fill(place,
     h("div", { class: "row wrap" },
