@@ -30,10 +30,11 @@ COPY --from=browser-parts /app/node_modules node_modules
 RUN python -m scripts.vendor && uv sync --frozen --no-dev --no-editable
 
 FROM python:3.11-slim
-# rasterio's wheel expects the system's libexpat, which the slim image leaves out; Debian keeps no old versions to pin
+# rasterio's wheel expects the system's libexpat, which the slim image leaves out; printed reports embed the Chinese
+# font; Debian keeps no old versions to pin
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libexpat1 \
+    && apt-get install -y --no-install-recommends libexpat1 fonts-noto-cjk \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin parkplan \
     && install -d -o parkplan -g parkplan /data

@@ -28,6 +28,7 @@ from folium.utilities import JsCode
 
 from api.escape import safe
 from api.mapstyle import GROUPS, ORDER, PLAIN, STYLES, Style
+from layers.errors import NotInstalled
 
 Bounds = tuple[float, float, float, float]
 Image = tuple[bytes, Bounds]
@@ -293,6 +294,24 @@ def check_map(
     return overview(title, [*sheets, *own], focus=site, notice=notice, image=image, check=told)
 
 
+def plan_map(
+    plan: Mapping[str, Any],
+    sites: gpd.GeoDataFrame,
+    sheets: Sequence[Sheet],
+    *,
+    notice: str | None = None,
+    image: Image | None = None,
+) -> Chart:
+    """A joint plan: the sites of its projects (`sites` in lon/lat with `name`, `project`, `years`, `area_mu`)."""
+    fields = (
+        ("name", "项目 Project"), ("project", "代码 Id"), ("site", "用地 Site"), ("area_mu", "面积（亩） Area, mu"),
+        ("years", "批准—投产 Approval, production"), ("waits_for", "等待 Waits for"),
+    )  # fmt: skip
+    own = [Sheet("assigned", "拟落地项目", "Placed projects", sites, fields)]
+    title = f"联合选址方案 Joint plan {plan.get('id') or ''}"
+    return overview(title, [*sheets, *own], focus=sites if len(sites) else None, notice=notice, image=image)
+
+
 def _urgency(finding: Mapping[str, Any]) -> tuple[int, int]:
     """Fails before unknowns before the rest; within each, what blocks before what warns."""
     return list(STATUSES).index(finding["status"]), list(SEVERITIES).index(finding["severity"])
@@ -329,7 +348,16 @@ def page(chart: Chart, *, static: str = "/static", nonce: str | None = None) -> 
 
 
 def standalone(chart: Chart, *, folder: Path = STATIC) -> str:
-    """The same page with every part inside it: it opens from a memory stick, without a server."""
+    """The same page with every part inside it: it opens from a memory stick, without a server.
+
+    NotInstalled where the browser parts were never fetched.
+    """
+    lacking = [path for path in (*CSS, *JS) if not (folder / path).is_file()]
+    if lacking:
+        said = (
+            "the browser parts are not there, so that no map can be written: run ./scripts/demo once, it fetches them"
+        )
+        raise NotInstalled(said, what="browser-parts")
     styles = [_inlined(folder / path) for path in CSS]
     scripts = [(folder / path).read_text("utf-8").replace("</script", r"<\/script") for path in JS]
     return _compose(chart, static=None, nonce=None, styles=styles, scripts=scripts)

@@ -97,6 +97,7 @@ STYLES: dict[str, Style] = {
     "karst": _point("risk", "#7f5539"),
     "parcels": _area("park", "#6c757d", "#ffffff", 0.35, weight=0.8),
     "plots": _area("park", "#343a40", "#f1f3f5", 0.5, weight=1.2),
+    "assigned": _area("check", "#00695c", "#2ec4a6", 0.55, weight=2.5, label=True),
     "placed": _area("park", "#343a40", hatch=True, weight=1.5, dash="6 3"),
     "rivers": _line("nature", "#1e88e5", 2.5),
     "railways": _line("supply", "#343a40", 2.5, "10 5"),

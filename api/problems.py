@@ -25,6 +25,7 @@ from layers.errors import (
     KeyReused,
     NeedCrs,
     NeedSeen,
+    NotInstalled,
     ParkError,
     QuotaShort,
     Refused,
@@ -113,6 +114,12 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
         "The county file cannot be read",
         "Tell the operator; `parkplan doctor` names the fault.",
     ),
+    "not-installed": (
+        503,
+        "本机缺少所需组件",
+        "This machine lacks what the answer needs",
+        "Tell the operator; `detail` names what to install.",
+    ),
     "method-not-allowed": (405, "不支持该方法", "The method is not allowed here", "See /docs."),
     "malformed": (
         400,
@@ -137,6 +144,7 @@ SLUGS: tuple[tuple[type[ParkError], str], ...] = (
     (CapacityShort, "capacity-short"),
     (Exists, "exists"),
     (Busy, "busy"),
+    (NotInstalled, "not-installed"),
     (StoreBroken, "store-broken"),
 )
 

@@ -32,6 +32,9 @@ OVERVIEW = (
     "river_management", "rivers", "roads", "railways", "power_lines", "substations", "power_plants", "water_sources",
     "wastewater_plants", "enterprises", "mining_rights", "villages",
 )  # fmt: skip
+FROM_AFAR = (  # what can be told apart on a map of many kilometres
+    "zones", "basic_farmland", "eco_redline", "urban_boundary", "water_protection", "rivers", "roads", "railways",
+)  # fmt: skip
 AROUND = (*OVERVIEW, "farmland_reserve", "approved_land", "hazards", "karst", "residential", "water_mains", "heritage")
 HIDDEN = frozenset({"nature_reserve", "villages", "power_lines", "mining_rights", "hazards", "heritage", "water_mains"})
 

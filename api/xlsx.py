@@ -97,7 +97,7 @@ def _sheet(sheet: Worksheet, check: Mapping[str, Any], name: str, rows: Sequence
     _heading(sheet, check, f"{table.zh} {table.en}", len(heads))
     for number in (0, 1):
         append(sheet, [head[number] for head in heads], font=STRONG if number == 0 else SMALL, fill=HEAD)
-    other = _converted(rows, name)
+    other = converted(rows, name)
     formats = [head[2] for head in heads]
     for place, row in enumerate(rows):
         values = [value for column in columns for value in _values(column, row, other[place])]
@@ -139,7 +139,7 @@ def _values(column: Column, row: Mapping[str, Any], other: tuple[Decimal | None,
     return [value]
 
 
-def _converted(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[Decimal | None, Decimal | None]]:
+def converted(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[Decimal | None, Decimal | None]]:
     """Hectares and 亩 of each row's area; where a table adds up they are closed, from the smallest rows upwards."""
     if name not in ADDS_UP:
         return [

@@ -16,6 +16,7 @@
     ├── Exists          the name is taken already
     ├── Busy            it would be taken at another moment
     ├── SolverDied      the planner's own process ended without an answer
+    ├── NotInstalled    this machine lacks what the answer needs (a Chinese font)
     └── StoreBroken     the county file or database itself cannot be read or written
         └── Unreachable the database does not answer; another moment it may
 
@@ -120,6 +121,10 @@ class Busy(ParkError):
 
 class SolverDied(ParkError):
     """The solver's process ended without an answer."""
+
+
+class NotInstalled(ParkError):
+    """This machine lacks what the answer needs; the message says what to install."""
 
 
 class StoreBroken(ParkError):

@@ -25,6 +25,7 @@ from scripts.commands import (
     export,
     find,
     indicators,
+    mapping,
     migrate,
     network,
     outlook,
@@ -34,6 +35,7 @@ from scripts.commands import (
     quality,
     quota,
     search,
+    sheets,
     tiles,
     users,
 )
@@ -226,7 +228,7 @@ def check(
     purpose: Annotated[str, typer.Option(help=f"One of {', '.join(PURPOSES)}")] = "screening",
     for_year: Annotated[int | None, typer.Option(help="The year asked for: what opens later is not there")] = None,
     as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The county as known on a day")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write OUT.html (map), .geojson or .xlsx (tables)")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write OUT.pdf, .docx, .html, .xlsx (tables) or .geojson")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show the rules that pass, too")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -289,10 +291,10 @@ def check_again(
 
 
 def write_report(path: Path, found: dict[str, Any], store: Any) -> None:
-    """A check as a file that can be handed on: a map page that opens without a server, GeoJSON, or the tables."""
-    from api import maps, xlsx
+    """A check as a file that can be handed on: the report for paper, Word or a browser, the tables, or GeoJSON."""
+    from api import xlsx
+    from api.reports import docx, html, of_check, pdf
     from api.routers.checks import as_features
-    from api.routers.maps import check_chart
 
     kind = path.suffix.lower()
     if kind == ".geojson":
@@ -300,9 +302,12 @@ def write_report(path: Path, found: dict[str, Any], store: Any) -> None:
     elif kind == ".xlsx":
         path.write_bytes(xlsx.workbook(found))
     elif kind == ".html":
-        path.write_text(maps.standalone(check_chart(store, found)), encoding="utf-8")
+        path.write_text(html.write(of_check.report(found, store)), encoding="utf-8")
+    elif kind in (".pdf", ".docx"):
+        path.write_bytes((pdf if kind == ".pdf" else docx).write(of_check.report(found, store)))
     else:
-        raise BadInput(f"no report in {kind or 'that form'}", [Fault("unknown kind", "Use .html, .geojson or .xlsx")])
+        fix = "Use .pdf, .docx, .html, .xlsx or .geojson"
+        raise BadInput(f"no report in {kind or 'that form'}", [Fault("unknown kind", fix)])
     typer.echo(f"wrote {path}", err=True)
 
 
@@ -327,19 +332,6 @@ def print_check(found: dict[str, Any], every: bool) -> None:
     out.print(f"[dim]{count['pass']} rules pass 通过, {count['exempt']} do not apply 不适用{more}[/]", highlight=False)
 
 
-@app.command("map")
-def map_(county: County, to: Annotated[Path, typer.Option("--out", help="The page to write")]) -> None:
-    """Write the overview map as one page that opens without a server."""
-    from api import maps
-    from api.routers.maps import overview_chart
-    from layers.store import open_store
-
-    store = open_store(county)
-    to.write_text(maps.standalone(overview_chart(store)), encoding="utf-8")
-    store.close()
-    out.print(f"wrote {to}")
-
-
 app.command("backup")(backup.backup)
 app.command("diff")(diff.diff)
 app.command("estimate")(estimate.estimate)
@@ -347,6 +339,7 @@ app.command("indicators")(indicators.indicators)
 app.command("export", help=export.HELP)(export.export)
 app.command("find")(find.find)
 app.command("tiles")(tiles.tiles)
+app.command("map")(mapping.map_)
 app.command("migrate")(migrate.migrate)
 app.command("network")(network.network)
 app.command("connect")(network.connect)
@@ -357,6 +350,7 @@ app.command("quality")(quality.quality)
 app.command("quota")(quota.quota)
 app.command("restore")(backup.restore)
 app.command("search")(search.search)
+app.command("sheets")(sheets.sheets)
 app.command("supply")(quota.supply)
 app.command("verify")(quota.verify)
 app.command("users")(users.users)

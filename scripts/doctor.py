@@ -29,8 +29,19 @@ def examine(county: str | None) -> Iterator[tuple[str, bool, str]]:
     yield "sandbox", all(held.values()), says(walls) + "; but a reader got past them" * bool(past)
     browser = (STATIC / "vendor" / "manifest.json").exists()
     yield "browser parts", browser, "there" if browser else "missing: run ./scripts/demo once, it installs them"
+    yield "Chinese font", *_font()
     if county is not None:
         yield from _county(county)
+
+
+def _font() -> tuple[bool, str]:
+    from api.reports import fonts  # typst is loaded by whoever prints
+
+    try:
+        known = fonts.found()
+    except ParkError as error:
+        return False, error.message
+    return True, f"{known.sans}, {known.serif}; reports and map sheets are printed with them"
 
 
 def _county(county: str) -> Iterator[tuple[str, bool, str]]:

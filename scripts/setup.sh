@@ -125,7 +125,19 @@ install_browser_parts() {
     echo "$inputs" >"$VENDOR/.parkplan"
 }
 
-has_cjk_font() { has fc-list && [ -n "$(fc-list :lang=zh-cn 2>/dev/null | head -n 1)" ]; }
+# asked of the program that prints, not of fontconfig, which a slim system lacks
+has_cjk_font() { .venv/bin/python -c 'from api.reports import fonts; fonts.found()' 2>/dev/null; }
+
+# The Chinese font that printed reports embed. Without it the rest works, and reports say what is missing.
+install_font() {
+    has_cjk_font && return 0
+    if may_apt; then
+        say "no Chinese font for printed reports: apt-get install fonts-noto-cjk"
+        apt_install fonts-noto-cjk && return 0
+    fi
+    say "no Chinese font was found: PDF and Word reports will say so until there is one." \
+        "Debian, Ubuntu: apt-get install fonts-noto-cjk; or put one into a folder and name it in PARKPLAN_FONTS."
+}
 
 has_postgis() { ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1; }
 
@@ -140,6 +152,7 @@ install_test_tools() {
     missing=
     has chromium || missing="$missing chromium"
     has_cjk_font || missing="$missing fonts-noto-cjk"
+    has pdftotext || missing="$missing poppler-utils"
     has ogrinfo || missing="$missing gdal-bin"
     if ! has_postgis; then
         package=$(may_apt && postgis_package) || package=

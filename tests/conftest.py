@@ -32,9 +32,22 @@ def absent(need: str) -> str | None:
     if need == "vendor":
         there = (ROOT / "api" / "static" / "vendor" / "manifest.json").is_file()
         return None if there else "no browser parts in api/static/vendor (./scripts/test fetches them)"
+    if need == "font":
+        return _no_font()
     if need == "postgis":
         return postgres.missing()
     return None if program(need) else f"{need} is not installed (./scripts/test installs it where it may)"
+
+
+def _no_font() -> str | None:
+    from api.reports import fonts
+    from layers.errors import NotInstalled
+
+    try:
+        fonts.found()
+    except NotInstalled as error:
+        return error.message
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures, which may already want the thing

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import geopandas as gpd
 import numpy as np
@@ -17,11 +18,12 @@ from api.auth import READ, allow
 from api.county import County, county_of
 from api.parcels import lineage, standing
 from api.relief import relief
+from api.routers import plans
 from api.scope import Scope
-from api.sheets import AROUND, OVERVIEW, around, intended, lonlat, sheets
+from api.sheets import AROUND, FROM_AFAR, OVERVIEW, around, intended, lonlat, sheets
 from layers.access import User
 from layers.crs import LONLAT, parse_cached, transform
-from layers.errors import UnknownName
+from layers.errors import BadInput, Fault, UnknownName
 from layers.fabric import frame as frame_of
 from layers.store import Store
 
@@ -42,13 +44,7 @@ def zone(zone_id: str, county: Here, user: Reader) -> HTMLResponse:
     """One park zone and its surroundings, by id or name."""
     scope = county.scope(user)
     scope.zone(zone_id)
-    frame = county.store.frame("zones")
-    mine = frame[(frame["id"] == zone_id) | (frame.get("name") == zone_id)]
-    if mine.empty:
-        raise UnknownName(f"no zone {zone_id!r}", zone_id=zone_id)
-    box = around(mine.geometry.union_all(), 1_000.0)
-    name = str(mine.iloc[0].get("name") or mine.iloc[0]["id"])
-    return dressed(maps.zone(name, lonlat(mine), sheets(county.store, AROUND, box, scope=scope)))
+    return dressed(zone_chart(county.store, zone_id, scope))
 
 
 @router.get("/parcels/{parcel_id}", response_class=HTMLResponse)
@@ -71,6 +67,13 @@ def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
     return dressed(check_chart(county.store, scope.check(check_id), scope))
 
 
+@router.get("/plans/{plan_id}", response_class=HTMLResponse)
+def plan(plan_id: str, county: Here, user: Reader) -> HTMLResponse:
+    """A joint plan that is done: its projects on their sites."""
+    found = plans.read(plan_id, county, user)
+    return dressed(plan_chart(county.store, found, found["asked"]["projects"], county.scope(user)))
+
+
 @router.get("/layers/{role}/diff", response_class=HTMLResponse)
 def diff(
     role: str,
@@ -91,6 +94,17 @@ def overview_chart(store: Store, scope: Scope | None = None) -> maps.Chart:
     return maps.overview(f"{store.name} 总图 Overview", drawn, image=image)
 
 
+def zone_chart(store: Store, zone_id: str, scope: Scope | None = None) -> maps.Chart:
+    """One park zone with what lies within a kilometre of it."""
+    frame = store.frame("zones")
+    mine = frame[(frame["id"] == zone_id) | (frame.get("name") == zone_id)]
+    if mine.empty:
+        raise UnknownName(f"no zone {zone_id!r}", zone_id=zone_id)
+    box = around(mine.geometry.union_all(), 1_000.0)
+    name = str(mine.iloc[0].get("name") or mine.iloc[0]["id"])
+    return maps.zone(name, lonlat(mine), sheets(store, AROUND, box, scope=scope))
+
+
 def parcel_chart(store: Store, parcel_id: str, as_of: date | None, scope: Scope | None = None) -> maps.Chart:
     mine = standing(store.fabric, parcel_id, as_of)
     around_it = sheets(store, AROUND, around(mine.geometry, 800.0), as_of, scope)
@@ -100,7 +114,9 @@ def parcel_chart(store: Store, parcel_id: str, as_of: date | None, scope: Scope 
         if not frame.empty
     ]
     day = f"（{as_of}）" if as_of else ""
-    return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin], focus=lonlat(frame_of([mine], store.crs)))
+    own = lonlat(frame_of([mine], store.crs))
+    this = maps.Sheet("site", "本宗地", "This parcel", own, KIN[:1])
+    return maps.overview(f"宗地 {parcel_id}{day}", [*around_it, *kin, this], focus=own)
 
 
 def check_chart(store: Store, found: dict[str, object], scope: Scope | None = None) -> maps.Chart:
@@ -109,6 +125,32 @@ def check_chart(store: Store, found: dict[str, object], scope: Scope | None = No
     shape = np.array([drawn.geometry.iloc[0]], dtype=object)
     site: shapely.Geometry = transform(shape, parse_cached(LONLAT), store.crs)[0]
     return maps.check_map(found, sheets(store, AROUND, around(site, 1_500.0), scope=scope))
+
+
+def plan_chart(
+    store: Store, found: dict[str, Any], projects: Sequence[dict[str, Any]] = (), scope: Scope | None = None
+) -> maps.Chart:
+    """The map of a plan as GET /plans/{id} answers it; BadInput where it is not done."""
+    placed = found.get("assignments")
+    if placed is None:
+        fault = Fault(f"the plan is {found.get('status', 'unknown')}", "Wait until it is done")
+        raise BadInput("there is nothing to draw yet", [fault])
+    names = {str(one.get("id") or one.get("name")): one.get("name") for one in projects}
+    rows = [
+        {
+            "name": names.get(one["project"]) or one["project"],
+            "project": one["project"],
+            "site": one["site"]["name"],
+            "area_mu": round(one["site"]["area_m2"] * 0.0015, 2),
+            "years": f"{one['approval_year']}—{one['production_year']}",
+            "waits_for": "、".join(map(str, one["waits_for"])),
+        }
+        for one in placed
+    ]
+    shapes = [shapely.geometry.shape(one["site"]["geometry"]) for one in placed]
+    crs = placed[0]["site"]["crs"] if placed else store.crs
+    drawn = gpd.GeoDataFrame(rows, geometry=shapes, crs=crs)
+    return maps.plan_map(found, lonlat(drawn), sheets(store, FROM_AFAR, scope=scope))
 
 
 def dressed(chart: maps.Chart) -> HTMLResponse:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from layers.errors import BadInput, Fault
+from layers.errors import BadInput, Fault, NotInstalled
 from layers.records import Project
 from scripts.console import AsJson, County, err, out, print_json
 
@@ -20,7 +20,10 @@ def plan(
     scenario: Annotated[
         Path | None, typer.Option(help="S.yaml: weights, years, fund, locks (see docs/planner.md)")
     ] = None,
-    to: Annotated[Path | None, typer.Option("--out", help="Folder for plan.json and plan.geojson")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for plan.json, .geojson and the report as .pdf .docx .xlsx .html"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The best joint plan, how good it is at least, and what keeps the rest out (联合选址方案)."""
@@ -43,10 +46,11 @@ def plan(
 
         joint, measured = joint_plan(store, wanted, chosen, book, world, watch)
         found = dressed(joint, measured, world, chosen)
+        if to is not None:
+            write(found, to)
+            write_reports(found, wanted, store, to)
     finally:
         store.close()
-    if to is not None:
-        write(found, to)
     if as_json:
         print_json(found)
     else:
@@ -96,6 +100,26 @@ def write(found: dict[str, Any], folder: Path) -> None:
     body = {"type": "FeatureCollection", **named, "features": features}
     (folder / "plan.geojson").write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
     typer.echo(f"wrote {folder}/plan.json and plan.geojson", err=True)
+
+
+def write_reports(found: dict[str, Any], projects: list[Project], store: Any, folder: Path) -> None:
+    """The plan's report in every form; where nothing can be printed (no Chinese font) it is said, the rest stays."""
+    from datetime import UTC, datetime
+
+    from api.reports import docx, html, of_plan, pdf, xlsx
+
+    made = of_plan.report(
+        found, store, created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        projects=[one.model_dump(mode="json", exclude_none=True) for one in projects],
+    )  # fmt: skip
+    (folder / "plan.html").write_text(html.write(made), encoding="utf-8")
+    (folder / "plan.xlsx").write_bytes(xlsx.write(made))
+    try:
+        (folder / "plan.pdf").write_bytes(pdf.write(made))
+        (folder / "plan.docx").write_bytes(docx.write(made))
+    except NotInstalled as error:
+        err.print(f"no plan.pdf and plan.docx: {error.message}", style="yellow", markup=False, soft_wrap=True)
+    typer.echo(f"wrote {folder}/plan.pdf, .docx, .xlsx and .html", err=True)
 
 
 def _show(found: dict[str, Any]) -> None:

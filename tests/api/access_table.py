@@ -57,6 +57,7 @@ TABLE = (
     Row("POST", "/checks/{check_id}/recheck", READ),
     Row("GET", "/checks/{check_id}/report.geojson", READ),
     Row("GET", "/checks/{check_id}/report.xlsx", READ),
+    Row("GET", "/checks/{check_id}/report.{kind}", READ),
     Row("GET", "/checks/{check_id}/opinions", READ),
     Row("POST", "/checks/{check_id}/opinions", "reviewer", OPINION, well=(422,)),  # nothing is open on that check
     Row("GET", "/projects", READ),
@@ -72,6 +73,8 @@ TABLE = (
     Row("POST", "/parcels/restore", "reviewer", {}, well=(422,)),
     Row("GET", "/parcels/{parcel_id}", READ),
     Row("GET", "/parcels/{parcel_id}/history", READ),
+    Row("GET", "/parcels/{parcel_id}/sheet.pdf", READ),
+    Row("POST", "/sheets", READ, {"parcels": ["{parcel_id}"], "points": False}),
     Row("POST", "/parcels/{parcel_id}/split", "reviewer", {}, well=(422,)),
     Row("POST", "/parcels/{parcel_id}/adjust", "reviewer", {}, well=(422,)),
     Row("POST", "/parcels/{parcel_id}/retire", "reviewer", {}, well=(422,)),
@@ -91,6 +94,7 @@ TABLE = (
     Row("GET", "/maps/zones/{zone_id}", READ),
     Row("GET", "/maps/parcels/{parcel_id}", READ),
     Row("GET", "/maps/checks/{check_id}", READ),
+    Row("GET", "/maps/plans/{plan_id}", READ, well=(422,)),  # perhaps not done yet
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
     Row("GET", "/tiles/{role}.json", READ),
     Row("GET", "/tiles/{role}/{z}/{x}/{y}.mvt", READ),
@@ -106,6 +110,7 @@ TABLE = (
     Row("GET", "/plans/{plan_id}", READ),
     Row("GET", "/plans/{plan_id}/compare?with={plan_id}", READ, well=(409,)),  # perhaps not done yet
     Row("DELETE", "/plans/{plan_id}", "planner"),
+    Row("GET", "/plans/{plan_id}/report.{kind}", READ, well=(422,)),  # perhaps not done yet
     Row("GET", "/public", OPEN),
     Row("GET", "/public/cases", OPEN),
     Row("POST", "/public/cases", "reviewer", CASE, well=(403, 409)),  # of one's own check, or decided already

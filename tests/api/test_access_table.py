@@ -57,6 +57,7 @@ class World:
             "{upload_id}": sent.json()["id"],
             "{plan_id}": plan.json()["id"],
             "{form}": "csv",
+            "{kind}": "html",
             "{role}": "basic_farmland",
             "{picture}": "suitability",
             "{z}/{x}/{y}": "12/3283/1715",

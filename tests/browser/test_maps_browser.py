@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -457,3 +458,28 @@ def test_a_standalone_page_opens_from_a_file(browser: Browser, tmp_path: Path) -
     page.wait_for_selector("#legend .leaflet-control-layers")
     assert page.locator("path.role-parcels").count() == 297
     assert trouble == []
+
+
+def test_clicks_measure_while_measuring_and_identify_nothing(visit: Callable[..., Visit]) -> None:
+    """A square drawn by four clicks: the length around and the area agree with each other and with the scale bar."""
+    seen = visit(maps.page(maps.overview("量测", county()), nonce=NONCE))
+    page = seen.page
+    page.locator(".measure a").click()
+    for x, y in ((400, 300), (600, 300), (600, 500), (400, 500)):
+        page.mouse.click(x, y)
+        page.wait_for_timeout(50)
+    said = page.locator(".measured").inner_text()
+    found = re.match(r"([\d.]+) (m|km)\u3000(\d+) m²\u3000([\d.]+) ha\u3000([\d.]+) 亩", said)
+    assert found is not None, said
+    side_m = float(found[1]) * (1000 if found[2] == "km" else 1) / 3
+    assert float(found[3]) == pytest.approx(side_m**2, rel=0.01)
+    assert float(found[5]) == pytest.approx(float(found[3]) * 0.0015, rel=0.001)
+    bar = page.locator(".leaflet-control-scale-line").first
+    width, text = bar.evaluate("b => parseFloat(b.style.width)"), bar.inner_text()
+    bar_m = float(text.split()[0]) * (1000 if "km" in text else 1)
+    assert side_m == pytest.approx(200 * bar_m / width, rel=0.03)
+    assert page.locator(".leaflet-popup").count() == 0
+    page.keyboard.press("Escape")
+    assert not page.locator(".measured").is_visible()
+    page.mouse.click(500, 400)
+    assert seen.trouble == []
