@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import itertools
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
@@ -28,7 +28,7 @@ from layers.tile_shelf import TileShelf
 
 T = TypeVar("T")
 MERCATOR = "EPSG:3857"
-FORMAT = "1"  # of what is drawn: tiles of another are drawn again
+FORMAT = "2"  # of what is drawn: tiles of another are drawn again
 FIRST, LAST = 8, 16
 HIDDEN = frozenset({"parcels", "plots", "placed"})  # what zones hide (decision 0006)
 MOST_BYTES = 64 << 20  # of tiles kept in a process
@@ -41,10 +41,11 @@ SHOWN = (
 EVERYWHERE = (-180.0, -85.0, 180.0, 85.0)
 
 
-class View(NamedTuple):
+@dataclass(frozen=True)
+class View:
     """A layer as one user sees it: `key` says which features, in which version; `is_whole` whether all of them."""
 
-    layer: Layer
+    layer: Layer = field(compare=False)
     key: str
     is_whole: bool
 
@@ -57,7 +58,7 @@ class Sent(NamedTuple):
 
 
 class Built(NamedTuple):
-    """What storing a role came to: tiles, their bytes plain and compressed, the largest; no bytes if it was there."""
+    """What storing a role came to: tiles, their bytes plain and as stored, the largest stored; no bytes if it was there."""
 
     tiles: int
     plain: int
@@ -94,8 +95,8 @@ class Tiles:
         self._store = store
         self._kept = Kept(MOST_BYTES)
         cache: Path | None = getattr(store, "cache", None)
-        self._shelf = None if cache is None else TileShelf(cache)
-        self._drawings: OrderedDict[str, Drawing] = OrderedDict()
+        self.shelf = None if cache is None else TileShelf(cache)
+        self._drawings: dict[View, Drawing] = {}
         self._making = Lock()
 
     def view(self, name: str, scope: Callable[[], Scope]) -> View:
@@ -104,18 +105,18 @@ class Tiles:
             raise UnknownName(f"the layer {name!r} is a grid and has no features", role=name)
         layer = self._store.standing(name)
         said = [FORMAT, layer.label, layer.digest]
-        is_whole = name not in HIDDEN or scope is _everything or (mine := scope()).is_all
+        is_whole = name not in HIDDEN or scope is everything or (mine := scope()).is_all
         if not is_whole:
             said.append(mine.key)
         return View(layer, hashlib.sha256("\n".join(said).encode()).hexdigest()[:24], is_whole)
 
     def vector(self, view: View, tile: Tile, scope: Callable[[], Scope], *, gzipped: bool = False) -> Sent:
         """One vector tile, no bytes where it holds nothing; compressed where that is welcome and done already."""
-        drawn = self._shelf.find(view.layer.role, view.key) if self._shelf and view.is_whole and tile.z < FINE else None
+        drawn = self.shelf.find(view.layer.role, view.key) if self.shelf and view.is_whole and tile.z < FINE else None
         if drawn is not None:
             body = drawn.get(int(number(*tile)))
             return Sent(body, "gzip") if gzipped and body else Sent(gzip.decompress(body) if body else b"")
-        return Sent(self._kept.get((view.key, tile), lambda: self._drawing(view, scope).tile(tile)))
+        return Sent(self._kept.get((view.key, tile), lambda: self.drawing(view, scope).tile(tile)))
 
     def roles(self) -> list[str]:
         """The roles whose tiles are stored: all that are loaded and have features."""
@@ -123,11 +124,11 @@ class Tiles:
 
     def build(self, name: str, said: Callable[[int, int], None] = lambda done, of: None) -> Built:
         """Draw and store the tiles of a role below zoom `FINE`, unless they are there; `said` hears of progress."""
-        view = self.view(name, _everything)
-        assert self._shelf is not None
-        if (there := self._shelf.find(name, view.key)) is not None:
+        view = self.view(name, everything)
+        assert self.shelf is not None
+        if (there := self.shelf.find(name, view.key)) is not None:
             return Built(len(there), 0, 0, 0)
-        drawing = self._drawing(view, _everything)
+        drawing = self.drawing(view, everything)
         box = drawing.bounds
         wanted = [] if box is None else [Tile(z, *at) for z in range(FIRST, FINE) for at in covering(box, z).tolist()]
         made: dict[int, bytes] = {}
@@ -136,16 +137,16 @@ class Tiles:
             for done, (tile, body) in enumerate(zip(wanted, pool.map(drawing.tile, wanted), strict=True), start=1):
                 if body:
                     made[int(number(*tile))] = gzip.compress(body, 6, mtime=0)
-                    plain, most = plain + len(body), max(most, len(body))
+                    plain, most = plain + len(body), max(most, len(made[int(number(*tile))]))
                 said(done, len(wanted))
-        self._shelf.keep(name, view.key, made)
+        self.shelf.keep(name, view.key, made)
         return Built(len(made), plain, sum(map(len, made.values())), most)
 
-    def described(self, name: str, view: View, scope: Callable[[], Scope]) -> dict[str, Any]:
+    def described(self, name: str, view: View) -> dict[str, Any]:
         """TileJSON 3.0 of a role."""
-        drawing = self._drawing(view, scope)
+        table, _ = self._store.whole(view.layer)
+        kinds = {key: "Boolean" if key == "synthetic" else "String" for key in fields(table, view.layer)}
         role = role_of(name)
-        kinds = {key: "Boolean" if key == "synthetic" else "String" for key in drawing.said.keys}
         return {
             "tilejson": "3.0.0",
             "tiles": [f"/tiles/{name}/{{z}}/{{x}}/{{y}}.mvt"],
@@ -174,36 +175,51 @@ class Tiles:
             return list(EVERYWHERE)
         return [round(edge, 6) for edge in to_lonlat(self._store.crs).transform_bounds(*box)]
 
-    def _drawing(self, view: View, scope: Callable[[], Scope]) -> Drawing:
+    def drawing(self, view: View, scope: Callable[[], Scope]) -> Drawing:
         """What a view draws, kept while it is asked for; of a user of some zones that which is theirs alone."""
-        with self._making:
-            if view.key not in self._drawings:
-                table, ground = self._store.whole(view.layer)
-                if not view.is_whole:
-                    sees = scope().sees(ground)
-                    table, ground = table[sees], ground[sees]
-                shapes = transform(ground, self._store.crs, parse_cached(MERCATOR))
-                self._drawings[view.key] = Drawing(view.layer.role, shapes, Attributes.of(said(table, view.layer)))
-                for key in list(self._drawings)[:-MOST_DRAWINGS]:
-                    del self._drawings[key]
-            self._drawings.move_to_end(view.key)
-            return self._drawings[view.key]
+        known = self._drawings.get(view)
+        if known is not None:
+            return known
+        with self._making:  # who comes second finds it done
+            known = self._drawings.get(view)
+            if known is not None:
+                return known
+            table, ground = self._store.whole(view.layer)
+            if not view.is_whole:
+                sees = scope().sees(ground)
+                table, ground = table[sees], ground[sees]
+            shapes = transform(ground, self._store.crs, parse_cached(MERCATOR))
+            made = Drawing(view.layer.role, shapes, Attributes.of(said(table, view.layer)))
+            there = list(self._drawings)
+            for old in there[: max(0, len(there) + 1 - MOST_DRAWINGS)]:
+                self._drawings.pop(old, None)
+            for old in there:  # an older version of the layer is not asked for again
+                if old.layer.role == view.layer.role and old.layer.label != view.layer.label:
+                    self._drawings.pop(old, None)
+            self._drawings[view] = made
+            return made
 
 
-def _everything() -> Scope:
+def everything() -> Scope:
+    """The scope of whoever draws for all."""
     raise AssertionError("whoever stores tiles sees all of them")
 
 
+def fields(table: pd.DataFrame, layer: Layer) -> list[str]:
+    """What a map says of features: the columns of `SHOWN` that hold anything, and whether they are made up."""
+    shown = [name for name in SHOWN if name in table and table[name].notna().any()]
+    return ["id", *shown, *(["synthetic"] if "synthetic" in table or layer.synthetic else [])]
+
+
 def said(table: pd.DataFrame, layer: Layer) -> pd.DataFrame:
-    """What a map says of features: the columns of `SHOWN` that hold anything, as text, and what is made up."""
-    columns: dict[str, Any] = {"id": table["id"].astype(str)}
-    for name in SHOWN:
-        if name in table and table[name].notna().any():
-            columns[name] = _texts(table[name])
-    if "synthetic" in table:
-        columns["synthetic"] = table["synthetic"].map(lambda one: True if one is True else None)
-    elif layer.synthetic:
-        columns["synthetic"] = list(itertools.repeat(True, len(table)))
+    """The `fields` of features, as texts; `synthetic` is true or nothing."""
+    columns: dict[str, Any] = {}
+    for name in fields(table, layer):
+        if name == "synthetic":
+            is_made_up = table[name].eq(True) if name in table else pd.Series(True, index=table.index)
+            columns[name] = is_made_up.astype(object).where(is_made_up, None)
+        else:
+            columns[name] = table[name].astype(str) if name == "id" else _texts(table[name])
     return pd.DataFrame(columns, dtype=object)
 
 

@@ -1,13 +1,14 @@
 """A layer ready to be drawn as vector tiles at any zoom: what is too small to be seen is thinned, never the whole.
 
 From zoom `FINE` on a tile holds every part of every feature that its grid can show. Below, a tile has a budget of
-bytes, and takes the first of `LEVELS` that fits. A level moves vertices to a coarser grid, which leaves common borders
+bytes as it is stored and sent, compressed, and takes the first of `LEVELS` that fits. A level moves vertices to a coarser grid, which leaves common borders
 common, and thins parts smaller than its limit: of each limit's worth of ground, length or points in a neighbourhood
 one stays and stands for all, as a square of that size, so that the map is as full as the land.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from functools import cached_property
 from threading import Lock
@@ -21,8 +22,8 @@ from gis.web_tiles import HALF_M, Tile
 from layers.records import Bools, Bounds, Floats, Geoms, Ints
 
 FINE = 13
-BUDGET_BYTES = 300_000
-LEAST_BYTES = 30  # of a feature, so that a level that cannot fit is not tried
+BUDGET_BYTES = 299_000  # and the envelope of gzip
+LEAST_BYTES = 15  # of a feature, compressed, so that a level that cannot fit is not tried
 SAVED = 0.7  # of its bytes a feature may keep on a coarser grid
 MOST_THINNED = 24  # levels held at a time; tiles are drawn zoom by zoom
 ORDER_BITS = 16
@@ -65,6 +66,7 @@ class Drawing:
         self._shapes = shapes
         self._parts, self._row = shapely.get_parts(shapes, return_index=True)
         self._tree = shapely.STRtree(self._parts)
+        self._tree.query(shapely.Point())  # builds it, which threads must not do at once
         self._levels: OrderedDict[tuple[int, Level], tuple[Bools, Bools]] = OrderedDict()
         self._lock = Lock()
 
@@ -94,9 +96,10 @@ class Drawing:
                 coarse_px=level.coarse_px,
                 least_px2=max(1.0, level.least),
             )
-            if len(made) <= BUDGET_BYTES:
+            size = len(made) if len(made) <= BUDGET_BYTES else len(zlib.compress(made))
+            if size <= BUDGET_BYTES:
                 break
-            each = SAVED * len(made) / len(there)
+            each = SAVED * size / len(there)
         return made
 
     @property

@@ -30,6 +30,11 @@ class Drawn:
     def __len__(self) -> int:
         return len(self._place)
 
+    @property
+    def numbers(self) -> list[int]:
+        """Of the tiles that hold something."""
+        return list(self._place)
+
     def get(self, number: int) -> bytes:
         """A tile by its number; no bytes where nothing is in it."""
         row = self._place.get(number)

@@ -26,7 +26,7 @@ def describe(role: str, county: Here, user: Reader) -> dict[str, Any]:
     if role in pictures.TITLES:
         return county.pictures.described(role)
     view = county.tiles.view(role, lambda: county.scope(user))
-    return county.tiles.described(role, view, lambda: county.scope(user))
+    return county.tiles.described(role, view)
 
 
 @router.get("/{role}/{z}/{x}/{y}.mvt", response_class=Response)
