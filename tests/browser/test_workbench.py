@@ -342,6 +342,24 @@ def test_clicks_identify_but_not_while_drawing(page: Page, base: str) -> None:
     expect(page.locator("#drawer")).to_be_hidden()
 
 
+def test_a_library_goes_out_and_comes_back(page: Page, base: str, tmp_path: Path) -> None:
+    open_(page, base, "#panel=projects")
+    page.get_by_text("导入与导出").click()
+    with page.expect_download() as loading:
+        page.get_by_role("button", name="projects.json").click()
+    kept = json.loads(Path(loading.value.path()).read_text(encoding="utf-8"))
+    rows = kept["projects"] if isinstance(kept, dict) else kept
+    assert {row["id"] for row in rows} == {"TEA", "OIL", "EVIL"}
+    next(row for row in rows if row["id"] == "OIL")["jobs"] = 77
+    (tmp_path / "back.json").write_text(json.dumps(kept), encoding="utf-8")
+    page.set_input_files("#panel input[type=file]", tmp_path / "back.json")
+    page.get_by_role("button", name="只检查").click()
+    expect(page.locator("#taken")).to_contain_text("只检查，未写入。 新增 0，更新 1，不变 2。")
+    page.get_by_role("button", name="导入", exact=True).click()
+    expect(page.locator("#taken")).to_contain_text("已导入。")
+    assert page.request.get(f"{base}/projects/OIL").json()["jobs"] == 77
+
+
 def test_a_search_leads_from_the_list_to_the_map_and_back(page: Page, base: str) -> None:
     open_(page, base, "#panel=search&project=TEA")
     page.click("#run-search")

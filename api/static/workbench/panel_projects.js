@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 import { area, number, short, unit } from "./format.js";
 import { named, t } from "./i18n.js";
 import { projects } from "./library.js";
-import { badge, button, choice, facts, field, more, table, trouble, trying } from "./parts.js";
+import { badge, button, choice, facts, faultRow, field, more, table, trouble, trying } from "./parts.js";
 import { chosen } from "./panel_plan.js";
 import { set, state } from "./state.js";
 
@@ -14,7 +14,7 @@ const wanted = { q: "", stage: "", zone: "" };
 export const panel = { id: "projects", icon: "M4 4h7l2 3h7v13H4zM4 10h16", render };
 
 async function render(root) {
-  const place = h("div");
+  const place = h("div", { id: "library" });
   const q = h("input", { type: "search", value: wanted.q, maxlength: 100, "aria-label": t("projects.q"), placeholder: t("projects.q"), oninput: () => { wanted.q = q.value; list(place); } });
   const every = ["", t("word.all")];
   fill(root, h("h2", {}, t("projects.title")), h("div", { class: "row" }, q,
@@ -56,6 +56,12 @@ function detail(one, place) {
     h("p", { class: "row" }, button(t("search.title"), () => app.open("search")), button(t("check.title"), () => app.open("check"))));
 }
 
+// What a library file did, or would do.
+function taken(answer) {
+  return h("div", { id: "taken" }, h("p", { class: "good" }, t(answer.stored ? "projects.stored" : "projects.only_checked"), " ", t("projects.counts", { created: answer.created.length, updated: answer.updated.length, unchanged: answer.unchanged.length })),
+    answer.faults.length ? h("div", { class: "problem" }, h("b", {}, t("upload.faults", { count: answer.faults.length })), h("ul", {}, answer.faults.map(faultRow))) : null);
+}
+
 function files(root) {
   const told = h("div", { "aria-live": "polite" });
   const save = (path, name) => button(name, () => download(path, name).catch((error) => fill(told, trouble(error))), { class: "link" });
@@ -67,8 +73,8 @@ function files(root) {
     form.append("dry_run", String(dry));
     const answer = await trying(told, () => ask("POST", "/projects/import", form));
     if (!answer) return;
-    if (!dry) { await projects(true); await render(root); }
-    fill(told, h("pre", {}, JSON.stringify(answer, null, 1)));
+    if (!dry) { await projects(true); list(root.querySelector("#library")); }
+    fill(told, taken(answer));
   };
   return more(t("projects.files"),
     h("p", {}, t("projects.export"), " ", ["xlsx", "csv", "json"].map((form) => [save(`/projects/export.${form}`, `projects.${form}`), " "]), save("/projects/template.xlsx", "template.xlsx")),

@@ -25,6 +25,8 @@ export function trouble(error) {
     h("p", {}, told.detail ?? ""), facts, faults.length ? h("ul", {}, faults) : null, told.fix ? h("p", { class: "fix" }, told.fix) : null);
 }
 
+export const faultRow = (row) => h("li", {}, [row.layer, row.feature, row.field].filter(Boolean).map((word) => [h("code", {}, String(word)), " "]), row.reason ?? "", row.fix ? h("span", { class: "fix" }, ` → ${row.fix}`) : null);
+
 // Work that may fail, with its trouble shown in `place`.
 export async function trying(place, work, button = null) {
   place.replaceChildren(h("p", { class: "waiting" }, t("word.waiting")));
