@@ -25,6 +25,7 @@ from gis.estimate import Estimate, estimate
 from gis.explain import Finding, conclusion, findings, verdict
 from gis.ground import Ground
 from gis.intervals import Interval
+from gis.mending import Allowed, Remedy, mend
 from gis.principles import FIVE, Measured, columns_of, measured
 from gis.remedies import remedy
 from gis.rules import Rulebook
@@ -140,6 +141,34 @@ def _finding(one: Finding, evidence: dict[str, Any] | None, fix: dict[str, str] 
         "message": one.message,
         "remedy": fix,
         "evidence": evidence,
+    }
+
+
+def remedies(checked: Checked, i: int, j: int, allowed: Allowed | None = None) -> list[dict[str, Any]]:
+    """What would make a failing cell pass, each checked again; ground in lon/lat GeoJSON."""
+    found = mend(checked, i, j, allowed)
+    drawn = geojson([one.geometry for one in found], checked.world.crs)
+    return [_remedy(one, shape) for one, shape in zip(found, drawn, strict=True)]
+
+
+def _remedy(one: Remedy, shape: dict[str, Any] | None) -> dict[str, Any]:
+    move = None if one.move_m is None else dict(zip(("east_m", "north_m"), map(_round, one.move_m), strict=True))
+    return {
+        "kind": one.kind,
+        "mends": list(one.mends),
+        "leaves": list(one.leaves),
+        "verdict": one.verdict.name.lower(),
+        "message": {"zh": one.zh, "en": one.en},
+        "geometry": shape,
+        "area_m2": None if one.geometry is None else round(float(one.geometry.area), 2),
+        "enough": one.enough,
+        "move": move if move is None else move | {"distance_m": _round(math.hypot(*(one.move_m or (0.0, 0.0))))},
+        "name": one.name,
+        "account": one.account,
+        "amount": one.amount,
+        "unit": one.unit,
+        "cost_wan": None if one.cost_wan is None else list(one.cost_wan),
+        "year": one.year,
     }
 
 

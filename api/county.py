@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request
 
 from api import opinions, recheck
-from api.answers import answer, asked_columns
+from api.answers import answer, asked_columns, remedies
 from api.jobs import Plans
 from api.networks import Networks
 from api.outlook import Outlooks
@@ -19,12 +19,13 @@ from api.pictures import Pictures
 from api.scope import Scope, Zones
 from api.settings import Settings
 from api.tiles import Tiles
-from gis.check import check, rulebook
+from gis.check import Checked, check, rulebook
 from gis.indicators import with_indicators
+from gis.mending import Allowed
 from gis.roads import RoadClasses, roads_of
 from gis.rules import Rulebook
 from layers.access import Access, User
-from layers.errors import BadInput, Busy, Fault, Unreachable
+from layers.errors import BadInput, Busy, Fault, UnknownName, Unreachable
 from layers.inbox import Inbox
 from layers.places import beside
 from layers.records import Project, Purpose, Site
@@ -81,6 +82,14 @@ class County:
         """The county as this user sees it: what is not theirs is not there."""
         return Scope(self.store, self.zones, user)
 
+    def plan(self, key: str, user: User) -> dict[str, Any]:
+        """A plan of those who see the whole county is theirs; one made for some zones is also theirs who hold these."""
+        job = self.plans.read(key)
+        scope = self.scope(user)
+        if not scope.is_all and (job["zones"] is None or not set(job["zones"]) <= scope.names):
+            raise UnknownName(f"no plan {key!r}", plan=key)
+        return job
+
     def warm(self) -> None:
         """Map every layer into this process, so that the first check is as fast as the next."""
         with suppress(Unreachable):  # who asks will hear
@@ -101,14 +110,16 @@ class County:
         purpose: Purpose,
         as_of: date | None = None,
         for_year: int | None = None,
+        ways_out: Allowed | bool = False,
     ) -> list[dict[str, Any]]:
-        """The answers for some sites and one project, in order."""
+        """The answers for some sites and one project, in order; with ways out of what fails where they are asked for
+        (True, or which ground may be offered)."""
         world = self.store.at(as_of, for_year)
         geometries = [site.geometry for site in sites]
         book = self.rulebook()
         routes = self.networks.lookup(world)
         checked = check(geometries, project, book, world, purpose=purpose, extra=asked_columns(book), routes=routes)
-        return [answer(checked, i, 0, site) for i, site in enumerate(sites)]
+        return [_with_ways_out(answer(checked, i, 0, site), checked, i, ways_out) for i, site in enumerate(sites)]
 
     def check_and_keep(
         self,
@@ -119,6 +130,7 @@ class County:
         for_year: int | None = None,
         *,
         by: str,
+        ways_out: Allowed | bool = False,
     ) -> tuple[dict[str, Any], str]:
         """The answer for one site and its JSON text, kept together with all it was given, so that it can be asked
         again (`api.recheck`)."""
@@ -128,7 +140,7 @@ class County:
         checked = check(
             [site.geometry], project, book, world, purpose=purpose, extra=asked_columns(book), routes=routes
         )
-        found = answer(checked, 0, 0, site)
+        found = _with_ways_out(answer(checked, 0, 0, site), checked, 0, ways_out)
         kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
         if book.digest != self._book_kept:
             kept.append(("rulebook", book.digest, recheck.book_document(book)))
@@ -146,6 +158,12 @@ class County:
             return given
         key = str(project_id)
         return Project.model_validate(self.store.load("project", key) if scope is None else scope.project(key))
+
+
+def _with_ways_out(found: dict[str, Any], checked: Checked, i: int, ways_out: Allowed | bool) -> dict[str, Any]:
+    if not ways_out:
+        return found
+    return found | {"remedies": remedies(checked, i, 0, None if ways_out is True else ways_out)}
 
 
 async def county_of(request: Request) -> County:

@@ -14,14 +14,14 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from api.planning import dressed, joint_plan
 from gis.rules import Rulebook
 from gis.scenario import Scenario
-from layers.errors import BadInput, ParkError, UnknownName
+from layers.errors import BadInput, ParkError, Stale, UnknownName
 from layers.records import Project
 from layers.store import Store
 
@@ -35,6 +35,26 @@ ME = secrets.token_hex(8)
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def job_of(
+    projects: list[Project], scenario: Scenario, by: str, zones: list[str] | None = None, library: Iterable[str] = ()
+) -> dict[str, Any]:
+    """A plan that was asked for and not begun; `library` names the projects that are those of the library."""
+    return {
+        "id": f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}",
+        "status": "queued",
+        "progress": {"seconds": 0.0, "objective": None, "bound": None, "gap": None},
+        "by": by,
+        "zones": zones,
+        "begun": 0,
+        "created_at": now(),
+        "asked": {
+            "projects": [one.model_dump(mode="json", exclude_none=True) for one in projects],
+            "scenario": scenario.model_dump(mode="json"),
+            "library": sorted(library),
+        },
+    }
 
 
 class Plans:
@@ -65,21 +85,15 @@ class Plans:
         if self._thread is not None:
             self._thread.join()
 
-    def submit(self, projects: list[Project], scenario: Scenario, by: str, zones: list[str] | None) -> dict[str, Any]:
-        job: dict[str, Any] = {
-            "id": f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}",
-            "status": "queued",
-            "progress": {"seconds": 0.0, "objective": None, "bound": None, "gap": None},
-            "by": by,
-            "zones": zones,
-            "begun": 0,
-            "created_at": now(),
-            "process": self._process(),
-            "asked": {
-                "projects": [one.model_dump(mode="json", exclude_none=True) for one in projects],
-                "scenario": scenario.model_dump(mode="json"),
-            },
-        }
+    def submit(
+        self,
+        projects: list[Project],
+        scenario: Scenario,
+        by: str,
+        zones: list[str] | None,
+        library: Iterable[str] = (),
+    ) -> dict[str, Any]:
+        job = job_of(projects, scenario, by, zones, library) | {"process": self._process()}
         self._store.save("plan", job["id"], job)
         self._put(str(job["id"]))
         return job
@@ -194,3 +208,11 @@ class Plans:
 
 def _finite(number: float) -> float | None:
     return float(number) if abs(number) < float("inf") else None
+
+
+def require_done(plan: Mapping[str, Any]) -> None:
+    """Stale where a plan has nothing to show yet, or never will."""
+    status = plan.get("status")
+    if status != "done":
+        said = plan.get("id") or "without a number"
+        raise Stale(f"plan {said} is {status}, not done", plan=plan.get("id"), plan_status=status)

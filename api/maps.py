@@ -135,6 +135,7 @@ class Chart(folium.Map):
     detail_m: int
     sheets: Sequence[Sheet]
     check: Mapping[str, Any] | None
+    plan: Mapping[str, Any] | None = None
 
 
 def nearest(frame: gpd.GeoDataFrame, focus: shapely.Geometry, most: int = MOST_FEATURES) -> gpd.GeoDataFrame:
@@ -292,24 +293,6 @@ def check_map(
     title = f"{project.get('name') or project.get('id') or ''} 选址审查 Siting check"
     told = {**check, "parcels": parcels, "findings": findings}
     return overview(title, [*sheets, *own], focus=site, notice=notice, image=image, check=told)
-
-
-def plan_map(
-    plan: Mapping[str, Any],
-    sites: gpd.GeoDataFrame,
-    sheets: Sequence[Sheet],
-    *,
-    notice: str | None = None,
-    image: Image | None = None,
-) -> Chart:
-    """A joint plan: the sites of its projects (`sites` in lon/lat with `name`, `project`, `years`, `area_mu`)."""
-    fields = (
-        ("name", "项目 Project"), ("project", "代码 Id"), ("site", "用地 Site"), ("area_mu", "面积（亩） Area, mu"),
-        ("years", "批准—投产 Approval, production"), ("waits_for", "等待 Waits for"),
-    )  # fmt: skip
-    own = [Sheet("assigned", "拟落地项目", "Placed projects", sites, fields)]
-    title = f"联合选址方案 Joint plan {plan.get('id') or ''}"
-    return overview(title, [*sheets, *own], focus=sites if len(sites) else None, notice=notice, image=image)
 
 
 def _urgency(finding: Mapping[str, Any]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 GROUPS = {
     "check": "本次审查 This check",
+    "plan": "联合方案 This plan",
     "change": "版本变化 Changes",
     "park": "园区与地块 Parks and parcels",
     "control": "三条控制线 Control lines",
@@ -70,6 +71,12 @@ def _point(group: str, fill: str, **more: Any) -> Style:
     return Style(group, "point", "#ffffff", fill, **more)
 
 
+# Projects of a plan, one colour after the other: apart from each other and from the layers beneath.
+PLAN_COLORS = (
+    "#4363d8", "#e6194b", "#3cb44b", "#f58231", "#911eb4", "#008080", "#9a6324", "#f032e6", "#808000", "#000075",
+    "#800000", "#469990",
+)  # fmt: skip
+
 # In drawing order, the lowest first. Control lines as land bureaus draw them: basic farmland yellow,
 # the ecological red line red and hatched, the urban boundary a broken violet outline.
 STYLES: dict[str, Style] = {
@@ -129,6 +136,8 @@ STYLES: dict[str, Style] = {
     "route_water": _line("check", "#0077b6", 4),
     "route_power": _line("check", "#ad1457", 4, "14 3"),
     "site": _area("check", "#111111", weight=3.5),
+    **{f"plan_{n}": _area("plan", color, color, 0.75, weight=2.5, label=True) for n, color in enumerate(PLAN_COLORS)},
+    "plan_waits": _area("plan", "#111111", hatch=True, weight=3, dash="6 4"),
 }
 ORDER = {role: place for place, role in enumerate(STYLES)}
 PLAIN = _area("base", "#6c757d", "#adb5bd", 0.3)  # a role this table does not know yet

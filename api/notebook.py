@@ -21,6 +21,7 @@ import pandas as pd
 from api import maps, xlsx
 from api.county import County as Served
 from api.escape import safe
+from api.plan_map import plan_chart
 from api.planning import dressed, joint_plan
 from api.reports import docx, html, of_check, of_parcels, of_plan, pdf
 from api.reports import xlsx as book
@@ -100,7 +101,7 @@ class Plan:
 
     @property
     def map(self) -> Map:
-        return Map(charts.plan_chart(self._store, self.answer, [dict(one) for one in self._projects]))
+        return Map(plan_chart(self._store, self.answer, projects=self._projects))
 
     @property
     def report(self) -> Report:

@@ -9,10 +9,12 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from gis.check import Checked, check
 from gis.intervals import Interval
 from gis.joint import Joint, plan
+from gis.judge import Status, Verdict, outcome
 from gis.needs import measure_needs
 from gis.network import headroom_of, route, upstream_of
 from gis.offers import Candidates, bounds_m2, candidates
@@ -20,9 +22,11 @@ from gis.rules import Rulebook
 from gis.scenario import Scenario
 from gis.solver.search import Watch
 from gis.ways import WATER_REACH_M
-from gis.yearly import LOADS, QUOTAS, County
+from gis.yearly import LOADS, QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault
+from layers.ledger.placed import ROLE
 from layers.records import Bools, Floats, Project, Snapshot, World
+from layers.schema import roles
 from layers.store import Store
 
 FACILITIES = {"power_kva": "substations", "water_m3d": "water_sources", "effluent_m3d": "wastewater_plants"}
@@ -42,12 +46,19 @@ class Measured:
     projects: tuple[Project, ...]
     checked: Checked
     notes: tuple[Words, ...]
+    role: str = "parcels"
+    ids: tuple[str, ...] = ()  # of the pieces of ground that candidates are made of
+
+    def parts(self, site: int) -> list[str]:
+        """The parcels or plots that a candidate is made of, entirely or in part."""
+        return [self.ids[row] for row in self.sites.members[site]]
 
 
 def ground_of(
     store: Store, projects: Sequence[Project], land_m2: Floats, zones: Sequence[str] | None = None
-) -> Candidates:
-    """Candidates from the plots of the county, else from its parcels; of some zones those that lie in them entirely."""
+) -> tuple[Candidates, str, tuple[str, ...]]:
+    """Candidates from the plots of the county, else from its parcels, with the role and the ids of what they are made
+    of; of some zones those that lie in them entirely."""
     loaded = {layer.role for layer in store.layers()}
     role = next((role for role in ("plots", "parcels") if role in loaded), None)
     if role is None:
@@ -60,7 +71,8 @@ def ground_of(
         frame = frame[_inside(store, frame, zones)]
     ground = np.asarray(frame.geometry.values, dtype=object)
     bounds = np.array([bounds_m2(one, most) for one, most in zip(projects, land_m2.tolist(), strict=True)])
-    return candidates(ground, frame["id"].astype(str).tolist(), bounds, together=BLOCK)
+    ids = frame["id"].astype(str).tolist()
+    return candidates(ground, ids, bounds, together=BLOCK), role, tuple(ids)
 
 
 def _inside(store: Store, frame: gpd.GeoDataFrame, zones: Sequence[str]) -> Bools:
@@ -98,7 +110,7 @@ def measure(
     ]
     if faults or not projects:
         raise BadInput("the projects cannot be planned", faults or [Fault("there is no project", "Give at least one")])
-    sites = ground_of(store, projects, land.hi, zones)
+    sites, role, ids = ground_of(store, projects, land.hi, zones)
     if not len(sites.ground):
         raise BadInput(
             "there is no ground to look at",
@@ -114,7 +126,8 @@ def measure(
     notes = [
         (f"{key}：用地为估算，按上限计", f"{key}: its land is estimated, the larger end counts") for key in guessed
     ]
-    return Measured(sites, tuple(projects), check(sites.ground, projects, book, world, extra=wanted), tuple(notes))
+    checked = check(sites.ground, projects, book, world, extra=wanted)
+    return Measured(sites, tuple(projects), checked, tuple(notes), role, ids)
 
 
 def joint_plan(
@@ -130,7 +143,7 @@ def joint_plan(
     """Measure, then choose, then verify."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
-    columns = [name for name in scenario.weights if name not in (*OF_PROJECT, "area_m2")]
+    columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
     found = measure(store, projects, book, world, columns, zones=zones)
     county, notes = county_of(found, scenario, world)
     return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
@@ -141,7 +154,7 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     checked = found.checked
     accounts = dict(world.pools())
     value, notes = _value(found, scenario)
-    allowed: Bools = checked.verdict <= scenario.worst
+    allowed: Bools = verdict_of(checked) <= scenario.worst
     quota = {}
     for kind in QUOTAS:
         quota[kind] = checked.facts.columns[f"quota_{kind}_m2"].hi
@@ -159,34 +172,33 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     accounts = {name: balance for name, balance in accounts.items() if np.isfinite(balance)}
     serves = {name: one for name, one in serves.items() if name in accounts}
     return County(
-        allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts
-    ), notes
+        allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts,
+        _spared(found, scenario),
+    ), notes  # fmt: skip
+
+
+def verdict_of(checked: Checked, without: Bools | None = None) -> NDArray[np.int8]:
+    """(S, N) the verdict without those quotas that the plan itself adds up, by year and with what may be granted, and
+    without some (R,) rules."""
+    worst = np.full(checked.status.shape[1:], Verdict.CLEAR, dtype=np.int8)
+    for row, (rule, status) in enumerate(zip(checked.rules, checked.status, strict=True)):
+        if without is not None and without[row]:
+            continue
+        added_up = rule.scope == "sum" and rule.pool in QUOTAS
+        said = np.where(status == Status.FAIL, Status.PASS, status) if added_up else status
+        np.maximum(worst, outcome(said, rule.severity, rule.is_confirmed), out=worst)
+    return worst
 
 
 def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ...]]:
     """(S, N) weights times columns. What is not known adds nothing where more is better, and the worst known where less
     is; both are said."""
-    checked, projects = found.checked, found.projects
-    shape = (len(found.sites.ground), len(projects))
+    shape = (len(found.sites.ground), len(found.projects))
     value, notes, faults = np.zeros(shape), [], []
     for name, weight in scenario.weights.items():
-        if name == "area_m2":
-            column = np.broadcast_to(shapely.area(found.sites.ground)[:, None], shape)
-        elif name in OF_PROJECT:
-            said = np.array(
-                [np.nan if getattr(one, name) is None else getattr(one, name) for one in projects], dtype=float
-            )
-            column = np.broadcast_to(said, shape)
-        elif name in checked.facts.columns:
-            column = np.broadcast_to(checked.facts.columns[name].hi[:, None], shape)
-        elif name in checked.meetings:
-            column = checked.meetings[name].hi
-        elif name in checked.needs:
-            column = np.broadcast_to(checked.needs[name].hi, shape)
-        else:
-            faults.append(
-                Fault("no column has this name", "See the columns of checks and projects", None, "scenario", name)
-            )
+        column = _column(found, name)
+        if column is None:
+            faults.append(_no_column(name))
             continue
         unknown = ~np.isfinite(column)
         worst = float(column[~unknown].max(initial=0.0)) if weight < 0 else 0.0
@@ -197,6 +209,35 @@ def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ..
     if faults:
         raise BadInput("the scenario cannot be used", faults)
     return value, tuple(notes)
+
+
+def _column(found: Measured, name: str) -> Floats | None:
+    """(S, N) a column by its name, the higher end of a range; None where there is none of this name."""
+    checked, shape = found.checked, (len(found.sites.ground), len(found.projects))
+    if name == "area_m2":
+        return np.broadcast_to(shapely.area(found.sites.ground)[:, None], shape)
+    if name in OF_PROJECT:
+        said = [np.nan if getattr(one, name) is None else getattr(one, name) for one in found.projects]
+        return np.broadcast_to(np.array(said, dtype=float), shape)
+    if name in checked.facts.columns:
+        return np.broadcast_to(checked.facts.columns[name].hi[:, None], shape)
+    if name in checked.meetings:
+        return checked.meetings[name].hi
+    return np.broadcast_to(checked.needs[name].hi, shape) if name in checked.needs else None
+
+
+def _no_column(name: str) -> Fault:
+    return Fault("no column has this name", "See the columns of checks and projects", None, "scenario", name)
+
+
+def _spared(found: Measured, scenario: Scenario) -> dict[str, Floats]:
+    """What value is traded against; unknown counts as the worst known, and less than nothing as nothing."""
+    columns = {name: _column(found, name) for name in scenario.spare}
+    if faults := [_no_column(name) for name, column in columns.items() if column is None]:
+        raise BadInput("the scenario cannot be used", faults)
+    known = {name: column for name, column in columns.items() if column is not None}
+    worst = {name: float(one[np.isfinite(one)].max(initial=0.0)) for name, one in known.items()}
+    return {name: np.maximum(np.where(np.isfinite(one), one, worst[name]), 0.0) for name, one in known.items()}
 
 
 def _serving(found: Measured, world: World, kind: str, needs: Floats, accounts: dict[str, float]) -> dict[str, Bools]:
@@ -266,6 +307,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
                 "component": None,
                 "site": {
                     "name": one.name,
+                    found.role: found.parts(one.site),
                     "area_m2": round(float(found.sites.ground[one.site].area), 2),
                     "geometry": shapely.geometry.mapping(found.sites.ground[one.site]),
                     "crs": world.crs.to_string(),
@@ -297,6 +339,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
                 "balance": one.balance,
                 "unit": unit_of(one.name),
                 "year": one.year,
+                "since": one.since,
             }
             | {"price": round(one.price, 6)}
             for one in joint.pools
@@ -312,11 +355,37 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
             }
             for one in joint.alternatives
         ],
+        "front": [
+            {"value": one.value, "placed": one.placed, "expansions": list(one.bought)}
+            | {"spent": dict(zip(scenario.spare, one.spent, strict=True))}
+            for one in joint.front
+        ],
         "violations": [{"what": one.what, "zh": one.zh, "en": one.en} for one in joint.violations],
         "notes": [{"zh": zh, "en": en} for zh, en in found.notes],
         "scenario": scenario.model_dump(mode="json"),
         "rulebook_digest": found.checked.rulebook.digest,
+        "seen": _seen(joint, found, world),
         "seconds": round(choice.seconds, 3),
+    }
+
+
+def _seen(joint: Joint, found: Measured, world: World) -> dict[str, Any]:
+    """What the plan rests on: whoever adopts it asks whether that is still so."""
+    ground = found.checked.last
+    drawn: set[str] = set()
+    for one in joint.assigned:
+        for step in one.steps:
+            drawn |= {name for name, amount in step.takes.items() if amount}
+    named = {name: QUOTA.fullmatch(name) for name in world.pools()}
+    stocks = {name: f"quota/{said['unit']}/{said['kind']}" for name, said in named.items() if said is not None}
+    mine = {name for name in world.pools() if stocks.get(name, name) in drawn}
+    return {
+        "as_of": world.as_of.isoformat(),
+        "for_year": world.for_year,
+        "layer_versions": {
+            role: layer.label for role in roles() if role != ROLE and (layer := ground.known(role)) is not None
+        },
+        "balances": {name: int(world.pools()[name]) for name in sorted(mine)},
     }
 
 

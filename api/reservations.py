@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from api.sites import SiteIn, resolve
 from gis.claims import claim
 from gis.supply import judge_term, modes
 from layers.errors import BadInput, Fault, GroundTaken, NeedSeen
-from layers.ledger import acts
+from layers.ledger import acts, book
 from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
 from layers.ledger.states import STATE_NAMES, legal
 from layers.records import Claim, Project, Site, Strict
@@ -208,6 +209,7 @@ def turn(
     if named is not None and (known := ledger.answered(named)) is not None:
         return known
     ground = ledger.ground(was.ground)
+    late, whose = _claim_of(county, was) if asked.event == "reserve" and was.state == "intended" else (None, None)
     ask = acts.Turn(
         reservation=key,
         event=asked.event,
@@ -219,7 +221,8 @@ def turn(
         approved=asked.approved.areas() if asked.approved is not None else None,
         supply=_supply(asked),
         progress=_progress(asked),
-        claim=_claim_of(county, was) if asked.event == "reserve" and was.state == "intended" else None,
+        claim=late,
+        phases=() if late is None or was.plan is None or whose is None else by_phase(late, whose),
         on=asked.surveyed_on,
     )
     (drawn,) = geojson([ground], county.store.crs)
@@ -235,15 +238,32 @@ def turn(
     return text
 
 
-def _claim_of(county: County, was: Reservation) -> Claim:
-    """What an intention takes now that it is reserved."""
+def _claim_of(county: County, was: Reservation) -> tuple[Claim, Project | None]:
+    """What an intention takes now that it is reserved, and for which project."""
     ledger = county.store.ledger
     record = ledger.history(was.id)[0].draft.detail["project"]
     project = None if record is None else Project.model_validate(record)
     site = ledger.ground(was.ground)
     with county.turn:
         world = county.store.at(None, was.for_year)
-        return claim(site, project, county.rulebook(), world, was.charge_to)
+        return claim(site, project, county.rulebook(), world, was.charge_to), project
+
+
+def by_phase(whole: Claim, project: Project) -> tuple[tuple[int, Claim], ...]:
+    """A claim by years of approval where a project is built in phases: quota by their ground, replacement farmland
+    with it; loads and energy with the first. Empty where there is one phase only."""
+    years = [one.approval_year for one in project.phases]
+    if len(years) < 2 or None in years:
+        return ()
+    parts = book.shared(whole.areas, [(str(n), one.land_m2) for n, one in enumerate(project.phases)])
+    found = []
+    for n, (year, (_, areas)) in enumerate(zip(years, parts, strict=True)):
+        amounts = {"balance_area": areas.cultivated, "balance_paddy": areas.paddy}
+        others = [replace(one, amount=amounts[one.kind]) for one in whole.others if amounts.get(one.kind)]
+        if n == 0:
+            others += [one for one in whole.others if one.kind not in amounts]
+        found.append((int(year or 0), Claim(areas, whole.shares, tuple(others), whole.loads if n == 0 else ())))
+    return tuple(found)
 
 
 def _supply(asked: TransitionIn) -> dict[str, Any] | None:
@@ -358,6 +378,8 @@ def spelled(one: Reservation, drawn: dict[str, Any] | None) -> dict[str, Any]:
         "unsupplied_m2": one.area_m2 - one.supplied_m2 if one.state in ("approved", "supplied") else None,
         "progress": dict(one.progress),
         "commissioned_on": one.commissioned_on,
+        "plan": None if one.plan is None else {name: one.plan[name] for name in ("id", "phases")},
+        "waits_for": list(one.plan["waits_for"]) if one.plan is not None and one.state == "intended" else [],
         "notice": NO_PROMISE,
     }
 

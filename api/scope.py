@@ -108,6 +108,13 @@ class Scope:
         shared: Bools = shapely.area(shapely.intersection(ground, self._mine)) > TOUCH_M2
         return shared
 
+    def offers(self, ground: Geoms) -> Bools:
+        """(N,) which ground may be offered to the user: all of it in zones of theirs."""
+        if self.is_all:
+            return np.ones(len(ground), dtype=bool)
+        beside: Bools = shapely.area(shapely.intersection(ground, self._others)) <= TOUCH_M2
+        return beside & self.sees(ground)
+
     # --- by id: what is not the user's is not there ---------------------------------------------------
 
     def check(self, key: str) -> dict[str, Any]:

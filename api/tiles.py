@@ -58,7 +58,7 @@ class Sent(NamedTuple):
 
 
 class Built(NamedTuple):
-    """What storing a role came to: tiles, their bytes plain and as stored, the largest stored; no bytes if it was there."""
+    """What storing a role came to: tiles, bytes plain and as stored, the largest as stored; none if it was there."""
 
     tiles: int
     plain: int

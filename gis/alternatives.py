@@ -6,6 +6,7 @@ A plan that differs from an earlier one in at least d projects uses at most (cou
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import ArrayLike
 
 from gis.plan import Choice, Pool, choose
 from layers.errors import BadInput, Fault
+
+Point = tuple[float, tuple[float, ...], Choice]
+SAME = 1e-9
 
 
 def alternatives(
@@ -47,38 +51,64 @@ def alternatives(
 
 
 def front(
-    benefit: ArrayLike, other: ArrayLike, *, points: int = 6, pools: Iterable[Pool] = (), **asked: Any
-) -> list[tuple[float, float, Choice]]:
-    """Plans none of which is better both in value and in what it spends of something else (帕累托前沿).
+    benefit: ArrayLike,
+    *others: ArrayLike,
+    points: int = 6,
+    pools: Iterable[Pool] = (),
+    first: Choice | None = None,
+    **asked: Any,
+) -> list[Point]:
+    """Plans none of which is better in value and in all that it spends of something else (帕累托前沿).
 
-    other : (S, N) >= 0 what is to be spared, such as farmland or earthwork; a ceiling on it is lowered step by step
+    others : one or two (S, N) >= 0 of what is to be spared, such as farmland or earthwork; ceilings on them are lowered
+        step by step, for two in `points` by `points` steps
+    first : the most valuable plan, where it is known
 
     Returns
     -------
-    (value, spent, plan) from the most valuable to the most sparing
+    (value, spent of each, plan) from the most valuable on
 
     >>> [point[:2] for point in front([[5.0], [3.0]], [[4.0], [1.0]], points=3)]
-    [(5.0, 4.0), (3.0, 1.0), (0.0, 0.0)]
+    [(5.0, (4.0,)), (3.0, (1.0,)), (0.0, (0.0,))]
     """
-    spent = np.asarray(other, dtype=float)
     table = np.asarray(benefit, dtype=float)
-    if spent.shape != table.shape or not (np.isfinite(spent) & (spent >= 0)).all():
-        reason = f"its shape is {spent.shape}, or it is negative or unknown somewhere"
-        raise BadInput("no front can be drawn", [Fault(reason, f"Give {table.shape} amounts", field="other")])
+    spared = [np.asarray(one, dtype=float) for one in others]
+    if not 1 <= len(spared) <= 2:
+        raise BadInput("no front can be drawn", [Fault("it spares neither one nor two things", "Give one or two")])
+    for one in spared:
+        if one.shape != table.shape or not (np.isfinite(one) & (one >= 0)).all():
+            reason = f"its shape is {one.shape}, or it is negative or unknown somewhere"
+            raise BadInput("no front can be drawn", [Fault(reason, f"Give {table.shape} amounts", field="other")])
     base = list(pools)
-    first = choose(table, pools=base, **asked)
-    found: list[tuple[float, float, Choice]] = []
-    ceilings = np.linspace(_spent(spent, first), 0.0, points)
-    for ceiling in ceilings:
-        choice = first if not found else choose(table, pools=[*base, Pool("ceiling", spent, float(ceiling))], **asked)
-        if choice.status not in ("optimal", "feasible"):
-            break
-        point = (choice.objective, _spent(spent, choice), choice)
-        if found and point[0] >= found[-1][0] - 1e-9 and point[1] <= found[-1][1]:
-            found[-1] = point  # as good and more sparing
-        elif not found or point[1] < found[-1][1] - 1e-9:
-            found.append(point)
-    return found
+    best = first if first is not None else choose(table, pools=base, **asked)
+    if best.status not in ("optimal", "feasible"):
+        return []
+    begun = (best.objective, tuple(_spent(one, best) for one in spared), best)
+    solved: list[tuple[tuple[float, ...], Point]] = [((np.inf,) * len(spared), begun)]
+    for ceilings in list(product(*(np.linspace(most, 0.0, points).tolist() for most in begun[1])))[1:]:
+        if any(_below(ceilings, looser) and _below(point[1], ceilings) for looser, point in solved):
+            continue  # the best under looser ceilings keeps these, too
+        caps = [Pool(f"ceiling {n}", one, top) for n, (one, top) in enumerate(zip(spared, ceilings, strict=True))]
+        choice = choose(table, pools=[*base, *caps], **asked)
+        if choice.status in ("optimal", "feasible"):
+            point = (choice.objective, tuple(_spent(one, choice) for one in spared), choice)
+            solved.append((ceilings, point))
+    found = [point for _, point in solved]
+    return sorted((one for one in found if not _beaten(one, found)), key=lambda one: (-one[0], one[1]))
+
+
+def _below(some: tuple[float, ...], ceilings: tuple[float, ...]) -> bool:
+    return all(one <= top + SAME for one, top in zip(some, ceilings, strict=True))
+
+
+def _beaten(one: Point, found: list[Point]) -> bool:
+    """Whether another point is as good in everything and better in something, or the same and told before."""
+    mine = (-one[0], *one[1])
+    for place, other in enumerate(found):
+        theirs = (-other[0], *other[1])
+        if other is not one and _below(theirs, mine) and (not _below(mine, theirs) or place < found.index(one)):
+            return True
+    return False
 
 
 def _spent(other: Any, choice: Choice) -> float:

@@ -1,9 +1,10 @@
 """A layer ready to be drawn as vector tiles at any zoom: what is too small to be seen is thinned, never the whole.
 
 From zoom `FINE` on a tile holds every part of every feature that its grid can show. Below, a tile has a budget of
-bytes as it is stored and sent, compressed, and takes the first of `LEVELS` that fits. A level moves vertices to a coarser grid, which leaves common borders
-common, and thins parts smaller than its limit: of each limit's worth of ground, length or points in a neighbourhood
-one stays and stands for all, as a square of that size, so that the map is as full as the land.
+bytes as it is stored and sent, compressed, and takes the first of `LEVELS` that fits. A level moves vertices to a
+coarser grid, which leaves common borders common, and thins parts smaller than its limit: of each limit's worth of
+ground, length or points in a neighbourhood one stays and stands for all, as a square of that size, so that the map is
+as full as the land.
 """
 
 from __future__ import annotations

@@ -296,14 +296,14 @@ class EdgeDistance(Distance):
         if layer is None:
             return Interval.unknown(ground.count)
         certain, possible = split(layer, self.sort)
-        nearest = possible.once((self, "nearest"), lambda one: self._half_width_m(one, unsaid_m=self.widest_m / 2))
-        farthest = certain.once((self, "farthest"), lambda one: self._half_width_m(one, unsaid_m=0.0))
+        nearest = possible.once((self, "nearest"), lambda one: self.half_width_m(one, unsaid_m=self.widest_m / 2))
+        farthest = certain.once((self, "farthest"), lambda one: self.half_width_m(one, unsaid_m=0.0))
         lo = measure.edge_distance_m(ground.sites, possible, nearest, reach_m)
         said = certain is possible and (nearest == farthest).all()
         hi = lo if said else measure.edge_distance_m(ground.sites, certain, farthest, reach_m)
         return _as_far_as_surveyed(ground, layer, lo, hi, reach_m)
 
-    def _half_width_m(self, layer: Snapshot, unsaid_m: float) -> Floats:
+    def half_width_m(self, layer: Snapshot, unsaid_m: float) -> Floats:
         drawn_as_line = np.zeros(len(layer.features), dtype=bool)
         drawn_as_line[layer.owner[shapely.get_dimensions(layer.pieces) == 1]] = True
         said = layer.column(self.width).astype(float)

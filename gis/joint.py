@@ -6,20 +6,21 @@ Sites run down once for each year a project may be approved in, projects run acr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import shapely
 
-from gis.alternatives import alternatives
+from gis.alternatives import Point, alternatives, front
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
 from gis.scenario import Scenario
 from gis.solver.search import Watch
 from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
-from gis.yearly import QUOTAS, County, Phases, phases_of, pools_of
+from gis.waiting import Asking, waits
+from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, phases_of, pools_of
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints, Project
 
@@ -38,13 +39,14 @@ class Assigned:
 
 @dataclass(frozen=True)
 class Held:
-    """One pool in one year (or window of years, named by its last) of a plan."""
+    """One pool of a plan in one year, or in a window of years from `since` on."""
 
     name: str
     year: int
     used: float
     balance: float
     price: float
+    since: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,16 @@ class Alternative:
     bound: float
     bought: tuple[str, ...]
     moved: tuple[tuple[str, tuple[str, int] | None, tuple[str, int] | None], ...]
+
+
+@dataclass(frozen=True)
+class Trade:
+    """One point of the front of value against what is spared: how much of each is spent, how many are placed."""
+
+    value: float
+    spent: tuple[float, ...]
+    placed: int
+    bought: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +82,7 @@ class Joint:
     violations: tuple[Violation, ...]
     shortfall: dict[str, float] | None = None
     alternatives: tuple[Alternative, ...] = ()
+    front: tuple[Trade, ...] = ()
 
 
 def plan(
@@ -113,20 +126,29 @@ def plan(
     others: list[Choice] = []
     if scenario.alternatives and choice.status in ("optimal", "feasible"):
         others = alternatives(benefit, choice, count=scenario.alternatives, watch=watch, **asked)
+    trades: list[Point] = []
+    if county.spared and choice.status in ("optimal", "feasible"):
+        spared = [np.tile(one, (spread, 1)) for one in county.spared.values()]
+        each_s = max(1.0, scenario.time_limit_s / scenario.front_points)
+        once = {**asked, "time_limit_s": each_s}
+        trades = front(benefit, *spared, points=scenario.front_points, first=choice, watch=watch, **once)
     assigned = tuple(
         _assigned(sites, keys, county, phases, years, choice, value, int(n)) for n in np.flatnonzero(choice.site >= 0)
     )
     assigned = _waiting(assigned, scenario, county, choice)
     violations = _verified(assigned, sites, projects, county, scenario, choice, years)
     pool_rows = tuple(
-        Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0))
-        for pool, (account, year) in zip(pools, held, strict=True)
+        Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0), since)
+        for pool, (account, year, since) in zip(pools, held, strict=True)
     )
     unplaced = {
         keys[n]: _why_not(int(n), county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)
     }
     different = tuple(_different(sites, keys, years, choice, other) for other in others)
-    return Joint(assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different)
+    return Joint(
+        assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different,
+        tuple(Trade(value, spent, int((one.site >= 0).sum()), one.expansions_used) for value, spent, one in trades),
+    )  # fmt: skip
 
 
 def _different(
@@ -156,10 +178,17 @@ def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Sce
     for key, site in scenario.locks.items():
         if site not in sites.names:
             fault(f"there is no candidate site {site!r} for {key}", "locks")
+
+    def strange(names: Iterable[str]) -> list[str]:
+        """Neither an account nor quota of one of the units, which may be granted one day."""
+        units = set(county.unit)
+        some = sorted(set(names) - set(county.accounts))
+        return [name for name in some if (said := QUOTA.fullmatch(name)) is None or said["unit"] not in units]
+
     for one in scenario.purchases:
-        for account in sorted(set(one.adds) - set(county.accounts)):
+        for account in strange(one.adds):
             fault(f"there is no account {account!r}", f"purchases.{one.name}")
-    for account in sorted(set(scenario.balances) - set(county.accounts)):
+    for account in strange(scenario.balances):
         fault(f"there is no account {account!r}", "balances")
     for rule in scenario.apart:
         for kind in sorted({rule.kind, rule.other} - set(county.kinds)):
@@ -268,23 +297,11 @@ def _assigned(
 def _waiting(
     assigned: tuple[Assigned, ...], scenario: Scenario, county: County, choice: Choice
 ) -> tuple[Assigned, ...]:
-    """Whoever draws on a pool that holds only with a purchase waits for what is bought."""
-    accounts = {**county.accounts, **scenario.balances}
-    out = []
-    for one in assigned:
-        takes = {name for step in one.steps for name, amount in step.takes.items() if amount}
-        waits = []
-        for purchase in scenario.purchases:
-            if purchase.name not in choice.expansions_used:
-                continue
-            for account in purchase.adds:
-                unit, kind = account.split("/")[1], account.rpartition("/")[2]
-                mine = f"quota/{unit}/{kind}" if account.startswith("quota/") else account
-                used = sum(amount for name, amount in choice.used.items() if name.startswith(account))
-                if mine in takes and used > accounts[account]:
-                    waits.append(purchase.name)
-        out.append(replace(one, waits_for=tuple(dict.fromkeys(waits))))
-    return tuple(out)
+    """Whoever draws on more than the books hold today waits for what is bought, granted or carried over."""
+    bought = [one for one in scenario.purchases if one.name in choice.expansions_used]
+    asking = [Asking(one.project, one.value, one.steps) for one in assigned]
+    found = waits(asking, county.accounts, bought, scenario.carry_years)
+    return tuple(replace(one, waits_for=found[one.project]) for one in assigned)
 
 
 def _verified(
@@ -299,15 +316,11 @@ def _verified(
     accounts = {**county.accounts, **scenario.balances}
     keys = [one.key for one in projects]
     stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in county.serves]
-    granted: dict[str, dict[int, float]] = {}
-    for account, balance in accounts.items():
-        part = account.split("/")
-        if part[0] == "quota" and len(part) == 4 and part[2].isdigit():
-            granted.setdefault(f"quota/{part[1]}/{part[3]}", {})[int(part[2])] = balance
+    granted = granted_of(accounts)
     for unit in sorted(set(county.unit)):
         for kind in QUOTAS:
-            name = f"quota/{unit}/{kind}"
-            stocks.append(Stock(name, "quota", granted.get(name, {}), scenario.carry_years))
+            years_of = granted.get((unit, kind), {})
+            stocks.append(Stock(f"quota/{unit}/{kind}", "quota", years_of, scenario.carry_years))
     bought = []
     for one in scenario.purchases:
         if one.name in choice.expansions_used:

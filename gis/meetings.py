@@ -111,7 +111,7 @@ class OutsideFittingZone:
         said = zones.column("industries")
         columns = []
         for project in projects:
-            certain, possible = _fits(said, project)
+            certain, possible = fitting(said, project)
             lo = ground.area_m2 - measure.covered_m2(ground.sites, zones, table, possible)
             hi = ground.area_m2 - measure.covered_m2(ground.sites, zones, table, certain)
             columns.append((lo, hi))
@@ -143,7 +143,7 @@ class HeldByOthers:
         if len(held.pieces) == 0:
             return Interval.exact(np.zeros((ground.count, len(projects))))
         table = ground.overlaps(self.role, held)
-        columns = [measure.covered_m2(ground.sites, held, table, _others(held, one)) for one in projects]
+        columns = [measure.covered_m2(ground.sites, held, table, others(held, one)) for one in projects]
         return Interval.exact(np.stack(columns, axis=1))
 
     def evidence(
@@ -152,18 +152,18 @@ class HeldByOthers:
         held = ground.layer(self.role)
         if held is None:
             return None
-        others = held.where(_others(held, projects[0]))
-        shared = measure.shared_ground(site, others)
-        return None if shared is None else Shown(shared[0], tuple(others.names[row] for row in shared[1]))
+        theirs = held.where(others(held, projects[0]))
+        shared = measure.shared_ground(site, theirs)
+        return None if shared is None else Shown(shared[0], tuple(theirs.names[row] for row in shared[1]))
 
 
-def _others(held: Snapshot, project: Project) -> Bools:
+def others(held: Snapshot, project: Project) -> Bools:
     """(M,) the holds that are not the project's own."""
     mine: Bools = held.column("project") == project.key
     return ~mine
 
 
-def _fits(said: Iterable[object], project: Project) -> tuple[Bools, Bools]:
+def fitting(said: Iterable[object], project: Project) -> tuple[Bools, Bools]:
     """Zones that certainly take the project's industry, and those that may.
 
     A code too coarse to tell may fit, and so may a zone that lists something which is no code.

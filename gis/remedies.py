@@ -5,7 +5,9 @@ Worked out of the same columns that failed; every price is an assumption of the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from gis.expansions import Option, clearing, expansions
 from gis.ground import Ground
 from gis.meetings import MEETINGS, Serving
 from gis.needs import PAYLOAD_T
+from gis.network import route, upstream_of
+from gis.quota import QuotaNeed, accounts, shares
 from gis.rules import Rule
 from gis.ways import prices_of, reach_of
 from layers.records import Snapshot
@@ -21,17 +25,106 @@ from layers.records import Snapshot
 Text = dict[str, str]
 SURE = {"assumption": ("假设", "assumption")}
 FIRE_M3 = (108, 486)  # 15 L/s for 2 h to 45 L/s for 3 h (GB 50974-2014)
+QUOTAS = {"new_construction": "新增建设用地", "agricultural": "农用地转用", "cultivated": "耕地转用"}
 MAKES = {"power_kva": "kVA", "water_m3d": "m³/d", "effluent_m3d": "m³/d", "freight_td": "t/d"}
 
 
 def remedy(checked: Checked, rule: Rule, i: int, j: int, ground: Ground) -> Text | None:
     """In words, what would make a failing rule of site `i` and project `j` pass; None for rules of other things."""
-    for name in rule.columns:
-        one = MEETINGS.get(name)
-        if isinstance(one, Serving) and rule.id != "power.dual":
-            return _room(checked, one, j, ground)
+    if (one := _serving(rule)) is not None:
+        return _room(checked, one, j, ground)
+    if rule.pool in QUOTAS:
+        short = missing(checked, rule, j, ground)
+        return None if short is None else dict(zip(("zh", "en"), short.words(), strict=True))
     make = OTHERS.get(rule.id)
     return None if make is None else make(checked, i, j, ground)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """By how much accounts are short for one rule to pass."""
+
+    unit: str
+    names: dict[str, str]
+    amounts: dict[str, float]
+
+    def words(self) -> tuple[str, str]:
+        said = [(self.names[name], f"{amount:,.0f} {self.unit}") for name, amount in self.amounts.items()]
+        zh = "；".join(f"{name}还差 {amount}" for name, amount in said)
+        return zh, "; ".join(f"{name} is short by {amount}" for name, amount in said)
+
+
+def missing(checked: Checked, rule: Rule, j: int, ground: Ground) -> Missing | None:
+    """What is short where a failing rule is one of a shared pool; None for other rules and where nobody knows.
+
+    Of facilities the one within reach that lacks least, with those that feed it; of quota each unit by its share.
+    """
+    if rule.pool in QUOTAS:
+        return _quota(checked, str(rule.pool), ground)
+    one = _serving(rule)
+    if one is None or rule.scope != "sum":
+        return None
+    found = _lacking_least(checked, one, j, ground)
+    if found is None:
+        return None
+    layer, row, need = found
+    pools = checked.world.pools()
+    names = route(str(layer.column("id")[row]), layer.once("upstream", upstream_of))
+    drawn = [f"capacity/{name}/{one.need}" for name in names]
+    amounts = {name: float(math.ceil(need - pools[name])) for name in drawn if name in pools and pools[name] < need}
+    if not amounts:
+        return None
+    called = dict(zip(map(str, layer.column("id")), layer.names, strict=True))
+    return Missing(MAKES[one.need], {name: called.get(name.split("/")[1], name) for name in amounts}, amounts)
+
+
+def upgrades(checked: Checked, short: Missing) -> list[Option]:
+    """Upgrades that clear what is short, the cheapest first; none where more than one account lacks."""
+    if len(short.amounts) != 1:
+        return []
+    ((account, amount),) = short.amounts.items()
+    fit = [one for one in expansions(checked.world, checked.rulebook) if one.account == account and one.extra >= amount]
+    return sorted(fit, key=lambda one: one.cost_wan[1])
+
+
+def _quota(checked: Checked, kind: str, ground: Ground) -> Missing | None:
+    """Each unit that the site is charged to, by its share of the need."""
+    need = float(QuotaNeed(kind).measure(ground, 0.0).hi[0])
+    charged = shares(ground, kind)
+    if charged is None or not math.isfinite(need):
+        return None
+    left = accounts(ground)[kind]
+    year = checked.world.for_year
+    short = {unit: math.ceil(round(need * share - max(left[unit], 0.0), 6)) for unit, share in charged}
+    amounts = {f"quota/{unit}/{year}/{kind}": float(amount) for unit, amount in short.items() if amount > 0}
+    return (
+        Missing("m²", {name: f"{name.split('/')[1]} {QUOTAS[kind]}" for name in amounts}, amounts) if amounts else None
+    )
+
+
+def _serving(rule: Rule) -> Serving | None:
+    some = [one for name in rule.columns if isinstance(one := MEETINGS.get(name), Serving)]
+    return some[0] if some and rule.id != "power.dual" else None
+
+
+def _lacking_least(checked: Checked, serving: Serving, j: int, ground: Ground) -> tuple[Snapshot, int, float] | None:
+    """The facility within reach that has most left, and what is needed of it; None where none is known."""
+    layer = ground.layer(serving.role)
+    if layer is None or len(layer.features) == 0:
+        return None
+    left = _left(checked, serving, j, ground, layer)
+    need = float(checked.needs[serving.need].hi[j])
+    return None if np.isnan(left).all() or math.isnan(need) else (layer, int(np.nanargmax(left)), need)
+
+
+def _left(checked: Checked, serving: Serving, j: int, ground: Ground, layer: Snapshot) -> np.ndarray:
+    """(K,) what each facility within reach has left; NaN for those that cannot serve."""
+    reach_m = float(checked.needs[serving.reach].hi[j]) if isinstance(serving.reach, str) else serving.reach
+    far = ground.matrix_m(serving.role, layer)[0]
+    may = np.ones(len(far), dtype=bool)
+    if serving.fit is not None:
+        may = serving.fit[0](layer, checked.needs[serving.fit[1]].hi[j : j + 1])[1][:, 0]
+    return np.where(may & (far <= reach_m), serving.headroom(ground), np.nan)
 
 
 def _room(checked: Checked, serving: Serving, j: int, ground: Ground) -> Text | None:
@@ -42,10 +135,7 @@ def _room(checked: Checked, serving: Serving, j: int, ground: Ground) -> Text | 
     need = float(checked.needs[serving.need].hi[j])
     reach_m = float(checked.needs[serving.reach].hi[j]) if isinstance(serving.reach, str) else serving.reach
     far = ground.matrix_m(serving.role, layer)[0]
-    may = np.ones(len(far), dtype=bool)
-    if serving.fit is not None:
-        may = serving.fit[0](layer, checked.needs[serving.fit[1]].hi[j : j + 1])[1][:, 0]
-    left = np.where(may & (far <= reach_m), serving.headroom(ground), np.nan)
+    left = _left(checked, serving, j, ground, layer)
     if np.isnan(left).all():
         near = int(np.argmin(far))
         return {
@@ -67,11 +157,11 @@ def _short(checked: Checked, layer: Snapshot, row: int, short: float, account: s
     found = clearing(options, f"capacity/{layer.column('id')[row]}/{account}", short)
     if found is None:
         return {"zh": f"{zh}；已知的扩容方案都不够", "en": f"{en}; no upgrade we know of clears it"}
-    said, said_en = _told(found)
+    said, said_en = told_option(found)
     return {"zh": f"{zh}；{said}可解决", "en": f"{en}; {said_en} clears it"}
 
 
-def _told(one: Option) -> tuple[str, str]:
+def told_option(one: Option) -> tuple[str, str]:
     sure, sure_en = SURE.get(one.confidence, (one.confidence, one.confidence))
     low, typical, high = one.cost_wan
     cost = f"{typical:,.0f} 万元，{low:,.0f}–{high:,.0f}"

@@ -39,7 +39,8 @@ class Scenario(Strict):
     `weights` names columns: what a project says of itself (`tax_wan`, `jobs` ...) or what is measured of a site or of
     their meeting (`power_serving_m`); a negative weight makes a cost. `start_years` are the years in which a project
     may be approved. `accept` is the worst verdict that may be planned on. What is left of a quota is carried over for
-    `carry_years`.
+    `carry_years`. `spare` names one or two columns that value is traded against (帕累托前沿), each in `front_points`
+    steps.
     """
 
     weights: dict[str, float] = Field({"tax_wan": 1.0, "output_wan": 0.1, "jobs": 0.5, "area_m2": -0.002})
@@ -57,6 +58,8 @@ class Scenario(Strict):
     locks: dict[str, str] = Field({}, description="project -> site it stands on")
     priorities: dict[str, Amount] = Field({}, description="project -> what its benefit is multiplied by")
     alternatives: Annotated[int, Field(ge=0, le=20)] = 0
+    spare: Annotated[tuple[str, ...], Field(max_length=2)] = ()
+    front_points: Annotated[int, Field(ge=2, le=12)] = 5
     time_limit_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     gap: Annotated[float, Field(ge=0, le=1)] = 0.001
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

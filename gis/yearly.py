@@ -6,8 +6,10 @@ most what was granted for it. Loads stay from the year of production on.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from layers.records import Bools, Floats, Ints, Project
 
 LOADS = ("power_kva", "water_m3d", "effluent_m3d")
 QUOTAS = ("new_construction", "agricultural", "cultivated")
+QUOTA = re.compile(rf"quota/(?P<unit>[^/@]+)/(?P<year>\d{{4}})/(?P<kind>{'|'.join(QUOTAS)})(?:@(?P<carried>\d{{4}}))?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,7 @@ class County:
     unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take
     serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
     energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
+    spared : what is traded against value, name -> (S, N)
     """
 
     allowed: Bools
@@ -39,6 +43,7 @@ class County:
     energy_tce: Floats
     kinds: Mapping[str, Bools]
     accounts: Mapping[str, float]
+    spared: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,22 +97,47 @@ def _sums(phases: Phases, amount: Floats, keep: Bools, projects: int) -> Floats:
     return np.asarray(np.bincount(phases.project[keep], amount[keep], projects), dtype=float)
 
 
+def granted_of(accounts: Mapping[str, float]) -> dict[tuple[str, str], dict[int, float]]:
+    """(unit, kind) -> year -> plan quota that may be used in it; what was carried in counts in the year it came into.
+
+    >>> granted_of({"quota/U/2025/cultivated@2026": 5.0, "quota/U/2026/cultivated": 7.0, "capacity/S/power_kva": 1.0})
+    {('U', 'cultivated'): {2026: 12.0}}
+    """
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for name, balance in accounts.items():
+        said = QUOTA.fullmatch(name)
+        if said is not None and math.isfinite(balance):
+            years = found.setdefault((said["unit"], said["kind"]), {})
+            year = int(said["carried"] or said["year"])
+            years[year] = years.get(year, 0.0) + balance
+    return found
+
+
 def pools_of(
     county: County, phases: Phases, scenario: Scenario, count: int
-) -> tuple[list[Pool], list[tuple[str, int]]]:
+) -> tuple[list[Pool], list[tuple[str, int, int | None]]]:
     years = scenario.start_years
     assert years is not None
     projects = county.allowed.shape[1]
     accounts = {**county.accounts, **scenario.balances}
     pools: list[Pool] = []
-    held: list[tuple[str, int]] = []
+    held: list[tuple[str, int, int | None]] = []
+    granted = granted_of(accounts)
     starts = np.repeat(np.arange(len(years)), count)
     last = max(years) + int(phases.approval.max(initial=0))
     span = list(range(min(years), last + 1))
 
-    def put(name: str, account: str, year: int, use: Any, balance: float, adds: Sequence[Expansion]) -> None:
+    def put(
+        name: str,
+        account: str,
+        year: int,
+        use: Any,
+        balance: float,
+        adds: Sequence[Expansion],
+        since: int | None = None,
+    ) -> None:
         pools.append(Pool(name, use, balance, adds))
-        held.append((account, year))
+        held.append((account, year, since))
 
     def bought(wanted: Sequence[str], until: int) -> list[Expansion]:
         """Purchases that serve any of some accounts by a year; their cost is stated alike in each pool."""
@@ -125,6 +155,7 @@ def pools_of(
             takes = inside * np.tile(county.quota_m2[kind], len(years))
             if not takes.any():
                 continue
+            left = granted.get((unit, kind), {})
             across = takes[:, None] * (starts[:, None] == np.arange(len(years)))
             for first in span:
                 for end in range(first, span[-1] + 1):
@@ -141,10 +172,19 @@ def pools_of(
                     )
                     if not along.any():
                         continue
-                    granted = [f"quota/{unit}/{year}/{kind}" for year in range(first - scenario.carry_years, end + 1)]
-                    balance = sum(accounts.get(one, 0.0) for one in granted)
+                    within = range(first - scenario.carry_years, end + 1)
+                    balance = sum(left.get(year, 0.0) for year in within)
+                    wanted = [f"quota/{unit}/{year}/{kind}" for year in within]
                     name = f"quota/{unit}/{end}/{kind}" + ("" if first == end else f" since {first}")
-                    put(name, f"quota/{unit}/{end}/{kind}", end, (across, along), balance, bought(granted, 9999))
+                    put(
+                        name,
+                        f"quota/{unit}/{end}/{kind}",
+                        end,
+                        (across, along),
+                        balance,
+                        bought(wanted, 9999),
+                        None if first == end else first,
+                    )
     done = [t + int(one) for t in years for one in np.unique(phases.production)]
     opens = {one.from_year - 1 for one in scenario.purchases if one.from_year is not None}
     ends = sorted({max(done), *(year for year in opens if min(done) <= year < max(done))})

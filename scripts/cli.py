@@ -230,6 +230,7 @@ def check(
     as_of: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The county as known on a day")] = None,
     report: Annotated[Path | None, typer.Option(help="Write OUT.pdf, .docx, .html, .xlsx (tables) or .geojson")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show the rules that pass, too")] = False,
+    remedies: Annotated[bool, typer.Option("--remedies", help="Work out what would make it pass")] = False,
     as_json: AsJson = False,
 ) -> None:
     """May this project stand on this land? Exit 0 clear or warned, 10 conditional, 11 undetermined, 12 blocked."""
@@ -254,7 +255,7 @@ def check(
         ground = [Site.of(Part(read_area(site, store.crs)))]
     else:
         ground = resolve([SiteIn(parcels=parcel)], store, *served.site_limits, day)
-    found, _ = served.check_and_keep(ground[0], wanted, purpose, day, for_year, by="operator")
+    found, _ = served.check_and_keep(ground[0], wanted, purpose, day, for_year, by="operator", ways_out=remedies)
     if report is not None:
         write_report(report, found, store)
     store.close()
@@ -324,6 +325,10 @@ def print_check(found: dict[str, Any], every: bool) -> None:
         colour = COLOUR[one["status"]]
         out.print(f"[{colour}]{one['status']:>8}[/] {one['severity']:<9} ", end="", highlight=False)
         out.print(f"{one['message']['zh']}  〔{one['basis']}〕", highlight=False, markup=False, soft_wrap=True)
+    for one in found.get("remedies", ()):
+        text = f"{one['message']['zh']}（解决 {', '.join(one['mends'])}）{one['message']['en']}"
+        out.print(f"[green]{one['kind']:>8}[/] ", end="", highlight=False)
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
     for name, said in measures.lines(found, notes=every):
         out.print(f"[dim]{name}[/] ", end="", highlight=False)
         out.print(said, highlight=False, markup=False, soft_wrap=True)

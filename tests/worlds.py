@@ -92,9 +92,12 @@ class MemoryWorld:
         other._rasters = {name: one for name, one in self._rasters.items() if name != role}
         return other
 
-    def replaced(self, one: Snapshot) -> MemoryWorld:
+    def replaced(self, one: Snapshot | Raster) -> MemoryWorld:
         other = copy.copy(self)
-        other._layers = {**self._layers, one.layer.role: one}
+        if isinstance(one, Raster):
+            other._rasters = {**self._rasters, one.layer.role: one}
+        else:
+            other._layers = {**self._layers, one.layer.role: one}
         return other
 
     @property

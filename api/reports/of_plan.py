@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
+from api.jobs import require_done
 from api.reports import mapsheet
 from api.reports import plate as draw
 from api.reports.mapsheet import Ground, Paper, Subject, fit
@@ -32,7 +33,6 @@ from api.reports.model import (
 from api.reports.plate import Sheet
 from api.scope import Scope
 from layers.crs import parse_cached, transform
-from layers.errors import BadInput, Fault
 from layers.schema import roles
 from layers.store import Store
 
@@ -65,10 +65,8 @@ def report(
     projects: Sequence[Row] = (),
     paper: Paper = "A4",
 ) -> Report:
-    """`plan` as GET /plans/{id} answers it, done; `projects` name what it places. BadInput where it is not done."""
-    if "assignments" not in plan:
-        status = plan.get("status", "unknown")
-        raise BadInput("there is nothing to print yet", [Fault(f"the plan is {status}", "Wait until it is done")])
+    """`plan` as GET /plans/{id} answers it, done; `projects` name what it places. Stale where it is not."""
+    require_done(plan)
     names = {str(one.get("id") or one.get("name")): str(one.get("name") or one.get("id")) for one in projects}
     said = {name: plan.get(name) for name in SAID}
     digest = digest_of(said)

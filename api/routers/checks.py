@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
@@ -20,6 +20,8 @@ from layers.records import Project, Purpose, Strict
 
 router = APIRouter(prefix="/checks", tags=["checks"])
 Year = Annotated[int, Field(ge=2000, le=2100)]
+WaysOut = Annotated[bool, Query(description="Work out what would make it pass, each way checked again")]
+MOST_MENDED = 100  # sites of a batch with ways out, which take far longer than the check
 
 
 class CheckIn(Strict):
@@ -46,7 +48,10 @@ class BatchIn(Strict):
 
 @router.post("", status_code=201)
 def create(
-    asked: CheckIn, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
+    asked: CheckIn,
+    county: Annotated[County, Depends(county_of)],
+    user: Annotated[User, Depends(allow(*CHECK))],
+    remedies: WaysOut = False,
 ) -> Response:
     """Check one site. A blocked site is an answer (201 with its verdict), not an error."""
     scope = county.scope(user)
@@ -55,16 +60,22 @@ def create(
     sites = resolve([asked.site], county.store, *county.site_limits, asked.as_of)
     scope.sites(sites)
     with county.turn:
-        found, text = county.check_and_keep(sites[0], project, asked.purpose, asked.as_of, asked.for_year, by=user.name)
+        found, text = county.check_and_keep(
+            sites[0], project, asked.purpose, asked.as_of, asked.for_year, by=user.name,
+            ways_out=remedies and scope.offers,
+        )  # fmt: skip
     return Response(text, 201, {"Location": f"/checks/{found['id']}"}, "application/json")
 
 
 @router.post("/batch")
 def batch(
-    asked: BatchIn, county: Annotated[County, Depends(county_of)], user: Annotated[User, Depends(allow(*CHECK))]
+    asked: BatchIn,
+    county: Annotated[County, Depends(county_of)],
+    user: Annotated[User, Depends(allow(*CHECK))],
+    remedies: WaysOut = False,
 ) -> JSONResponse:
     """Check up to 1,000 sites at once, answered in order. The answers are not kept."""
-    most = county.settings.max_batch_sites
+    most = min(county.settings.max_batch_sites, MOST_MENDED) if remedies else county.settings.max_batch_sites
     if len(asked.sites) > most:
         raise TooLarge(f"{len(asked.sites):,} sites are more than {most:,}", sites=len(asked.sites), most=most)
     scope = county.scope(user)
@@ -72,7 +83,7 @@ def batch(
     scope.named(asked.sites)
     sites = resolve(asked.sites, county.store, *county.site_limits, asked.as_of)
     scope.sites(sites)
-    found = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year)
+    found = county.check(sites, project, asked.purpose, asked.as_of, asked.for_year, remedies and scope.offers)
     county.access.record(user.name, "check-batch", project.key, f"{len(found)} sites")
     return JSONResponse({"checks": found})
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import geopandas as gpd
 import numpy as np
@@ -17,13 +16,13 @@ from api import changes, maps
 from api.auth import READ, allow
 from api.county import County, county_of
 from api.parcels import lineage, standing
+from api.plan_map import plan_chart
 from api.relief import relief
-from api.routers import plans
 from api.scope import Scope
-from api.sheets import AROUND, FROM_AFAR, OVERVIEW, around, intended, lonlat, sheets
+from api.sheets import AROUND, OVERVIEW, around, intended, lonlat, sheets
 from layers.access import User
 from layers.crs import LONLAT, parse_cached, transform
-from layers.errors import BadInput, Fault, UnknownName
+from layers.errors import UnknownName
 from layers.fabric import frame as frame_of
 from layers.store import Store
 
@@ -69,9 +68,8 @@ def check(check_id: str, county: Here, user: Reader) -> HTMLResponse:
 
 @router.get("/plans/{plan_id}", response_class=HTMLResponse)
 def plan(plan_id: str, county: Here, user: Reader) -> HTMLResponse:
-    """A joint plan that is done: its projects on their sites."""
-    found = plans.read(plan_id, county, user)
-    return dressed(plan_chart(county.store, found, found["asked"]["projects"], county.scope(user)))
+    """A joint plan that is done: sites by project, what waits, who is left out and why."""
+    return dressed(plan_chart(county.store, county.plan(plan_id, user), county.scope(user)))
 
 
 @router.get("/layers/{role}/diff", response_class=HTMLResponse)
@@ -125,32 +123,6 @@ def check_chart(store: Store, found: dict[str, object], scope: Scope | None = No
     shape = np.array([drawn.geometry.iloc[0]], dtype=object)
     site: shapely.Geometry = transform(shape, parse_cached(LONLAT), store.crs)[0]
     return maps.check_map(found, sheets(store, AROUND, around(site, 1_500.0), scope=scope))
-
-
-def plan_chart(
-    store: Store, found: dict[str, Any], projects: Sequence[dict[str, Any]] = (), scope: Scope | None = None
-) -> maps.Chart:
-    """The map of a plan as GET /plans/{id} answers it; BadInput where it is not done."""
-    placed = found.get("assignments")
-    if placed is None:
-        fault = Fault(f"the plan is {found.get('status', 'unknown')}", "Wait until it is done")
-        raise BadInput("there is nothing to draw yet", [fault])
-    names = {str(one.get("id") or one.get("name")): one.get("name") for one in projects}
-    rows = [
-        {
-            "name": names.get(one["project"]) or one["project"],
-            "project": one["project"],
-            "site": one["site"]["name"],
-            "area_mu": round(one["site"]["area_m2"] * 0.0015, 2),
-            "years": f"{one['approval_year']}—{one['production_year']}",
-            "waits_for": "、".join(map(str, one["waits_for"])),
-        }
-        for one in placed
-    ]
-    shapes = [shapely.geometry.shape(one["site"]["geometry"]) for one in placed]
-    crs = placed[0]["site"]["crs"] if placed else store.crs
-    drawn = gpd.GeoDataFrame(rows, geometry=shapes, crs=crs)
-    return maps.plan_map(found, lonlat(drawn), sheets(store, FROM_AFAR, scope=scope))
 
 
 def dressed(chart: maps.Chart) -> HTMLResponse:

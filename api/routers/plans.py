@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from api import adopting
 from api.auth import CHECK, READ, allow
 from api.comparing import compared
 from api.county import County, county_of
@@ -83,7 +84,9 @@ def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("plann
         ]
     if faults:
         raise BadInput("the plan cannot be made", faults)
-    job = county.plans.submit(projects, asked.scenario, user.name, None if scope.is_all else sorted(scope.names))
+    zones = None if scope.is_all else sorted(scope.names)
+    of_library = [one for one in asked.projects if isinstance(one, str)]
+    job = county.plans.submit(projects, asked.scenario, user.name, zones, of_library)
     county.access.record(user.name, "plan", job["id"], f"{len(projects)} projects")
     return JSONResponse(_shown(job), 202, {"Location": f"/plans/{job['id']}"})
 
@@ -109,7 +112,7 @@ def read_all(
 @router.get("/plans/{plan_id}")
 def read(plan_id: str, county: Here, user: Annotated[User, Depends(allow(*READ))]) -> dict[str, Any]:
     """How far a plan is, and what came out."""
-    return _shown(_mine(county, user, plan_id))
+    return _shown(county.plan(plan_id, user))
 
 
 @router.get("/plans/{plan_id}/compare")
@@ -120,25 +123,26 @@ def compare(
     user: Annotated[User, Depends(allow(*READ))],
 ) -> dict[str, Any]:
     """Two plans that are done, side by side: who moved, what it is worth, what is bought."""
-    return compared(_mine(county, user, plan_id), _mine(county, user, other))
+    return compared(county.plan(plan_id, user), county.plan(other, user))
 
 
 @router.delete("/plans/{plan_id}")
 def cancel(plan_id: str, county: Here, user: Annotated[User, Depends(allow("planner"))]) -> dict[str, Any]:
     """End a plan that is not done yet; one that is stays as it is."""
-    _mine(county, user, plan_id)
+    county.plan(plan_id, user)
     found = county.plans.cancel(plan_id)
     county.access.record(user.name, "plan-cancel", plan_id, found["status"])
     return _shown(found)
 
 
-def _mine(county: County, user: User, key: str) -> dict[str, Any]:
-    """A plan of those who see the whole county is theirs; one made for some zones is also theirs who hold these."""
-    job = county.plans.read(key)
-    scope = county.scope(user)
-    if not scope.is_all and (job["zones"] is None or not set(job["zones"]) <= scope.names):
-        raise UnknownName(f"no plan {key!r}", plan=key)
-    return job
+@router.post("/plans/{plan_id}/adopt", status_code=201)
+def adopt(plan_id: str, county: Here, user: Annotated[User, Depends(allow("planner"))]) -> JSONResponse:
+    """Book a plan: ground, quota and capacity of every assignment, or nothing. What waits becomes an intention.
+
+    A second time it answers 200 with the same reservations. 不构成供地承诺.
+    """
+    found, made = adopting.adopt(county, county.plan(plan_id, user), county.scope(user))
+    return JSONResponse(found, 201 if made else 200, {"Location": f"/plans/{plan_id}"})
 
 
 def _brief(job: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ import shapely
 
 from layers.errors import BadInput, Fault, GroundTaken, Refused, Stale, UnknownName
 from layers.ledger import book, story
-from layers.ledger.records import EVENTS, Balance, Draft, Entry, Paper, Posting, Reservation, account
+from layers.ledger.records import EVENTS, Balance, Charge, Draft, Entry, Paper, Posting, Reservation, account
 from layers.ledger.states import STATE_NAMES, Step, step
 from layers.records import Areas, Claim
 
@@ -116,6 +116,9 @@ class Ask:
     document: Paper | None = None
     intended: bool = False
     record: Mapping[str, Any] | None = None  # the project as it was asked for
+    phases: tuple[tuple[int, Claim], ...] = ()  # the claim by years where it falls in several
+    id: str | None = None
+    plan: Mapping[str, Any] | None = None  # what it was adopted from
 
 
 def digest_of(ground: shapely.Geometry) -> str:
@@ -137,13 +140,14 @@ def reserve(page: Page, asked: Ask) -> Reservation:
         "charge_to": asked.charge_to,
         "area_m2": round(asked.ground.area),
         "project": None if asked.record is None else dict(asked.record),
+        **({} if asked.plan is None else {"plan": dict(asked.plan)}),
     }
     postings: tuple[Posting, ...] = ()
     claim = asked.claim
     if not asked.intended:
         free(page, asked.ground)
         detail["expires_at"] = _expiry(page, asked.expires_at)
-        taken = book.take(claim, asked.for_year, page)
+        taken = _take(page, claim, asked.for_year, asked.phases)
         claim, postings = taken.claim, book.moving(taken.charges, "available", "reserved")
     draft = Draft(
         actor=asked.actor,
@@ -152,12 +156,24 @@ def reserve(page: Page, asked: Ask) -> Reservation:
         document=asked.document,
         project=asked.project,
         batch=asked.batch,
-        reservation=new_id(),
+        reservation=asked.id or new_id(),
         parcels=asked.parcels,
         ground=digest_of(asked.ground),
         detail=detail | {"claim": story.claim_json(claim)},
     )
     return _write(page, None, draft, asked.ground)
+
+
+def _take(page: Page, claim: Claim, for_year: int, phases: Sequence[tuple[int, Claim]]) -> book.Taken:
+    """What a claim takes in its year, or its parts in theirs; the books refuse parts that together are too much."""
+    if not phases:
+        return book.take(claim, for_year, page)
+    parts = [book.take(part, year, page) for year, part in phases]
+    loads = tuple(load for part in parts for load in part.claim.loads)
+    charges: dict[str, int] = {}
+    for one in (charge for part in parts for charge in part.charges):
+        charges[one.account] = charges.get(one.account, 0) + one.amount
+    return book.Taken(tuple(Charge(*one) for one in charges.items()), replace(claim, loads=loads))
 
 
 def free(page: Page, ground: shapely.Geometry) -> None:
@@ -201,6 +217,7 @@ class Turn:
     supply: Mapping[str, Any] | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     claim: Claim | None = None
+    phases: tuple[tuple[int, Claim], ...] = ()
     on: date | None = None
 
 
@@ -240,7 +257,7 @@ def _decided(page: Page, was: Reservation, asked: Turn, way: Step) -> tuple[tupl
     detail: dict[str, Any] = {}
     if asked.event == "reserve":
         free(page, page.ground(was.ground))
-        taken = book.take(asked.claim or was.claim, was.for_year, page)
+        taken = _take(page, asked.claim or was.claim, was.for_year, asked.phases)
         detail = {"claim": story.claim_json(taken.claim), "expires_at": _expiry(page, asked.expires_at)}
         return book.moving(taken.charges, "available", "reserved"), detail
     if asked.event in ("extend", "return"):

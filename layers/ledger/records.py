@@ -253,6 +253,7 @@ class Reservation:
     supplies: tuple[Mapping[str, Any], ...] = ()
     progress: Mapping[str, Any] = field(default_factory=dict)
     commissioned_on: str | None = None
+    plan: Mapping[str, Any] | None = None  # the joint plan that it was adopted from: id, phases, what it waits for
 
     @property
     def supplied_m2(self) -> int:

@@ -59,6 +59,7 @@ def _opened(seq: int, at: str, draft: Draft) -> Reservation:
         created_by=draft.actor,
         created_at=at,
         claim=claim_of(said["claim"]),
+        plan=said.get("plan"),
     )
 
 
@@ -123,6 +124,7 @@ def reservation_json(one: Reservation) -> dict[str, Any]:
         "supplies": list(one.supplies),
         "progress": dict(one.progress),
         "commissioned_on": one.commissioned_on,
+        **({} if one.plan is None else {"plan": dict(one.plan)}),
     }
 
 

@@ -26,6 +26,7 @@ def map_(
 ) -> None:
     """Write a map as one page that opens without a server: the county, or a zone, parcel, check or plan of it."""
     from api import maps
+    from api.plan_map import plan_chart
     from api.routers import maps as charts
     from layers.store import open_store
 
@@ -41,7 +42,7 @@ def map_(
             chart = charts.check_chart(store, store.load("check", check))
         elif plan is not None:
             found = _plan(plan, store)
-            chart = charts.plan_chart(store, found, found.get("asked", {}).get("projects") or store.list("project"))
+            chart = plan_chart(store, found, projects=store.list("project"))
         else:
             chart = charts.overview_chart(store)
         page = maps.standalone(chart)

@@ -22,11 +22,20 @@ def plan(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for plan.json, .geojson and the report as .pdf .docx .xlsx .html"),
+        typer.Option("--out", help="Folder for plan.json, .geojson, .pdf, .docx, .xlsx, .html, map and plots"),
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Book the plan: ground, quota and capacity of all of it, or nothing")
+    ] = False,
+    compare: Annotated[
+        Path | None, typer.Option(help="Another plan.json (or the folder it is in): who moved, and what it costs")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The best joint plan, how good it is at least, and what keeps the rest out (联合选址方案)."""
+    from api.adopting import book_plan, told
+    from api.comparing import compared
+    from api.jobs import job_of
     from api.planning import dressed, joint_plan
     from gis.check import rulebook
     from gis.scenario import scenario_of
@@ -46,11 +55,21 @@ def plan(
 
         joint, measured = joint_plan(store, wanted, chosen, book, world, watch)
         found = dressed(joint, measured, world, chosen)
+        if adopt and not joint.violations:
+            named = [] if projects is not None else [one.key for one in wanted]
+            kept = {**job_of(wanted, chosen, "operator", library=named), **found}
+            store.save("plan", kept["id"], kept)
+            found |= {"id": kept["id"]}
+            found |= {"adopted": told(store, kept, book_plan(store, book, kept, "operator")[0])}
         if to is not None:
             write(found, to)
             write_reports(found, wanted, store, to)
+            if not joint.violations:
+                draw(store, {**job_of(wanted, chosen, "operator"), **found}, to)
     finally:
         store.close()
+    if compare is not None:
+        found |= {"compared": compared({"id": str(compare), **read_plan(compare)}, {"id": "this plan", **found})}
     if as_json:
         print_json(found)
     else:
@@ -122,6 +141,57 @@ def write_reports(found: dict[str, Any], projects: list[Project], store: Any, fo
     typer.echo(f"wrote {folder}/plan.pdf, .docx, .xlsx and .html", err=True)
 
 
+def draw(store: Any, plan: dict[str, Any], folder: Path) -> None:
+    """The map as one page that opens without a server, the pools and the front as pictures."""
+    from api import maps
+    from api.plan_map import plan_chart
+    from api.plan_plots import front_svg, pools_svg
+
+    made = {"map.html": maps.standalone(plan_chart(store, plan)), "pools.svg": pools_svg(plan)}
+    if plan["front"]:
+        made["front.svg"] = front_svg(plan)
+    for name, text in made.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {', '.join(made)}", err=True)
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """A plan that was written before."""
+    file = path / "plan.json" if path.is_dir() else path
+    try:
+        found: dict[str, Any] = json.loads(file.read_bytes())
+        if found["status"] == "done" and found["assignments"] is not None:
+            return found
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fix = "Give the folder that `--out` wrote, or its plan.json"
+        raise BadInput(f"{path.name} holds no plan", [Fault(str(error), fix, file=path.name)]) from error
+    raise BadInput(f"{path.name} holds no plan", [Fault("it is not done", "Give a plan that is", file=path.name)])
+
+
+def _compared(said: dict[str, Any]) -> None:
+    """Who moved, what it is worth, what is bought, and how the scenarios differ."""
+    before, now = said["objective"]
+    out.print(f"[bold]与另一方案比较 compared[/]  {before:,.1f} → {now:,.1f}（{now - before:+,.1f}）", highlight=False)
+    out.print(f"落地 placed {said['placed'][0]} → {said['placed'][1]}", highlight=False)
+    for name, (old, new) in said["scenario"].items():
+        out.print(f"  {name}: {old} → {new}", highlight=False, markup=False, soft_wrap=True)
+    bought = [set(one) for one in said["expansions"]]
+    for sign, names in (("+", bought[1] - bought[0]), ("-", bought[0] - bought[1])):
+        for name in sorted(names):
+            out.print(f"  {sign} 购建 purchase {name}", highlight=False, markup=False)
+    for one in said["moved"]:
+        text = f"  {one['project']}: {_stands(one['from'])} → {_stands(one['to'])}"
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _stands(at: dict[str, Any] | None) -> str:
+    if at is None:
+        return "不在方案中 not asked for"
+    if at["site"] is None:
+        return "未落地 not placed（" + "；".join(one["zh"] for one in at["reasons"]) + "）"
+    return f"{at['site']} {at['approval_year']}（{at['value']:,.1f}）"
+
+
 def _show(found: dict[str, Any]) -> None:
     gap = "?" if found["gap"] is None else f"{found['gap']:.2%}"
     objective = "-" if found["objective"] is None else f"{found['objective']:,.1f}"
@@ -140,5 +210,19 @@ def _show(found: dict[str, Any]) -> None:
         out.print(f"未落地 unplaced {one['project']}: {reasons}", highlight=False, markup=False, soft_wrap=True)
     for name, amount in (found["shortfall"] or {}).items():
         out.print(f"还缺 short {name}: {amount:,.1f}", highlight=False, markup=False)
+    if "compared" in found:
+        _compared(found["compared"])
+    if "adopted" in found:
+        _booked(found["adopted"])
+    elif found["assignments"]:
+        out.print("预订本方案 to book it all: parkplan plan ... --adopt", style="dim", highlight=False, markup=False)
     for one in found["notes"]:
         out.print(f"{one['zh']} {one['en']}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _booked(adopted: dict[str, Any]) -> None:
+    held = len(adopted["reservations"]) - len(adopted["waiting"])
+    text = f"已预留 reserved {held}，意向 intended {len(adopted['waiting'])}；{adopted['notice']['zh']}"
+    out.print(text, highlight=False, markup=False)
+    for one in adopted["waiting"]:
+        out.print(f"  {one['project']} 待 waits for {', '.join(one['waits_for'])}", highlight=False, markup=False)

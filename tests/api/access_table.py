@@ -94,7 +94,7 @@ TABLE = (
     Row("GET", "/maps/zones/{zone_id}", READ),
     Row("GET", "/maps/parcels/{parcel_id}", READ),
     Row("GET", "/maps/checks/{check_id}", READ),
-    Row("GET", "/maps/plans/{plan_id}", READ, well=(422,)),  # perhaps not done yet
+    Row("GET", "/maps/plans/{plan_id}", READ, well=(409,)),  # perhaps not done yet
     Row("GET", "/maps/layers/{role}/diff", READ, well=(404, 422)),
     Row("GET", "/tiles/{role}.json", READ),
     Row("GET", "/tiles/{role}/{z}/{x}/{y}.mvt", READ),
@@ -109,8 +109,9 @@ TABLE = (
     Row("GET", "/plans", READ),
     Row("GET", "/plans/{plan_id}", READ),
     Row("GET", "/plans/{plan_id}/compare?with={plan_id}", READ, well=(409,)),  # perhaps not done yet
+    Row("POST", "/plans/{plan_id}/adopt", "planner", well=(409, 422)),  # not done yet, or it places nobody
     Row("DELETE", "/plans/{plan_id}", "planner"),
-    Row("GET", "/plans/{plan_id}/report.{kind}", READ, well=(422,)),  # perhaps not done yet
+    Row("GET", "/plans/{plan_id}/report.{kind}", READ, well=(409,)),  # perhaps not done yet
     Row("GET", "/public", OPEN),
     Row("GET", "/public/cases", OPEN),
     Row("POST", "/public/cases", "reviewer", CASE, well=(403, 409)),  # of one's own check, or decided already

@@ -79,6 +79,6 @@ def test_a_plan_is_shown_and_saved(county: County, tmp_path: Path) -> None:
     assert "联合选址方案报告" in framed(plan)[1]
     for name in ("plan.pdf", "plan.docx", "plan.xlsx", "plan.html"):
         assert plan.save(tmp_path / name).stat().st_size > 1_000
-    assert "role-assigned" in framed(plan.map)[1]
+    assert "role-plan_0" in framed(plan.map)[1]
     with pytest.raises(BadInput, match=r"no report in \.odt"):
         plan.save(tmp_path / "plan.odt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -230,3 +231,23 @@ def test_the_search_command_prints_the_best_first(run: Any, path: Path) -> None:
     assert code == 0
     assert json.loads(said)["candidates"][0]["rank"] == 1
     assert GOOD in run("search", path, "--project", "TEA", "--weight", "area_m2=1")[1]
+
+
+def test_the_map_of_a_plan_shows_who_stands_where_and_who_does_not_and_escapes_them(client: TestClient) -> None:
+    evil = {**TEA, "id": "X", "name": "<script>x</script>${1+1}", "tax_wan": 9}
+    large = {**TEA, "id": "LARGE", "name": "大项目", "land_m2": 9e6, "land_max_m2": 9e6}
+    asked = {"projects": ["TEA", evil, large], "scenario": {"weights": {"tax_wan": 1, "land_m2": 0.001}}}
+    job = client.post("/plans", json=asked).json()
+    plan = ended(client, job)
+    shown = client.get(f"/maps/plans/{plan['id']}")
+    assert shown.status_code == 200
+    assert "<script>x" not in shown.text
+    assert not any("${1+1}" in script for script in re.findall(r"<script[^>]*>(.*?)</script>", shown.text, re.DOTALL))
+    assert "大项目 未落地" in shown.text
+    assert plan["unplaced"][0]["reasons"][0]["zh"] in shown.text
+    assert "落地 2 项" in shown.text
+    assert "http://" not in shown.text.replace("http://www.w3.org", "").replace("http://127.0.0.1", "")
+    lock = {"locks": {"TEA": "520625001001GB00002"}}
+    failed = client.post("/plans", json={"projects": ["TEA"], "scenario": lock}).json()
+    ended(client, failed)
+    assert client.get(f"/maps/plans/{failed['id']}").status_code == 409

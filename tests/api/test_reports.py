@@ -25,7 +25,7 @@ from api.reports import boundary, docx, fonts, html, mapsheet, of_check, of_parc
 from api.reports.model import Table, shown
 from api.reports.plate import Sheet, Window, plate
 from gis.check import check, rulebook
-from layers.errors import BadInput, NotInstalled, TooLarge
+from layers.errors import BadInput, NotInstalled, Stale, TooLarge
 from layers.gpkg import GeoPackage
 from layers.ingest import from_frame
 from layers.records import Industry, Part, Project, Site
@@ -484,7 +484,7 @@ def test_a_plan_says_who_stands_where_and_who_does_not_and_why_in_every_form(sto
 
 
 def test_a_plan_that_is_not_done_is_no_report(store: GeoPackage) -> None:
-    with pytest.raises(BadInput, match="nothing to print yet"):
+    with pytest.raises(Stale, match="running, not done"):
         of_plan.report({"status": "running"}, store, created_at="2026-06-01T00:00:00+00:00")
 
 

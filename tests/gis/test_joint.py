@@ -112,7 +112,7 @@ def test_a_purchase_is_made_where_it_pays_and_the_fund_allows():
     bought = plan(*asked, scenario(purchases=(line,), fund_wan=4.0))
     assert (len(bought.assigned), bought.bought, bought.choice.objective) == (2, ("second line",), 17.0)
     assert bought.violations == ()
-    assert {one.waits_for for one in bought.assigned} == {("second line",)}
+    assert {one.project: one.waits_for for one in bought.assigned} == {"p1": (), "p0": ("second line",)}
     assert plan(*asked, scenario(purchases=(line,), fund_wan=3.9)).bought == ()
     assert plan(*asked, scenario(purchases=(line.model_copy(update={"cost_wan": 20.0}),))).bought == ()
 
@@ -216,7 +216,7 @@ def test_alternatives_differ_and_none_is_better():
 def test_no_point_of_a_front_is_better_in_both():
     rng = np.random.default_rng(3)
     benefit, farmland = rng.integers(1, 50, (8, 5)).astype(float), rng.integers(0, 9, (8, 5)).astype(float)
-    points = [(value, spent) for value, spent, _ in front(benefit, farmland, points=5)]
+    points = [(value, spent) for value, (spent,), _ in front(benefit, farmland, points=5)]
     assert len(points) >= 3
     assert points == sorted(points, reverse=True)
     assert len({spent for _, spent in points}) == len(points)

@@ -53,9 +53,10 @@ def test_a_plan_is_written_in_every_form_and_its_map_from_the_file(run: Run, cou
     assert run("plan", county, "--scenario", scenario, "--out", to).code == 0
     assert {one.name for one in to.iterdir()} == {
         "plan.json", "plan.geojson", "plan.pdf", "plan.docx", "plan.xlsx", "plan.html",
+        "map.html", "pools.svg",
     }  # fmt: skip
     assert run("map", county, "--plan", to / "plan.json", "--out", tmp_path / "plan-map.html").code == 0
-    assert "role-assigned" in (tmp_path / "plan-map.html").read_text("utf-8")
+    assert "role-plan_0" in (tmp_path / "plan-map.html").read_text("utf-8")
     (tmp_path / "broken.json").write_text("[", encoding="utf-8")
     assert run("map", county, "--plan", tmp_path / "broken.json", "--out", tmp_path / "x.html").code == 3
 
