@@ -101,7 +101,7 @@ def read_all(
     found = []
     for job in county.plans.all():
         try:
-            found.append(_brief(_mine(county, user, job["id"])))
+            found.append(_brief(county.plan(job["id"], user)))
         except UnknownName:
             continue
         if len(found) == limit:
