@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
@@ -50,8 +50,9 @@ from api.tokens import Tokens
 from api.trail import Refusals, Trail
 from api.tries import Tries
 from api.watch import Watch
+from api.witness import Witness
 from layers.access import Access
-from layers.errors import Refused
+from layers.errors import ParkError, Refused
 from layers.places import beside
 from layers.store import open_store
 
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
 
     county = County(store, access, chosen)
+    witness = Witness(store, access)
     refusals = Refusals(access.record)
 
     @asynccontextmanager
@@ -96,6 +98,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         county.plans.stop()
         warming.join()
         refusals.flush()
+        with suppress(ParkError):  # what was seen before stays
+            witness.keep()
         store.close()
         access.close()
 
@@ -141,8 +145,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         users,
         audit,
     )
-    for router in registry:
-        app.include_router(router.router)
+    for router in registry:  # their routes stand side by side: a router within a router is asked twice
+        app.router.routes.extend(router.router.routes)
     app.mount("/static", Static(directory=STATIC), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])

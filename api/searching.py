@@ -19,6 +19,7 @@ from layers.errors import BadInput, Fault
 from layers.records import Floats, Part, Project, Site, World
 from layers.store import Store
 
+SAME = 1e-6  # ends of a range no farther apart than that are one number: sums in another order
 ALSO: dict[str, tuple[Literal["more", "less"], str, str]] = {
     "area_m2": ("less", "用地面积", "area taken"),
     "power_serving_m": ("less", "供电距离", "distance to the substation that serves"),
@@ -116,7 +117,7 @@ def _criteria(book: Rulebook, weights: Mapping[str, float] | None) -> list[Crite
 
 
 def _column(found: Any, name: str) -> Floats:
-    """(S,) a criterion; what is known only as a range counts as unknown."""
+    """(S,) a criterion; what is known only as a range counts as unknown, but for ends that differ by rounding alone."""
     checked = found.checked
     if name == "area_m2":
         return np.asarray(shapely.area(found.sites.ground), dtype=float)
@@ -126,7 +127,7 @@ def _column(found: Any, name: str) -> Floats:
     else:
         one = checked.facts.columns[name]
         low, high = one.lo, one.hi
-    return np.where(low == high, high, np.nan)
+    return np.where(np.isclose(low, high, rtol=SAME, atol=SAME), high, np.nan)
 
 
 def _robustness(ranking: Ranking, names: list[str]) -> dict[str, Any]:

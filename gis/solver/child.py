@@ -17,6 +17,10 @@ import numpy as np
 
 from gis.solver.wire import Message, read, write
 
+# presolve would put sums of columns back in place of the columns that stand for them: free column substitution,
+# doubleton equations, aggregator
+KEEPS_SUMS = (1 << 8) | (1 << 9) | (1 << 12)
+
 
 class Child:
     """One model at a time."""
@@ -75,6 +79,7 @@ class Child:
         highs.setOptionValue("time_limit", highs.getRunTime() + float(asked["seconds"]))
         highs.setOptionValue("mip_rel_gap", float(asked["gap"]))
         highs.setOptionValue("mip_abs_gap", 0.0)
+        highs.setOptionValue("presolve_rule_off", KEEPS_SUMS if asked.get("keeps_sums") else 0)
         if "x" in asked:
             start = highspy.HighsSolution()
             start.col_value = asked["x"].tolist()

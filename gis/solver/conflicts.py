@@ -1,6 +1,6 @@
 """Conflicts as few strong rows: pairs that form complete blocks become one row each.
 
-A set of cells of which at most one can be chosen anyway (one project on several sites, or several projects on a site
+A set of cells of which at most one can be chosen anyway (one project on several sites, or several projects on ground
 that holds one) is a *side*. Where every cell of one side conflicts with every cell of another, their sum is at most 1.
 """
 

@@ -90,6 +90,12 @@ class Rows:
         cost: Floats = -problem.benefit.ravel()[cells]
         return _columns(cost, parts)
 
+    def broken(self, cells: Ints) -> Ints:
+        """The rows of conflicts in which more than one of some cells stand."""
+        _, found = _matches(cells, self.conflict_cell)
+        row, times = np.unique(self.conflict_row[found], return_counts=True)
+        return row[times > 1]
+
     def of_purchases(self) -> Columns:
         pool, column = np.nonzero(self.problem.extra)
         value = -self.problem.extra[pool, column] * self.scale[pool]

@@ -26,6 +26,8 @@ WHOLE = 15_000  # cells that are all columns from the beginning
 LARGEST = 40_000  # cells handed to the solver as one programme after pricing
 EACH = 40  # cells of each project that pricing begins with
 ADDED = 12  # cells of each project that one round of pricing adds
+FEW_CONFLICTS = 500  # rows of conflicts that are no burden
+FEW_PROJECTS, MANY_CELLS = 60, 50  # where whether a project is placed is decided apart from where
 GRACE_S = 3.0  # how long after its own deadline the solver may still answer
 TOLERANCE = 1e-7  # of the objective: smaller differences are the solver's rounding
 LARGEST_COST = 1024.0  # of the scaled objective
@@ -78,6 +80,7 @@ class Search:
     infeasible: bool = False
     cancelled: bool = False
     prices: Floats | None = None
+    felt: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))  # conflict rows with a price
 
     @property
     def left_s(self) -> float:
@@ -201,6 +204,7 @@ def _price(solver: Solver, one: Search, rows: Rows) -> tuple[Floats | None, Floa
         bound, part = rows.bound(duals, worth)
         if bound < best[2]:
             best = worth, part, bound
+            one.felt = duals[rows.first_conflict : rows.first_link] > 0
             one.prices = duals[rows.pool_rows] * rows.scale
             one.bounded(bound)
         gain = worth - duals[:projects]
@@ -228,8 +232,15 @@ def _scale(problem: Problem) -> float:
     return float(2.0 ** np.round(np.log2(LARGEST_COST / largest)))
 
 
-def _load(solver: Solver, one: Search, rows: Rows, columns: Columns, scale: float, *, relaxed: bool) -> None:
+def _load(
+    solver: Solver, one: Search, rows: Rows, columns: Columns, scale: float, *, relaxed: bool, idle: Ints | None = None
+) -> None:
+    """Rows beyond those of the problem are held at zero; `idle` are rows that hold nothing back for now."""
     count = len(columns.cost)
+    beyond = np.zeros(max(int(columns.row.max(initial=-1)) + 1 - rows.count, 0))
+    upper = np.append(rows.upper, beyond)
+    if idle is not None:
+        upper[idle] = np.inf
     solver.ask(
         "load",
         seed=one.seed,
@@ -237,8 +248,8 @@ def _load(solver: Solver, one: Search, rows: Rows, columns: Columns, scale: floa
         lower=np.zeros(count),
         upper=np.full(count, np.inf if relaxed else 1.0),
         integer=np.ones(count, dtype=np.uint8),
-        row_lower=rows.lower,
-        row_upper=rows.upper,
+        row_lower=np.append(rows.lower, beyond),
+        row_upper=upper,
         start=columns.start,
         row=columns.row,
         value=columns.value,
@@ -259,16 +270,37 @@ def _answer(solver: Solver, one: Search, kind: str) -> dict[str, Any] | None:
 def _solve(
     solver: Solver, one: Search, rows: Rows, cells: Ints, outside: float, helper: Improver | None = None
 ) -> None:
-    """The programme over some cells; no plan with another cell in it is worth more than `outside`."""
+    """The programme over some cells; no plan with another cell in it is worth more than `outside`.
+
+    Where there are many conflicts, those that the prices do not feel wait until a plan breaks them.
+    """
+    conflicts = np.arange(rows.first_conflict, rows.first_link)
+    idle = conflicts[~one.felt] if len(conflicts) > FEW_CONFLICTS and len(one.felt) else conflicts[:0]
+    while True:
+        broken = _solve_with(solver, one, rows, cells, outside, helper, idle)
+        if not len(broken) or one.is_done:
+            return
+        idle = np.setdiff1d(idle, broken)
+
+
+def _solve_with(
+    solver: Solver, one: Search, rows: Rows, cells: Ints, outside: float, helper: Improver | None, idle: Ints
+) -> Ints:
+    """One programme without the rows that are idle; returns those of them that its plans break."""
     problem, scale = one.problem, _scale(one.problem)
-    fixed = joined(rows.of_purchases(), rows.of_used_sites())
+    free = np.flatnonzero(~problem.must)
+    sums = free if len(free) <= FEW_PROJECTS and len(cells) >= MANY_CELLS * len(free) else free[:0]
+    fixed = joined(rows.of_purchases(), rows.of_used_sites(), _of_sums(rows.count, len(sums)))
     ahead = len(fixed.cost)
-    _load(solver, one, rows, joined(fixed, rows.of_cells(cells)), scale, relaxed=False)
-    asked: dict[str, Any] = {}
+    columns = joined(fixed, _summed(rows.of_cells(cells), rows.count, cells % problem.shape[1], sums))
+    _load(solver, one, rows, columns, scale, relaxed=False, idle=idle)
+    asked: dict[str, Any] = {"keeps_sums": bool(len(sums))}
+    broken: Ints = idle[:0]
     if one.site is not None:
         x = np.zeros(ahead + len(cells))
         x[: len(problem.cost)] = one.bought
-        x[len(problem.cost) : ahead] = np.isin(rows.used_sites, one.site)
+        x[len(problem.cost) : ahead - len(sums)] = np.isin(rows.used_sites, one.site)
+        x[ahead - len(sums) : ahead] = one.site[sums] >= 0
         x[ahead + np.searchsorted(cells, problem.chosen(one.site))] = 1.0
         asked["x"] = x
     solver.ask("solve", seconds=max(one.left_s, 0.1), gap=one.gap, **asked)
@@ -277,7 +309,7 @@ def _solve(
         if helper is not None:
             helper.turn()
             if one.is_done:
-                return
+                return broken
         if message is None:
             one.tell()
         else:
@@ -287,18 +319,41 @@ def _solve(
                 chosen = cells[x[ahead:]]
                 site[chosen % problem.shape[1]] = chosen // problem.shape[1]
                 one.offer(site, needed_of(problem, site, x[: len(problem.cost)]))
+                broken = np.union1d(broken, np.intersect1d(rows.broken(chosen), idle))
             status = message.get("status", "")
             if status == "Infeasible":
                 if not np.isfinite(outside):
                     one.infeasible = one.site is None
-                return
+                return broken[:0]
             bound = -message["bound"] / scale
             if np.isfinite(bound):
                 one.bounded(bound if whole else max(bound, outside, one.objective))
             if message["kind"] == "solved":
-                return
+                return broken
         if one.cancelled:
-            return
+            return broken[:0]
+    return broken[:0]
+
+
+def _of_sums(first_row: int, count: int) -> Columns:
+    """A column for each project that may stay away: whether it is placed, minus one in a row of its own.
+
+    The solver decides well on these first. Cell by cell it would have to say no to hundreds that are all but the same.
+    """
+    return Columns(np.zeros(count), np.arange(count + 1), first_row + np.arange(count), -np.ones(count))
+
+
+def _summed(columns: Columns, first_row: int, project: Ints, sums: Ints) -> Columns:
+    """The columns of cells, each with a one more in the row of its project's sum where there is one."""
+    if not len(sums):
+        return columns
+    place = np.full(int(max(project.max(initial=0), sums.max())) + 1, -1, dtype=np.int64)
+    place[sums] = np.arange(len(sums))
+    counts = place[project] >= 0
+    ends = columns.start[1:][counts]
+    start = columns.start + np.concatenate([[0], np.cumsum(counts)])
+    row = np.insert(columns.row, ends, first_row + place[project[counts]])
+    return Columns(columns.cost, start, row, np.insert(columns.value, ends, 1.0))
 
 
 def needed_of(problem: Problem, site: Ints, bought: Bools) -> Bools:

@@ -105,14 +105,17 @@ def small(draw):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("priced", [False, True], ids=["at once", "column by column"])
+@pytest.mark.parametrize("way", ["at once", "column by column", "sums and late conflicts"])
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(asked=small())
-def test_no_plan_is_worth_more_and_none_is_missed(priced, asked):
+def test_no_plan_is_worth_more_and_none_is_missed(way, asked):
+    limits = {
+        "column by column": {"WHOLE": 0, "EACH": 1, "ADDED": 1},
+        "sums and late conflicts": {"FEW_CONFLICTS": -1, "MANY_CELLS": 0},
+    }
     with pytest.MonkeyPatch.context() as patch:
-        if priced:
-            for name, value in (("WHOLE", 0), ("EACH", 1), ("ADDED", 1)):
-                patch.setattr(search, name, value)
+        for name, value in limits.get(way, {}).items():
+            patch.setattr(search, name, value)
         best = every_plan(**asked)
         try:
             found = choose(asked.pop("benefit"), **asked, time_limit_s=20)
@@ -255,12 +258,20 @@ def test_rows_of_conflicts_say_all_of_them_and_nothing_else(seed):
     rng = np.random.default_rng(seed)
     pairs = [(a, i, b, j) for a in range(5) for b in range(5) for i in range(4) for j in range(i) if rng.random() < 0.6]
     alone = rng.random(5) < 0.5
-    problem = read(np.ones((5, 4)), (), alone, (), pairs, False, ())
+    grounds = [[0, 1], [1, 2, 3]][: rng.integers(0, 3)]
+    problem = read(np.ones((5, 4)), (), alone, grounds, pairs, False, ())
     rows, cells, _ = grouped(problem)
     said = {(int(p), int(q)) for row in set(rows) for p, q in itertools.combinations(sorted(cells[rows == row]), 2)}
     meant = {tuple(sorted((a * 4 + i, b * 4 + j))) for a, i, b, j in pairs}
+
     # what else stands in a row together cannot be chosen together anyway
-    other = {(p, q) for p, q in said - meant if p % 4 != q % 4 and not (p // 4 == q // 4 and alone[p // 4])}
+    def together(p, q):
+        a, b = p // 4, q // 4
+        return (
+            p % 4 != q % 4 and not (a == b and alone[a]) and not (a != b and any({a, b} <= set(one) for one in grounds))
+        )
+
+    other = {(p, q) for p, q in said - meant if together(p, q)}
     assert other == set()
     assert {(p, q) for p, q in meant - said if not (p // 4 == q // 4 and alone[p // 4])} == set()
 
