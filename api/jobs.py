@@ -112,6 +112,10 @@ class Plans:
         self._put(str(job["id"]))
         return job
 
+    def all(self) -> list[dict[str, Any]]:
+        """Every plan, the newest first."""
+        return sorted(self._store.list("plan"), key=lambda job: str(job["id"]), reverse=True)
+
     def read(self, key: str) -> dict[str, Any]:
         job = self._store.load("plan", key)
         if job["status"] not in ENDED and self._is_cancelled(key):

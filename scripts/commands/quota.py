@@ -153,7 +153,8 @@ def verify(
         out.print(
             f"{decided.checks:,} checks ({decided.checks_again:,} asked again), {decided.reservations:,} times ground"
             f" was reserved ({decided.reservations_again:,} again), {decided.plans:,} plans,"
-            f" {decided.rulebooks:,} rulebooks; {decided.unpinned:,} that stand on their plan or are from before this was kept,"
+            f" {decided.rulebooks:,} rulebooks;"
+            f" {decided.unpinned:,} that stand on their plan or are from before this was kept,"
             f" {len(decided.other_program):,} that this version of the program answers otherwise",
             highlight=False,
         )
