@@ -20,7 +20,7 @@ from gis.network import headroom_of, route, upstream_of
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
 from gis.scenario import Scenario
-from gis.solver.search import Watch
+from gis.solver.known import Watch
 from gis.ways import WATER_REACH_M
 from gis.yearly import LOADS, QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault

@@ -17,7 +17,7 @@ from gis.alternatives import Point, alternatives, front
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
 from gis.scenario import Scenario
-from gis.solver.search import Watch
+from gis.solver.known import Watch
 from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
 from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, phases_of, pools_of
