@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import PathLike
 
 from api import problems
 from api.county import County
@@ -40,18 +43,32 @@ from api.routers import (
     tiles,
     uploads,
     users,
+    workbench,
 )
 from api.settings import Settings
 from api.tokens import Tokens
 from api.trail import Refusals, Trail
 from api.tries import Tries
 from api.watch import Watch
+from api.witness import Witness
 from layers.access import Access
-from layers.errors import Refused
+from layers.errors import ParkError, Refused
 from layers.places import beside
 from layers.store import open_store
 
 STATIC = Path(__file__).parent / "static"
+# a worker lives under the policy its script came with: the map's fetches tiles from here
+WORKER_CSP = "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"
+
+
+class Static(StaticFiles):
+    """Files of the pages; scripts with the policy of the workers they may become."""
+
+    def file_response(self, full_path: PathLike, *more: Any, **named: Any) -> Response:
+        answer = super().file_response(full_path, *more, **named)
+        if str(full_path).endswith((".js", ".mjs")):
+            answer.headers["Content-Security-Policy"] = WORKER_CSP
+        return answer
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -69,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
 
     county = County(store, access, chosen)
+    witness = Witness(store, access)
     refusals = Refusals(access.record)
 
     @asynccontextmanager
@@ -80,6 +98,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         county.plans.stop()
         warming.join()
         refusals.flush()
+        with suppress(ParkError):  # what was seen before stays
+            witness.keep()
         store.close()
         access.close()
 
@@ -100,6 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.registry = CollectorRegistry()
     problems.install(app)
     registry = (
+        workbench,
         pages,
         health,
         checks,
@@ -124,9 +145,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         users,
         audit,
     )
-    for router in registry:
-        app.include_router(router.router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for router in registry:  # their routes stand side by side: a router within a router is asked twice
+        app.router.routes.extend(router.router.routes)
+    app.mount("/static", Static(directory=STATIC), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(Trail, access=access, refusals=refusals)

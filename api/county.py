@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
+import shapely
+from anyio import CapacityLimiter
 from fastapi import Request
 
 from api import opinions, recheck
-from api.answers import answer, asked_columns, remedies
+from api.answers import answer, asked_columns, geojson, remedies
 from api.jobs import Plans
 from api.networks import Networks
 from api.outlook import Outlooks
@@ -31,6 +35,10 @@ from layers.places import beside
 from layers.records import Project, Purpose, Site
 from layers.schema import roles
 from layers.store import Store
+from layers.stored_world import StoredWorld
+
+MOST_DRAWN = 1_000
+AT_THE_DESK = 8
 
 
 class County:
@@ -42,7 +50,7 @@ class County:
         self.settings = settings
         self._book = rulebook()
         self._confirmed: tuple[str, Rulebook] | None = None
-        self._book_kept = ""  # digest of the rulebook this process has kept beside its answers
+        self._pinned: set[str] = set()  # digests of rulebooks and sets of layers that are kept beside the answers
         self.inbox = Inbox(beside(settings.county))
         self.networks = Networks(store, self.rulebook)
         self.plans = Plans(store, self.rulebook)
@@ -53,7 +61,20 @@ class County:
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
+        # Who writes to the books stands in line: threads that all want the interpreter serve nobody sooner, and those
+        # who wait for it one after the other are served in the order they came.
+        self.desk = CapacityLimiter(AT_THE_DESK)
+        self._drawn: dict[str, dict[str, Any] | None] = {}
         self._readers = BoundedSemaphore(settings.max_readers)
+
+    def drawn(self, digest: str, ground: shapely.Geometry) -> dict[str, Any] | None:
+        """Ground of the books as lon/lat GeoJSON. Its digest names it for ever, and it is asked for at every event."""
+        if (known := self._drawn.get(digest)) is None:
+            (known,) = geojson([ground], self.store.crs)
+            if len(self._drawn) >= MOST_DRAWN:
+                self._drawn.clear()
+            self._drawn[digest] = known
+        return known
 
     @property
     def site_limits(self) -> tuple[int, float]:
@@ -72,7 +93,7 @@ class County:
 
     def rulebook(self) -> Rulebook:
         """The book as this county has confirmed it, with its own indicators; read anew when one of them was added."""
-        stamp = self.store.stamp("confirmation") + self.store.stamp("indicators")
+        stamp = self.store.stamp("confirmation", "indicators")
         if self._confirmed is None or self._confirmed[0] != stamp:
             book = with_indicators(self._book, self.store.list("indicators"))
             self._confirmed = (stamp, book.confirmed(self.store.list("confirmation")))
@@ -142,12 +163,30 @@ class County:
         )
         found = _with_ways_out(answer(checked, 0, 0, site), checked, 0, ways_out)
         kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
-        if book.digest != self._book_kept:
+        if book.digest not in self._pinned:
             kept.append(("rulebook", book.digest, recheck.book_document(book)))
         text = self.store.save_all(kept)[0]
-        self._book_kept = book.digest
+        self._pinned.add(book.digest)
         self.access.record(by, "check", found["id"], found["verdict"])
         return found, text
+
+    def pin(self, book: Rulebook, world: StoredWorld) -> dict[str, Any]:
+        """What a claim is worked out from, by digests; rulebook and layers are kept under theirs."""
+        labels = world.labels
+        layers = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
+        kept = {("rulebook", book.digest): recheck.book_document(book)} if book.digest not in self._pinned else {}
+        if layers not in self._pinned:
+            kept["layers", layers] = labels
+        if kept:
+            self.store.save_all([(*name, body) for name, body in kept.items()])
+            self._pinned |= {digest for _, digest in kept}
+        return {
+            "rulebook": book.digest,
+            "layers": layers,
+            "books": world.books,
+            "as_of": world.as_of.isoformat(),
+            "program": recheck.program(),
+        }
 
     def project(self, given: Project | None, project_id: str | None, scope: Scope | None = None) -> Project:
         """The project that was sent, or the one of that id in the library, as far as it is the user's."""

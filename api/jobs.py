@@ -8,6 +8,8 @@ document of its own, which the process that runs it looks for.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import os
 import queue
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.planning import dressed, joint_plan
+from api.recheck import book_document
 from gis.rules import Rulebook
 from gis.scenario import Scenario
 from layers.errors import BadInput, ParkError, Stale, UnknownName
@@ -29,6 +32,10 @@ log = logging.getLogger(__name__)
 BEAT_S = 2.0
 GONE_S = 30.0  # without a sign of life a job's process counts as gone
 ONCE_MORE = 1
+DECIDED = (
+    "assignments", "unplaced", "pools", "expansions", "objective", "bound", "gap", "scenario", "rulebook_digest",
+    "layer_versions", "books",
+)  # fmt: skip
 ENDED = ("done", "failed", "cancelled")
 ME = secrets.token_hex(8)
 
@@ -55,6 +62,13 @@ def job_of(
             "library": sorted(library),
         },
     }
+
+
+def plan_digest(plan: Mapping[str, Any]) -> str:
+    """Names what a plan decided, and what it was worked out from."""
+    kept = {name: plan.get(name) for name in DECIDED}
+    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Plans:
@@ -97,6 +111,10 @@ class Plans:
         self._store.save("plan", job["id"], job)
         self._put(str(job["id"]))
         return job
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every plan, the newest first."""
+        return sorted(self._store.list("plan"), key=lambda job: str(job["id"]), reverse=True)
 
     def read(self, key: str) -> dict[str, Any]:
         job = self._store.load("plan", key)
@@ -171,7 +189,11 @@ class Plans:
                 {**job, **found}, "failed", "the plan does not verify", [one["en"] for one in found["violations"]]
             )
         else:
-            self._end({**job, **found}, "done", None)
+            book = self._book()
+            if found["rulebook_digest"] == book.digest:
+                self._store.save("rulebook", book.digest, book_document(book))
+            pinned = {"layer_versions": world.labels, "books": world.books}
+            self._end({**job, **found, **pinned, "plan_digest": plan_digest({**found, **pinned})}, "done", None)
 
     def _end(self, job: dict[str, Any], status: str, reason: str | None, faults: list[str] | None = None) -> None:
         said = {} if reason is None else {"reason": reason, "errors": faults or []}

@@ -23,7 +23,7 @@ from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
 from gis.scenario import Purchase, Scenario
 from gis.serving import loads_of
-from gis.solver.search import Watch
+from gis.solver.known import Watch
 from gis.yearly import QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault
 from layers.ledger.placed import ROLE

@@ -25,6 +25,7 @@ from layers.errors import (
     KeyReused,
     NeedCrs,
     NeedSeen,
+    NoRoom,
     NotInstalled,
     ParkError,
     QuotaShort,
@@ -33,6 +34,7 @@ from layers.errors import (
     StoreBroken,
     TooLarge,
     UnknownName,
+    Unreachable,
 )
 
 log = logging.getLogger(__name__)
@@ -108,6 +110,18 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
     "exists": (409, "已经存在", "It exists already", "Change the one that exists, or choose another id."),
     "too-large": (413, "请求过大", "The request is too large", "Send fewer sites or a simpler boundary."),
     "busy": (503, "服务繁忙", "The service is busy", "Try again after `Retry-After` seconds."),
+    "no-room": (
+        507,
+        "磁盘空间不足",
+        "The disk is full",
+        "Nothing was done. Tell the operator; ask again, with the same Idempotency-Key, after `Retry-After` seconds.",
+    ),
+    "unreachable": (
+        503,
+        "数据库暂时无法访问",
+        "The database does not answer",
+        "Try again, with the same Idempotency-Key, after `Retry-After` seconds.",
+    ),
     "store-broken": (
         503,
         "县级数据文件无法读取",
@@ -129,6 +143,7 @@ PROBLEMS: dict[str, tuple[int, str, str, str]] = {
     ),
     "internal": (500, "服务内部错误", "Something went wrong here", "Tell the operator the `instance` of this answer."),
 }
+LATER = {slug: {"Retry-After": seconds} for slug, seconds in (("busy", "5"), ("unreachable", "5"), ("no-room", "30"))}
 SLUGS: tuple[tuple[type[ParkError], str], ...] = (
     (NeedCrs, "crs-needed"),
     (IllegalTransition, "illegal-transition"),
@@ -145,6 +160,8 @@ SLUGS: tuple[tuple[type[ParkError], str], ...] = (
     (Exists, "exists"),
     (Busy, "busy"),
     (NotInstalled, "not-installed"),
+    (NoRoom, "no-room"),
+    (Unreachable, "unreachable"),
     (StoreBroken, "store-broken"),
 )
 
@@ -181,13 +198,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ParkError)
     async def park_error(request: Request, error: ParkError) -> Response:
         slug = next((name for kind, name in SLUGS if isinstance(error, kind)), "internal")
-        if slug in ("internal", "store-broken"):
+        if slug in ("internal", "store-broken", "no-room", "unreachable"):
             log.error("%s %s: %s", request.method, scrub(request.url.path), error, exc_info=error)
         facts: dict[str, Any] = {k: v for k, v in error.facts.items() if isinstance(v, (str, int, float, bool))}
         if isinstance(error, BadInput):
             faults = [{k: v for k, v in asdict(fault).items() if v is not None} for fault in error.faults]
             facts["errors"] = faults[:MOST_FAULTS]
-        return problem(slug, error.message, facts, {"Retry-After": "5"} if slug == "busy" else None)
+        return problem(slug, error.message, facts, LATER.get(slug))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
+import shapely
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from api.answers import geojson
@@ -18,11 +19,12 @@ from api.scope import Scope, seen
 from api.sites import SiteIn, resolve
 from gis.claims import claim
 from gis.supply import judge_term, modes
-from layers.errors import BadInput, Fault, GroundTaken, NeedSeen
+from layers.errors import BadInput, Fault, GroundTaken, NeedSeen, Refused
 from layers.ledger import acts, book
 from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
 from layers.ledger.states import STATE_NAMES, legal
-from layers.records import Claim, Project, Site, Strict
+from layers.ledger.story import claim_digest
+from layers.records import Claim, Project, Strict
 from layers.store import Store
 from layers.units import mu
 
@@ -40,6 +42,8 @@ TURNS = (
     "reserve", "apply", "return", "approve", "reject", "withdraw", "release", "extend", "revoke", "supply", "progress",
     "commission",
 )  # fmt: skip
+PLANNERS = ("reserve", "apply", "withdraw", "release", "extend")
+REVIEWERS = ("approve", "reject", "return", "supply", "progress", "revoke", "commission", "release")
 BELONGS = {
     "approved": ("approve",),
     "supply": ("supply",),
@@ -162,8 +166,9 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
     scope.may_charge(asked.charge_to)
     day = ledger.clock().date()
     for_year = asked.for_year or day.year
-    with county.turn:
-        taken = Claim() if asked.intended else _claim(county, site, project, for_year, asked.charge_to)
+    taken, pinned = Claim(), None
+    if not asked.intended:
+        taken, pinned = claimed(county, site.geometry, project, for_year, asked.charge_to)
     ask = acts.Ask(
         actor=by,
         ground=site.geometry,
@@ -177,8 +182,9 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
         document=paper(asked.document),
         intended=asked.intended,
         record=None if project is None else project.model_dump(mode="json", exclude_none=True),
+        pinned=pinned,
     )
-    (drawn,) = geojson([site.geometry], county.store.crs)
+    drawn = county.drawn(acts.digest_of(site.geometry), site.geometry)
     try:
         text = ledger.once(once, lambda page: _text(acts.reserve(page, ask), drawn))
     except GroundTaken as error:
@@ -195,21 +201,30 @@ def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | No
     return county.project(None, asked.project or asked.project_id, scope)
 
 
-def _claim(county: County, site: Site, project: Project | None, for_year: int, charge_to: str | None) -> Claim:
-    return claim(site.geometry, project, county.rulebook(), county.store.at(None, for_year), charge_to)
+def claimed(
+    county: County, ground: shapely.Geometry, project: Project | None, for_year: int, charge_to: str | None
+) -> tuple[Claim, dict[str, Any]]:
+    """What holding ground takes, and what that was worked out from.
+
+    The books are read before our turn to measure, so that nobody waits for a reader."""
+    book, world = county.rulebook(), county.store.at(None, for_year)
+    world.pools()
+    with county.turn:
+        found = claim(ground, project, book, world, charge_to)
+    return found, county.pin(book, world) | {"facts": claim_digest(found)}
 
 
 def turn(
-    county: County, key: str, asked: TransitionIn, scope: Scope, version: int | None, once: str | None = None
+    county: County, key: str, asked: TransitionIn, scope: Scope, if_match: str | None, once: str | None = None
 ) -> str:
     """An event of a reservation, as it was at a version; the answer as JSON text."""
     ledger, by = county.store.ledger, scope.user.name
-    was = scope.reservation(key)
+    was = _may(scope, asked.event, key)
+    version = seen_of(if_match)
     named = key_of(by, once, f"/reservations/{key}/transitions", asked) if once is not None else None
     if named is not None and (known := ledger.answered(named)) is not None:
         return known
     ground = ledger.ground(was.ground)
-    late, whose = _claim_of(county, was) if asked.event == "reserve" and was.state == "intended" else (None, None)
     ask = acts.Turn(
         reservation=key,
         event=asked.event,
@@ -221,11 +236,13 @@ def turn(
         approved=asked.approved.areas() if asked.approved is not None else None,
         supply=_supply(asked),
         progress=_progress(asked),
-        claim=late,
-        phases=() if late is None or was.plan is None or whose is None else by_phase(late, whose),
         on=asked.surveyed_on,
     )
-    (drawn,) = geojson([ground], county.store.crs)
+    drawn = county.drawn(was.ground, ground)
+    if asked.event == "reserve" and was.state == "intended":
+        taken, pinned, project = _claim_of(county, was)
+        phases = () if was.plan is None or project is None else by_phase(taken, project)
+        ask = replace(ask, claim=taken, pinned=pinned, phases=phases)
 
     def work(page: acts.Page) -> str:
         return _text(acts.turn(page, ask), drawn)
@@ -238,15 +255,25 @@ def turn(
     return text
 
 
-def _claim_of(county: County, was: Reservation) -> tuple[Claim, Project | None]:
-    """What an intention takes now that it is reserved, and for which project."""
+def _may(scope: Scope, event: str, key: str) -> Reservation:
+    """The reservation as it stands. Planners ask, reviewers decide; a commissioned plant's ground is let go by a
+    reviewer."""
+    user = scope.user
+    if event not in (PLANNERS if user.role == "planner" else REVIEWERS):
+        raise Refused(f"the role {user.role} may not {event} a reservation")
+    was = scope.reservation(key)
+    if event == "release" and (was.state == "commissioned") != (user.role == "reviewer"):
+        raise Refused(f"the role {user.role} may not release this reservation")
+    return was
+
+
+def _claim_of(county: County, was: Reservation) -> tuple[Claim, dict[str, Any], Project | None]:
+    """What an intention takes now that it is reserved, what that was worked out from, and for which project."""
     ledger = county.store.ledger
     record = ledger.history(was.id)[0].draft.detail["project"]
     project = None if record is None else Project.model_validate(record)
-    site = ledger.ground(was.ground)
-    with county.turn:
-        world = county.store.at(None, was.for_year)
-        return claim(site, project, county.rulebook(), world, was.charge_to), project
+    taken, pinned = claimed(county, ledger.ground(was.ground), project, was.for_year, was.charge_to)
+    return taken, pinned, project
 
 
 def by_phase(whole: Claim, project: Project) -> tuple[tuple[int, Claim], ...]:
@@ -380,6 +407,7 @@ def spelled(one: Reservation, drawn: dict[str, Any] | None) -> dict[str, Any]:
         "commissioned_on": one.commissioned_on,
         "plan": None if one.plan is None else {name: one.plan[name] for name in ("id", "phases")},
         "waits_for": list(one.plan["waits_for"]) if one.plan is not None and one.state == "intended" else [],
+        "pinned": None if one.pinned is None else dict(one.pinned),
         "notice": NO_PROMISE,
     }
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
 from layers.access import ORIGIN, Access, Origin
-from layers.errors import StoreBroken
+from layers.errors import NoRoom, StoreBroken
 
 log = logging.getLogger(__name__)
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -59,7 +59,8 @@ class Trail:
                 except StoreBroken as error:
                     log.error("the audit log cannot be written", exc_info=error)
                     withheld = True
-                    answer = problem("store-broken", "the audit log cannot be written, so that nothing is answered")
+                    slug = "no-room" if isinstance(error, NoRoom) else "store-broken"
+                    answer = problem(slug, "the audit log cannot be written, so that nothing is answered")
                     await answer(scope, receive, send)
             if not withheld:
                 await send(message)

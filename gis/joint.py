@@ -18,7 +18,7 @@ from gis.companions import Bonuses, Linked, bonuses, linked
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
 from gis.scenario import ChainBonus, Purchase, Scenario
-from gis.solver.search import Watch, gap_of
+from gis.solver.known import Watch, gap_of
 from gis.verify_plan import Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
 from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, kind_of, phases_of, pools_of

@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gis.solver.known import Progress, Search, Watch, gap_of
 from gis.solver.problem import Expansion, Pool, read
 from gis.solver.process import Solver
-from gis.solver.search import Progress, Search, Watch, gap_of, search
+from gis.solver.search import search
 from gis.solver.shortfall import shortfall
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -241,11 +242,16 @@ def accounts(ground: Ground) -> dict[str, dict[str, float]]:
 def _accounts(ground: Ground) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for account, balance in ground.world.pools().items():
-        said = ACCOUNT.fullmatch(account)
+        said = _said(account)
         if said is not None and may_use(said["kind"], int(said["year"]), said["carried"], ground.world.for_year):
             units = found.setdefault(said["kind"], {})
             units[said["unit"]] = units.get(said["unit"], 0.0) + balance
     return found
+
+
+@lru_cache(maxsize=65_536)
+def _said(account: str) -> re.Match[str] | None:
+    return ACCOUNT.fullmatch(account)
 
 
 def may_use(kind: str, year: int, carried: str | None, for_year: int) -> bool:

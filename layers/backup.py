@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import zipfile
-from dataclasses import asdict, dataclass
+import zlib
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import apsw
 
 from layers import snapshot
 from layers.access import Access
+from layers.backup_manifest import Manifest, Taken
 from layers.errors import BadInput, Fault, StoreBroken, UnknownName
 from layers.ledger.rows import LAST
 from layers.ledger.verify import Verified, verify
@@ -33,29 +35,6 @@ FORMAT = "parkplan-backup-1"
 MANIFEST, ACCESS = "manifest.json", "county.access"
 BODIES = {"gpkg": "county.gpkg", "postgresql": "county.dump"}
 BLOCK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a backup holds: whose it is, how far its books went, and a SHA-256 for each file in it."""
-
-    format: str
-    kind: str
-    county: str
-    schema: str
-    created_at: str
-    entries: int
-    head: str
-    files: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Taken:
-    """How far the books of a county went at the moment that was copied."""
-
-    county: str
-    entries: int
-    head: str
 
 
 # --- taking ---------------------------------------------------------------------------------------------
@@ -77,6 +56,7 @@ def backup(county: str | Path, file: Path) -> Manifest:
         log = beside(county).with_suffix(".access")
         if log.exists():
             _copy(log, place / ACCESS)
+            _as_far(place / ACCESS, taken)
         found = [path for path in (body, place / ACCESS) if path.exists()]
         files = {path.name: digest(path) for path in found}
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -108,6 +88,13 @@ def copy(county: Path, to: Path) -> Taken:
             except apsw.SQLError as error:
                 raise StoreBroken(f"{county.name} is no county ({error})", county=county.name) from error
     return Taken(str(facts.get("name", "")), int(last[0]) if last else 0, str(last[2]) if last else "")
+
+
+def _as_far(log: Path, taken: Taken) -> None:
+    """A copied log that has seen the books as far as the copied books go, which were taken before it."""
+    with contextlib.closing(apsw.Connection(str(log))) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'witness'").fetchone():
+            db.execute("DELETE FROM witness WHERE journal = 'ledger' AND seq > ?", (taken.entries,))
 
 
 def _copy(source: Path, to: Path) -> None:
@@ -171,7 +158,7 @@ def read_manifest(file: Path) -> Manifest:
             raise ValueError("it is of another form")
     except FileNotFoundError as error:
         raise UnknownName(f"there is no backup at {file.name}", file=file.name) from error
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, AttributeError) as error:
         fix = "Give a file that `parkplan backup` of this version made, whole"
         raise BadInput(f"{file.name} is no backup of a county", [Fault(str(error), fix)]) from error
     return manifest
@@ -186,7 +173,7 @@ def _unpack(file: Path, place: Path) -> Manifest:
             try:
                 with whole.open(name) as packed, (place / name).open("xb") as plain:
                     shutil.copyfileobj(packed, plain, BLOCK)
-            except (zipfile.BadZipFile, OSError, EOFError) as error:
+            except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
                 faults.append(Fault(f"{name} cannot be read ({error})", "Take another copy of the backup"))
                 continue
             (place / name).chmod(0o600)

@@ -26,6 +26,9 @@ LONLAT = "OGC:CRS84"
 SHIFTLESS = {6378140.0: "西安80 (Xian 1980)", 6378245.0: "北京54 (Beijing 1954)"}
 PLAIN_UNITS = ("degree", "unity")
 WAYS = Lock()
+KNOWN: dict[tuple[int, int], tuple[CRS, CRS, Way]] = {}
+SAFE: dict[int, tuple[CRS, Bounds]] = {}
+MOST_KNOWN = 256
 MANY = 20_000  # points that are worth a transformation of the thread's own
 
 
@@ -212,6 +215,25 @@ def _off_earth(crs: CRS, x: Floats, y: Floats) -> Bools:
 
 
 def _plausible(crs: CRS, bounds: Bounds) -> bool:
+    """Whether a box may lie where the CRS is used. What lies within a box that does is not asked again."""
+    west, south, east, north = bounds
+    known = SAFE.get(id(crs))
+    if known is not None and known[0] is crs:
+        box = known[1]
+        if box[0] <= west <= east <= box[2] and box[1] <= south <= north <= box[3]:
+            return True
+    if not _lies(crs, bounds):
+        return False
+    wide = 0.5 if crs.is_geographic else 50_000.0  # the next site of the county will be near
+    around = (west - wide, south - wide, east + wide, north + wide)
+    if west <= east and south <= north and _lies(crs, around):
+        if len(SAFE) >= MOST_KNOWN:
+            SAFE.clear()
+        SAFE[id(crs)] = crs, around
+    return True
+
+
+def _lies(crs: CRS, bounds: Bounds) -> bool:
     lonlat = np.array(to_lonlat(crs).transform_bounds(*bounds))
     if not np.isfinite(lonlat).all() or (np.abs(lonlat[[1, 3]]) > 90).any() or (np.abs(lonlat) > 360).any():
         return False
@@ -234,6 +256,12 @@ class Way:
     def __init__(self, source: CRS, target: CRS) -> None:
         self._ends = source, target
         self._making = Lock()
+
+    @cached_property
+    def stays(self) -> bool:
+        """Whether both ends are one CRS."""
+        source, target = self._ends
+        return bool(source == target)
 
     @cached_property
     def _made(self) -> Transformer:
@@ -265,8 +293,17 @@ def _mover(process: int) -> ThreadPoolExecutor:
 
 
 def between(source: CRS, target: CRS) -> Way:
+    """Found by which two objects they are: to compare two definitions costs more than to move a boundary."""
+    ends = id(source), id(target)
+    known = KNOWN.get(ends)
+    if known is not None:
+        return known[2]
     with WAYS:  # many who ask at once share one
-        return _between(source, target)
+        way = _between(source, target)
+        if len(KNOWN) >= MOST_KNOWN:
+            KNOWN.clear()
+        KNOWN[ends] = source, target, way  # holding both: their numbers are not given away while they are here
+        return way
 
 
 @lru_cache(maxsize=64)
@@ -285,9 +322,9 @@ def parse_cached(text: str) -> CRS:
 
 def transform(geometries: Geoms, source: CRS, target: CRS) -> Geoms:
     """Geometries moved from one CRS to another; (N,) in, (N,) out, infinite where PROJ cannot follow."""
-    if source == target:
-        return geometries
     to = between(source, target)
+    if to.stays:
+        return geometries
     moved: list[Geoms] = blockwise(lambda block: shapely.transform(block, to.transform, interleaved=False), geometries)
     return np.concatenate([np.empty(0, dtype=object), *moved])
 

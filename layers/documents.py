@@ -14,6 +14,7 @@ from layers.tables import Tables
 PUT_DOCUMENT = (
     "INSERT INTO parkplan_documents (kind, key, body, saved_at) VALUES (?,?,?,?)"
     " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body, saved_at = excluded.saved_at"
+    " WHERE excluded.kind NOT IN ('rulebook', 'layers')"  # named by their digests: what was used stays as it was
 )
 
 
@@ -37,9 +38,12 @@ class Documents:
         self._tables.each(PUT_DOCUMENT, [(*row, now) for row in rows])
         return [text for _, _, text in rows]
 
-    def stamp(self, kind: str) -> str:
-        """Changes whenever a document of the kind does."""
-        return str(self._tables.all(self._documents_stamp, (kind,)))
+    def stamp(self, *kinds: str) -> str:
+        """Changes whenever a document of one of the kinds does."""
+        marks = ", ".join("?" * len(kinds))
+        return str(
+            self._tables.all(f"{self._documents_stamp} WHERE kind IN ({marks}) GROUP BY kind ORDER BY kind", kinds)
+        )
 
     def load(self, kind: str, key: str) -> dict[str, Any]:
         rows = self._tables.all("SELECT body FROM parkplan_documents WHERE kind = ? AND key = ?", (kind, key))
@@ -47,6 +51,10 @@ class Documents:
             raise UnknownName(f"no {kind} {key!r}", **{kind: key})
         body: dict[str, Any] = json.loads(rows[0][0])
         return body
+
+    def keys(self, kind: str) -> builtins.list[str]:
+        rows = self._tables.all("SELECT key FROM parkplan_documents WHERE kind = ? ORDER BY key", (kind,))
+        return [str(key) for (key,) in rows]
 
     def list(self, kind: str) -> list[dict[str, Any]]:
         rows = self._tables.all("SELECT body FROM parkplan_documents WHERE kind = ? ORDER BY key", (kind,))

@@ -131,5 +131,9 @@ class StoreBroken(ParkError):
     """The county file or its database cannot be read or written."""
 
 
+class NoRoom(StoreBroken):
+    """The disk is full: nothing of what was asked is done, and it can be asked again when there is room."""
+
+
 class Unreachable(StoreBroken):
     """The database does not answer. That is no word on any layer: what was asked has no answer, not even unknown."""

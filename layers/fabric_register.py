@@ -61,6 +61,7 @@ class Register:
         self.crs = crs
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._tables, self._read = tables, read
+        self._surveys: dict[int, int] = {}  # version of the layer -> its event
         self._aside: dict[int, tuple[tuple[int, ...], frozenset[str]]] = {}
 
     # --- writing ----------------------------------------------------------------------------------
@@ -187,14 +188,15 @@ class Register:
 
     # --- surveys ----------------------------------------------------------------------------------
 
-    def catch_up(self) -> None:
-        """Register the versions of the parcels layer that came before this fabric did."""
-        ((latest, known),) = self._tables.all(
+    def catch_up(self) -> int:
+        """Register the versions of the parcels layer that came before this fabric did; returns its last event."""
+        ((latest, known, last),) = self._tables.all(
             "SELECT (SELECT max(version) FROM parkplan_layers WHERE role = 'parcels'),"
-            " (SELECT max(layer_version) FROM parkplan_parcel_events WHERE layer_version IS NOT NULL)"
+            " (SELECT max(layer_version) FROM parkplan_parcel_events WHERE layer_version IS NOT NULL),"
+            " (SELECT max(seq) FROM parkplan_parcel_events)"
         )
         if latest is None or latest == known:
-            return
+            return last or 0
         with self._tables.writing():
             sql = "SELECT version, table_name FROM parkplan_layers WHERE role = 'parcels' AND version > ?"
             for version, table in sorted(self._tables.all(sql, (known or 0,))):
@@ -204,6 +206,7 @@ class Register:
                     raise StoreBroken(
                         f"the layer {table} cannot be read from the county file", role="parcels"
                     ) from error
+            return int(self._one("SELECT max(seq) FROM parkplan_parcel_events") or 0)
 
     def survey(self, version: int, features: pd.DataFrame, geometries: Geoms, *, judge: bool = True) -> None:
         """A version of the parcels layer as an event: in the caller's transaction, after its catalogue row.
@@ -395,12 +398,19 @@ class Register:
 
     def edits(self, version: int, known: date | None = None) -> int | None:
         """The last event that made the parcels differ from a survey's file; None where they are as the file says."""
-        self.catch_up()
-        with self._tables.reading():
-            last = int(self._one("SELECT max(seq) FROM parkplan_parcel_events") or 0)
-            last = last if known is None else min(last, self._known(known))
-            surveyed = int(self._one(SURVEY, version) or 0)
-            return last if last > surveyed or any(self._beside(version, surveyed)) else None
+        last = self.catch_up()
+        last = last if known is None else min(last, self._known(known))
+        surveyed = self._surveyed(version)
+        return last if last > surveyed or any(self._beside(version, surveyed)) else None
+
+    def _surveyed(self, version: int) -> int:
+        """The event of a survey, which never changes; 0 where there is none."""
+        if version not in self._surveys:
+            seq = int(self._one(SURVEY, version) or 0)
+            if not seq:
+                return 0
+            self._surveys[version] = seq
+        return self._surveys[version]
 
     def changes(self, version: int, until: int) -> Edits:
         """What differs at event `until` from the file of a survey."""

@@ -43,6 +43,14 @@ CREATE TABLE IF NOT EXISTS parkplan_layers (
 CREATE TABLE IF NOT EXISTS parkplan_documents (
     kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (kind, key));
 """
+SCHEMA += "".join(
+    f"""
+CREATE TRIGGER IF NOT EXISTS parkplan_documents_{what.lower()} BEFORE {what} ON parkplan_documents
+    WHEN OLD.kind IN ('rulebook', 'layers')
+    BEGIN SELECT RAISE(ABORT, 'what answers were worked out from is not altered'); END;
+"""
+    for what in ("UPDATE", "DELETE")
+)
 # Columns that came after the first county files; a file without them gets them when it is opened.
 LATER = {
     "parkplan_layers": {
@@ -77,7 +85,7 @@ def create(path: Path, name: str, crs: str) -> GeoPackage:
 class GeoPackage(Shelf):
     """A county kept in one GeoPackage file. Safe to share between threads; open one per process."""
 
-    _documents_stamp = "SELECT count(*), max(saved_at) FROM parkplan_documents WHERE kind = ?"
+    _documents_stamp = "SELECT kind, count(*), max(saved_at) FROM parkplan_documents"
     _tables: SqliteTables
     _unreadable = (apsw.Error, *Shelf._unreadable)
 

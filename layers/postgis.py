@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -34,8 +33,6 @@ from layers.postgres import IMPORT_S, Connection, PostgresTables, connect, told
 from layers.records import Bounds, Geoms, Layer, Raster
 from layers.schema import role
 from layers.shelf import Shelf, key_of, table_of
-
-NOW = "SELECT clock_timestamp()"
 
 
 def create(county: str | Path, name: str, crs: str) -> PostGIS:
@@ -125,7 +122,7 @@ class PostGIS(Shelf):
     """
 
     # Numbers of rows only grow, so that any change that others may see makes the sum another.
-    _documents_stamp = "SELECT count(*), sum(written) FROM parkplan_documents WHERE kind = ?"
+    _documents_stamp = "SELECT kind, count(*), sum(written) FROM parkplan_documents"
     _unreadable = (psycopg.Error, pa.ArrowException, *Shelf._unreadable)
     _kept_in = "database"
     _tables: PostgresTables
@@ -148,22 +145,17 @@ class PostGIS(Shelf):
             raise
         self._schemas: dict[str, pa.Schema] = {}
         self.fabric = PostgisFabric(self._tables, self.crs, self._read_features, self._srid)
-        self.fabric.clock = self._clock
+        self.fabric.clock = self._tables.clock
         self.ledger = PostgresLedger(self._tables)
-        self.ledger.clock = self._clock
+        self.ledger.clock = self._tables.clock
         snapshot.sweep(self.cache)
 
     def close(self) -> None:
         self.ledger.close()
         self._tables.close()
 
-    def _clock(self) -> datetime:
-        """The server's: those of the machines that write may differ."""
-        ((now,),) = self._tables.all("SELECT extract(epoch FROM clock_timestamp())::float8")
-        return datetime.fromtimestamp(now, UTC)
-
     def _now(self) -> str:
-        return self._clock().isoformat(timespec="microseconds")
+        return self._tables.clock().isoformat(timespec="microseconds")
 
     def put(self, prepared: Prepared, *, by: str, approved_by: str | None = None) -> Layer:
         """Store a new version of a layer beside the older ones; wholly or not at all."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, LiteralString
 
@@ -21,7 +24,7 @@ from psycopg.types import TypeInfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from rasterio.errors import RasterioError
 
-from layers.errors import BadInput, Busy, Fault, StoreBroken, Unreachable
+from layers.errors import BadInput, Busy, Fault, NoRoom, StoreBroken, Unreachable
 from layers.places import Url
 from layers.tables import Bindings
 
@@ -29,6 +32,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_S = 10
 STATEMENT_S = 60
 LOCK_S = 10
+CLOCK_S = 10  # how long an answer on what time it is stands
 IMPORT_S = 3_600  # one statement of an import: a COPY, an index
 MOST_CONNECTIONS = 8  # of one process
 HAS_SRID = 0x20000000  # the flag in the type of an EWKB
@@ -69,6 +73,8 @@ def told(label: str, what: str) -> Iterator[None]:
         raise Unreachable(f"{label} cannot be {what} (the database does not answer)", county=label) from None
     except errors.LockNotAvailable as error:
         raise Busy(f"{label} is being written by somebody else; try again shortly", county=label) from error
+    except errors.DiskFull as error:
+        raise NoRoom(f"{label} cannot be {what} (the disk is full)", county=label) from error
     except errors.QueryCanceled as error:
         raise Unreachable(f"{label} cannot be {what} (the database took too long)", county=label) from error
     except psycopg.DataError as error:
@@ -148,6 +154,17 @@ def bound(text: str) -> LiteralString:
     return re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text.replace("?", "%s"))
 
 
+def _check(connection: Connection) -> None:
+    """Raises where the server has dropped the connection. It says so before it hangs up: who has heard nothing need not
+    ask, which would be one more way to the server and back for each question."""
+    try:
+        heard = bool(select.select([connection.fileno()], [], [], 0)[0])
+    except (ValueError, OSError, psycopg.Error):  # closed, or a number of a file that `select` cannot count to
+        heard = True
+    if heard:
+        ConnectionPool.check_connection(connection)
+
+
 class PostgresTables:
     """A county's tables in PostgreSQL. Threads share it; each has one connection at a time."""
 
@@ -161,10 +178,11 @@ class PostgresTables:
             max_idle=60,
             kwargs={"autocommit": True, "connect_timeout": CONNECT_S},
             configure=lambda connection: configure(connection, place.schema),
-            check=ConnectionPool.check_connection,  # one that was dropped meanwhile is made anew
+            check=_check,  # one that was dropped meanwhile is made anew
             open=True,
         )
         self._mine = threading.local()
+        self._offset: tuple[float, float] | None = None  # the server's clock less ours, and when we asked
 
     def close(self) -> None:
         self._pool.close()
@@ -203,7 +221,32 @@ class PostgresTables:
             name = f"parkplan {self.place.schema} {what}"
             mine.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
+    def clock(self) -> datetime:
+        """The server's: those of the machines that write may differ. It is asked now and then, and ours says how much
+        time went by since."""
+        known, asked = self._offset, time.monotonic()
+        if known is None or asked - known[1] > CLOCK_S:
+            ((now,),) = self.all("SELECT extract(epoch FROM clock_timestamp())::float8")
+            heard = time.monotonic()
+            self._offset = known = (now - (asked + heard) / 2, heard)
+        return datetime.fromtimestamp(known[0] + time.monotonic(), UTC)
+
     def all(self, sql: str, bindings: Bindings = ()) -> list[Any]:
+        try:
+            return self._all(sql, bindings)
+        except Unreachable as error:
+            # Dropped while we asked. Outside a transaction a question can be asked again, of a connection that stands.
+            lost = isinstance(error.__context__, psycopg.OperationalError) and not isinstance(
+                error.__context__, (PoolTimeout, PoolClosed)
+            )
+            inside = getattr(self._mine, "connection", None) is not None
+            if inside or not lost or not sql.startswith("SELECT"):
+                raise
+        with told(self.place.label, "read"):
+            self._pool.check()
+        return self._all(sql, bindings)
+
+    def _all(self, sql: str, bindings: Bindings) -> list[Any]:
         with self.connection() as mine:
             return mine.execute(bound(sql), bindings).fetchall()
 

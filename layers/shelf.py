@@ -30,8 +30,8 @@ from layers.errors import BadInput, Fault, ParkError, StoreBroken, UnknownName, 
 from layers.fabric_register import Register
 from layers.ingest import Prepared
 from layers.ledger import placed
-from layers.ledger.keeping import Ledger, pools
-from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, World, union_bounds
+from layers.ledger.keeping import Ledger, Left, pools
+from layers.records import Bounds, Geoms, Layer, Raster, Snapshot, union_bounds
 from layers.schema import role, roles
 from layers.stored_world import StoredWorld
 
@@ -82,7 +82,7 @@ class Shelf(Documents):
         self._whole: dict[str, tuple[pd.DataFrame, Geoms]] = {}
         self._ids: dict[str, pd.Index] = {}
         self._catalogue: dict[tuple[Any, date | None], list[Layer]] = {}
-        self._pools: tuple[int, dict[str, float]] | None = None
+        self._pools: Left | None = None
         self._extents: dict[int, shapely.Geometry] = {}  # of the parcels, by version, with those of earlier ones
 
     # --- what a store says itself -----------------------------------------------------------------
@@ -268,7 +268,7 @@ class Shelf(Documents):
             self._extents[layer.version] = shapely.union_all([layer.extent, *more]) if more else layer.extent
         return replace(layer, edits=edits, extent=self._extents[layer.version])
 
-    def at(self, as_of: date | None = None, for_year: int | None = None) -> World:
+    def at(self, as_of: date | None = None, for_year: int | None = None) -> StoredWorld:
         """The county as it was known on a day (default: now), asked for a year (default: that day's)."""
         day = as_of or datetime.now(UTC).date()
         known = {one.role: one for one in self.layers(as_of)}
@@ -278,19 +278,19 @@ class Shelf(Documents):
         known[placed.ROLE] = placed.layer(self.ledger, seq)
         return StoredWorld(self, day, for_year or day.year, known, until=seq)
 
-    def seen(self, labels: Mapping[str, str], as_of: date, for_year: int, pools: Mapping[str, float]) -> World:
+    def seen(self, labels: Mapping[str, str], as_of: date, for_year: int, pools: Mapping[str, float]) -> StoredWorld:
         """The county exactly as an answer saw it: by its layers' labels and its balances, whatever came since."""
         return StoredWorld(self, as_of, for_year, {role: self._labelled(role, labels[role]) for role in labels}, pools)
 
-    def pools(self, until: int | None = None) -> dict[str, float]:
+    def left(self, until: int | None = None) -> Left:
         """What is left by account, after an entry of the ledger or (default) by now."""
         if until is not None:
-            return pools(self.ledger.balances(until=until))
-        self.ledger.sweep()
-        last, known = self.ledger.last(), self._pools
-        if known is None or known[0] != last:
-            self._pools = known = (last, pools(self.ledger.balances()))
-        return known[1]
+            return Left(until, pools(self.ledger.balances(until=until)))
+        self._pools = known = self.ledger.left(self._pools)
+        return known
+
+    def pools(self, until: int | None = None) -> Mapping[str, float]:
+        return self.left(until).by_account
 
     def _labelled(self, role: str, label: str) -> Layer:
         if role == placed.ROLE:

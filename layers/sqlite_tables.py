@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import apsw
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import RasterioError
 
-from layers.errors import StoreBroken
+from layers.errors import NoRoom, StoreBroken
 from layers.tables import Bindings
 
 
@@ -21,7 +22,12 @@ def told(path: Path, what: str) -> Iterator[None]:
     """What SQLite, GDAL and the disk say of the county file, in our words."""
     try:
         yield
-    except (apsw.Error, OSError, DataSourceError, DataLayerError, RasterioError) as error:
+    except apsw.FullError as error:
+        raise NoRoom(f"{path.name} cannot be {what} (the disk is full)", county=path.name) from error
+    except OSError as error:
+        kind = NoRoom if error.errno == errno.ENOSPC else StoreBroken
+        raise kind(f"{path.name} cannot be {what} ({error})", county=path.name) from error
+    except (apsw.Error, DataSourceError, DataLayerError, RasterioError) as error:
         raise StoreBroken(f"{path.name} cannot be {what} ({error})", county=path.name) from error
 
 

@@ -11,7 +11,7 @@ from pyproj import CRS
 
 from layers.errors import ParkError, Unreachable
 from layers.ledger import placed
-from layers.ledger.keeping import Ledger
+from layers.ledger.keeping import Ledger, Left
 from layers.records import Bounds, Layer, Raster, Snapshot
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class Source(Protocol):
     crs: CRS
     ledger: Ledger
 
-    def pools(self, until: int | None = None) -> Mapping[str, float]: ...
+    def left(self, until: int | None = None) -> Left: ...
 
     def snapshot(self, layer: Layer) -> Snapshot | Raster: ...
 
@@ -47,6 +47,12 @@ class StoredWorld:
         self.crs = store.crs
         self._pools = pools
         self._until = until
+        self.books: int | None = None  # the entry after which the pools were read
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Role -> the version it is seen in; not `placed`, which changes with every entry of the books."""
+        return {role: layer.label for role, layer in sorted(self._layers.items()) if role != placed.ROLE}
 
     def near(self, role: str, bounds: Bounds) -> Snapshot | None:
         if role == placed.ROLE:  # changes all the time, and only what is near matters
@@ -66,7 +72,8 @@ class StoredWorld:
 
     def pools(self) -> Mapping[str, float]:
         if self._pools is None:
-            self._pools = self._store.pools(self._until)
+            left = self._store.left(self._until)
+            self._pools, self.books = left.by_account, left.seq
         return self._pools
 
     def _load(self, role: str) -> Snapshot | Raster | None:

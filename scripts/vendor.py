@@ -13,6 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "api" / "static" / "vendor"
+# Packages that are published without the text of their licence; it is that of their repository.
+LICENCES = ROOT / "scripts" / "licences"
+LENT = dict.fromkeys(("terra-draw", "terra-draw-maplibre-gl-adapter"), LICENCES / "terra-draw.txt")
 
 # What the pages load. Images and fonts that a stylesheet names come along by themselves.
 PARTS: dict[str, tuple[str, ...]] = {
@@ -34,7 +37,17 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "leaflet.control.layers.tree": ("L.Control.Layers.Tree.css", "L.Control.Layers.Tree.js"),
     "leaflet.fullscreen": ("Control.FullScreen.css", "Control.FullScreen.js"),
+    # MapLibre finds its worker beside itself; the worker shares code by a file that this build leaves empty
+    "maplibre-gl": (
+        "dist/maplibre-gl.css",
+        "dist/maplibre-gl.mjs",
+        "dist/maplibre-gl-shared.mjs",
+        "dist/maplibre-gl-worker.mjs",
+    ),
+    "proj4": ("dist/proj4.js",),
     "swagger-ui-dist": ("favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css"),
+    "terra-draw": ("dist/terra-draw.module.js",),
+    "terra-draw-maplibre-gl-adapter": ("dist/terra-draw-maplibre-gl-adapter.module.js",),
 }
 
 CSS_URL = re.compile(r"""url\(\s*["']?(?!data:|#)([^"')?#]+)""")
@@ -47,14 +60,14 @@ def named_by(stylesheet: Path) -> Iterator[Path]:
         yield (stylesheet.parent / url).resolve()
 
 
-def files_of(package: Path, parts: tuple[str, ...]) -> list[Path]:
-    """A package's parts, whatever their stylesheets name, and its licence."""
+def files_of(package: Path, parts: tuple[str, ...], lent: bool = False) -> list[Path]:
+    """A package's parts, whatever their stylesheets name, and its licence; `lent`: one of ours may stand in."""
     wanted = {package / part for part in parts}
     for stylesheet in [f for f in wanted if f.suffix == ".css" and f.is_file()]:
         wanted.update(named_by(stylesheet))
     licences = [f for f in package.iterdir() if LICENCE.search(f.name)] if package.is_dir() else []
     # a package without its licence may not be handed on: ask for the file, so that its absence is a fault
-    return sorted(wanted.union(licences or [package / "LICENSE"]))
+    return sorted(wanted.union(licences or ([] if lent else [package / "LICENSE"])))
 
 
 def copy(modules: Path = MODULES, vendor: Path = VENDOR) -> dict[str, dict[str, str]]:
@@ -63,7 +76,7 @@ def copy(modules: Path = MODULES, vendor: Path = VENDOR) -> dict[str, dict[str, 
     Every missing file is reported at once, before anything is touched.
     """
     modules = modules.resolve()
-    wanted = {name: files_of(modules / name, parts) for name, parts in PARTS.items()}
+    wanted = {name: files_of(modules / name, parts, name in LENT) for name, parts in PARTS.items()}
     missing = [str(f.relative_to(modules)) for files in wanted.values() for f in files if not f.is_file()]
     if missing:
         raise SystemExit(
@@ -75,8 +88,10 @@ def copy(modules: Path = MODULES, vendor: Path = VENDOR) -> dict[str, dict[str, 
     manifest: dict[str, dict[str, str]] = {}
     for name, files in wanted.items():
         about = json.loads((modules / name / "package.json").read_text(encoding="utf-8"))
-        for source in files:
-            key = source.relative_to(modules).as_posix()
+        sources = {source.relative_to(modules).as_posix(): source for source in files}
+        if name in LENT and not any(LICENCE.search(Path(key).name) for key in sources):
+            sources[f"{name}/LICENSE"] = LENT[name]
+        for key, source in sources.items():
             target = vendor / key
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

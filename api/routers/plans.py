@@ -91,6 +91,24 @@ def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("plann
     return JSONResponse(_shown(job), 202, {"Location": f"/plans/{job['id']}"})
 
 
+@router.get("/plans")
+def read_all(
+    county: Here,
+    user: Annotated[User, Depends(allow(*READ))],
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    """The plans that are the user's to see, the newest first, without what came out."""
+    found = []
+    for job in county.plans.all():
+        try:
+            found.append(_brief(county.plan(job["id"], user)))
+        except UnknownName:
+            continue
+        if len(found) == limit:
+            break
+    return {"plans": found}
+
+
 @router.get("/plans/{plan_id}")
 def read(plan_id: str, county: Here, user: Annotated[User, Depends(allow(*READ))]) -> dict[str, Any]:
     """How far a plan is, and what came out."""
@@ -125,6 +143,12 @@ def adopt(plan_id: str, county: Here, user: Annotated[User, Depends(allow("plann
     """
     found, made = adopting.adopt(county, county.plan(plan_id, user), county.scope(user))
     return JSONResponse(found, 201 if made else 200, {"Location": f"/plans/{plan_id}"})
+
+
+def _brief(job: dict[str, Any]) -> dict[str, Any]:
+    kept = ("id", "status", "by", "created_at", "ended_at", "objective", "gap", "reason")
+    counts = {name: len(job[name]) for name in ("assignments", "unplaced") if name in job}
+    return {name: job[name] for name in kept if name in job} | counts | {"projects": len(job["asked"]["projects"])}
 
 
 def _shown(job: dict[str, Any]) -> dict[str, Any]:

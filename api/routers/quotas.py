@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api import books
@@ -43,11 +45,15 @@ def report(
 
 
 @router.post("/{account:path}/entries", status_code=201)
-def enter(
+async def enter(
     account: str, asked: books.EntryIn, county: Here, user: Reviewer, idempotency_key: OnceKey = None
 ) -> Response:
     """下达, 分解, 调剂, 结转, 预支, 预支清偿, 收回, 冲正: an entry on a document."""
-    text = books.enter(county.store.ledger, account, asked, user.name, idempotency_key)
+    return await run_sync(partial(_entered, account, asked, county, user, idempotency_key), limiter=county.desk)
+
+
+def _entered(account: str, asked: books.EntryIn, county: County, user: User, key: str | None) -> Response:
+    text = books.enter(county.store.ledger, account, asked, user.name, key)
     county.access.record(user.name, f"quota-{asked.event}", account, asked.document.number)
     return Response(text, 201, media_type="application/json")
 

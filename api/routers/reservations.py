@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api import reservations
 from api.auth import READ, allow
 from api.county import County, county_of
-from api.scope import Scope
 from layers.access import User
-from layers.errors import Refused
 from layers.ledger.states import STATE_NAMES
 
 router = APIRouter(prefix="/reservations", tags=["reservations"])
@@ -20,14 +20,17 @@ Reader = Annotated[User, Depends(allow(*READ))]
 Planner = Annotated[User, Depends(allow("planner"))]
 Either = Annotated[User, Depends(allow("planner", "reviewer"))]
 OnceKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
-PLANNERS = ("reserve", "apply", "withdraw", "release", "extend")
-REVIEWERS = ("approve", "reject", "return", "supply", "progress", "revoke", "commission", "release")
 
 
 @router.post("", status_code=201)
-def create(asked: reservations.ReservationIn, county: Here, user: Planner, idempotency_key: OnceKey) -> Response:
+async def create(asked: reservations.ReservationIn, county: Here, user: Planner, idempotency_key: OnceKey) -> Response:
     """Take ground, quota and capacity together or not at all. 不构成供地承诺."""
-    return _answer(reservations.create(county, asked, county.scope(user), idempotency_key), 201)
+    work = partial(_created, asked, county, user, idempotency_key)
+    return await run_sync(work, limiter=county.desk)
+
+
+def _created(asked: reservations.ReservationIn, county: County, user: User, key: str) -> Response:
+    return _answer(reservations.create(county, asked, county.scope(user), key), 201)
 
 
 @router.get("")
@@ -55,7 +58,7 @@ def history(reservation_id: str, county: Here, user: Reader) -> dict[str, Any]:
 
 
 @router.post("/{reservation_id}/transitions")
-def turn(
+async def turn(
     reservation_id: str,
     asked: reservations.TransitionIn,
     county: Here,
@@ -64,22 +67,19 @@ def turn(
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
 ) -> Response:
     """apply, return, approve, reject, withdraw, release, extend, revoke, supply, progress, commission."""
-    scope = county.scope(user)
-    _may(scope, asked.event, reservation_id)
-    version = reservations.seen_of(if_match)
-    return _answer(reservations.turn(county, reservation_id, asked, scope, version, idempotency_key), 200)
+    work = partial(_turned, reservation_id, asked, county, user, if_match, idempotency_key)
+    return await run_sync(work, limiter=county.desk)
 
 
-def _may(scope: Scope, event: str, reservation_id: str) -> None:
-    """Planners ask, reviewers decide; a commissioned plant's ground is let go by a reviewer."""
-    user = scope.user
-    if event not in (PLANNERS if user.role == "planner" else REVIEWERS):
-        raise Refused(f"the role {user.role} may not {event} a reservation")
-    was = scope.reservation(reservation_id)
-    if event == "release":
-        commissioned = was.state == "commissioned"
-        if commissioned != (user.role == "reviewer"):
-            raise Refused(f"the role {user.role} may not release this reservation")
+def _turned(
+    reservation_id: str,
+    asked: reservations.TransitionIn,
+    county: County,
+    user: User,
+    if_match: str | None,
+    key: str | None,
+) -> Response:
+    return _answer(reservations.turn(county, reservation_id, asked, county.scope(user), if_match, key), 200)
 
 
 def _answer(text: str, status: int) -> Response:

@@ -12,9 +12,9 @@ from typing import Any
 import apsw
 
 from layers.access.chain import START, link
-from layers.errors import StoreBroken
+from layers.errors import NoRoom, StoreBroken
 
-VERSION = 1  # of the tables; 0 is the shape before keys were rows of their own and the log was a chain
+VERSION = 2  # of the tables; 0 is the shape before keys were rows of their own and the log was a chain
 PEOPLE = """
 CREATE TABLE users (
     name TEXT PRIMARY KEY, role TEXT, zones TEXT, state TEXT NOT NULL, demo INTEGER NOT NULL,
@@ -36,6 +36,12 @@ CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the
 CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
 CREATE TRIGGER audit_grows BEFORE INSERT ON audit WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)
     BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END;
+"""
+# How far another journal had come when it was last seen; it only goes on.
+WITNESS = """
+CREATE TABLE witness (journal TEXT PRIMARY KEY, seq INTEGER NOT NULL, hash TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TRIGGER witness_goes_on BEFORE UPDATE ON witness WHEN NEW.seq <= OLD.seq
+    BEGIN SELECT RAISE(ABORT, 'a witness does not go back'); END;
 """
 # Whoever changes a user or a key changes the stamp, so that no process remembers a key that is no longer good.
 BUMPS = "".join(
@@ -88,6 +94,8 @@ class File:
         """What the database says, in our words."""
         try:
             yield
+        except apsw.FullError as error:
+            raise NoRoom(f"{self.path.name} cannot be {verb} (the disk is full)") from error
         except apsw.Error as error:
             raise StoreBroken(f"{self.path.name} cannot be {verb} ({error})") from error
 
@@ -102,6 +110,10 @@ def _bring_forward(db: apsw.Connection) -> None:
     if version > VERSION:
         raise apsw.NotADBError(f"a newer program made it: version {version}")
     if version == VERSION:
+        return
+    db.execute(WITNESS)
+    if version == 1:
+        db.execute(f"PRAGMA user_version = {VERSION}")
         return
     there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "users" in there:

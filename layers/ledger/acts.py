@@ -119,6 +119,7 @@ class Ask:
     phases: tuple[tuple[int, Claim], ...] = ()  # the claim by years where it falls in several
     id: str | None = None
     plan: Mapping[str, Any] | None = None  # what it was adopted from
+    pinned: Mapping[str, Any] | None = None  # what the claim was worked out from, so that it can be asked again
 
 
 def digest_of(ground: shapely.Geometry) -> str:
@@ -147,6 +148,8 @@ def reserve(page: Page, asked: Ask) -> Reservation:
     if not asked.intended:
         free(page, asked.ground)
         detail["expires_at"] = _expiry(page, asked.expires_at)
+        if asked.pinned is not None:
+            detail["pinned"] = dict(asked.pinned)
         taken = _take(page, claim, asked.for_year, asked.phases)
         claim, postings = taken.claim, book.moving(taken.charges, "available", "reserved")
     draft = Draft(
@@ -203,7 +206,8 @@ class Turn:
     """What is to become of a reservation. `seen` is the version that the caller saw; None where it does not matter.
 
     `approved` is the tuple that was approved (all of it where nobody says), `supply` what was supplied to whom,
-    `claim` what an intention takes when it is reserved, `on` the day of the survey that includes a plant's load.
+    `claim` what an intention takes when it is reserved, `pinned` what that was worked out from, `on` the day of the
+    survey that includes a plant's load.
     """
 
     reservation: str
@@ -218,6 +222,7 @@ class Turn:
     progress: Mapping[str, Any] = field(default_factory=dict)
     claim: Claim | None = None
     phases: tuple[tuple[int, Claim], ...] = ()
+    pinned: Mapping[str, Any] | None = None
     on: date | None = None
 
 
@@ -259,6 +264,8 @@ def _decided(page: Page, was: Reservation, asked: Turn, way: Step) -> tuple[tupl
         free(page, page.ground(was.ground))
         taken = _take(page, asked.claim or was.claim, was.for_year, asked.phases)
         detail = {"claim": story.claim_json(taken.claim), "expires_at": _expiry(page, asked.expires_at)}
+        if asked.pinned is not None:
+            detail["pinned"] = dict(asked.pinned)
         return book.moving(taken.charges, "available", "reserved"), detail
     if asked.event in ("extend", "return"):
         detail["expires_at"] = _expiry(page, asked.expires_at)

@@ -40,6 +40,14 @@ class Hold:
     freed: int | None
 
 
+@dataclass(frozen=True)
+class Left:
+    """What is left by account after entry `seq`, as the thinking reads it."""
+
+    seq: int
+    by_account: Mapping[str, float]
+
+
 class Ledger(Protocol):
     """The books of one county. What is acknowledged is durable."""
 
@@ -47,6 +55,9 @@ class Ledger(Protocol):
 
     def run(self, work: Callable[[Page], T]) -> T:
         """Do something to the books in one transaction, wholly or not at all; Busy where it may or may not be done."""
+
+    def tell(self, heard: Callable[[int, str], None]) -> None:
+        """Have somebody told the last entry (number, hash) after what was written is durable."""
 
     def once(self, key: Key, work: Callable[[Page], str]) -> str:
         """The same, once for ever: a key seen before gives the answer it gave, KeyReused for another request.
@@ -79,6 +90,9 @@ class Ledger(Protocol):
     def history(self, reservation: str) -> list[Entry]: ...
 
     def ground(self, digest: str) -> shapely.Geometry: ...
+
+    def left(self, before: Left | None = None) -> Left:
+        """What is left in every account now; only what changed since `before` is read."""
 
     def held_since(self, until: int | None = None) -> int:
         """The last entry, by `until`, that took or freed ground."""

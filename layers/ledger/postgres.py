@@ -162,6 +162,10 @@ class PostgresPage:
     def now(self) -> str:
         return self._now
 
+    @property
+    def head(self) -> tuple[int, str]:
+        return self._seq, self._hash
+
     # --- parts of the transaction ---
 
     @contextlib.contextmanager
@@ -172,7 +176,7 @@ class PostgresPage:
             yield
         except BaseException:
             if sheet.mark and self.torn is None:
-                self._ask(f"ROLLBACK TO SAVEPOINT {sheet.mark}", ())
+                self._do(f"ROLLBACK TO SAVEPOINT {sheet.mark}")
                 self._holders.clear()
             self._seq, self._hash = sheet.seq, sheet.hash
             raise
@@ -187,7 +191,7 @@ class PostgresPage:
             if depth and not sheet.mark and any(self._sheets[depth:]):
                 self._parts += 1
                 sheet.mark = f"part{self._parts}"
-                self._ask(f"SAVEPOINT {sheet.mark}", ())
+                self._do(f"SAVEPOINT {sheet.mark}")
             if sheet:
                 self._ask("SELECT parkplan_ledger_write(?::jsonb)::text", (sheet.text(),))
                 for name, balance in sheet.balances.items():
@@ -196,8 +200,14 @@ class PostgresPage:
 
     def _ask(self, sql: str, bindings: tuple[Any, ...]) -> list[Any]:
         try:
-            cursor = self._connection.execute(bound(sql), bindings)
-            return cursor.fetchall() if cursor.description else []
+            return self._connection.execute(bound(sql), bindings).fetchall()
+        except psycopg.Error as error:  # the database does nothing more in this transaction
+            self.torn = self.torn or error
+            raise
+
+    def _do(self, sql: str) -> None:
+        try:
+            self._connection.execute(bound(sql))
         except psycopg.Error as error:  # the database does nothing more in this transaction
             self.torn = self.torn or error
             raise

@@ -254,6 +254,7 @@ class Reservation:
     progress: Mapping[str, Any] = field(default_factory=dict)
     commissioned_on: str | None = None
     plan: Mapping[str, Any] | None = None  # the joint plan that it was adopted from: id, phases, what it waits for
+    pinned: Mapping[str, Any] | None = None  # rulebook, layers, books and facts that its claim was worked out from
 
     @property
     def supplied_m2(self) -> int:

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import shapely
@@ -16,13 +17,14 @@ import shapely
 from layers.errors import CapacityShort, GroundTaken, KeyReused, ParkError, QuotaShort, UnknownName
 from layers.ledger import acts, book, chain, story
 from layers.ledger.chain import COLUMNS, Stored
-from layers.ledger.keeping import Hold, Key
+from layers.ledger.keeping import Hold, Key, Left
 from layers.ledger.records import BUCKETS, Balance, Entry, Reservation, account
 from layers.ledger.writer import Told, Writer, Written
 from layers.records import Bounds
 
 T = TypeVar("T")
 FAR = 1e12
+KNOWN_GROUNDS = 1_024
 ALL = 2**62  # more than there are rows or entries
 REFUSALS: dict[str, type[ParkError]] = {one.__name__: one for one in (GroundTaken, QuotaShort, CapacityShort)}
 ROW = ", ".join(COLUMNS)
@@ -31,6 +33,13 @@ LAST = "SELECT seq, at, hash FROM parkplan_ledger_entries ORDER BY seq DESC LIMI
 DUE = (
     "SELECT id FROM parkplan_ledger_reservations WHERE expires_at IS NOT NULL AND expires_at <= ?"
     " ORDER BY expires_at LIMIT 200"
+)
+IS_DUE = "EXISTS (SELECT 1 FROM parkplan_ledger_reservations WHERE expires_at IS NOT NULL AND expires_at <= ?)"
+LEFT = (
+    "SELECT m.seq, m.due, b.account, b.available FROM"
+    f" (SELECT (SELECT max(seq) FROM parkplan_ledger_entries) AS seq, {IS_DUE} AS due) m"
+    " LEFT JOIN parkplan_ledger_balances b"
+    " ON b.account IN (SELECT p.account FROM parkplan_ledger_postings p WHERE p.seq > ?)"
 )
 OF_HOLDER = f"SELECT account, {TEN} FROM parkplan_ledger_balances WHERE holder = ?"
 REVERSED = "SELECT seq FROM parkplan_ledger_entries WHERE reverses = ? AND event = 'reverse'"
@@ -92,6 +101,8 @@ class RowLedger:
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._told = told
         self._writer = Writer(self._transaction, told)
+        # what a digest names never changes
+        self._ground = lru_cache(maxsize=KNOWN_GROUNDS)(lambda digest: read_ground(self._read, digest))
 
     # --- what a store says itself ---
 
@@ -110,6 +121,9 @@ class RowLedger:
     def journal(self) -> Iterator[Stored]: ...
 
     # --- writing ---
+
+    def tell(self, heard: Callable[[int, str], None]) -> None:
+        self._writer.heard = heard
 
     def close(self) -> None:
         self._writer.close()
@@ -133,8 +147,11 @@ class RowLedger:
 
         return said(self._writer.submit(job))
 
+    def _moment(self) -> str:
+        return stamp(self.clock())
+
     def sweep(self) -> None:
-        now = stamp(self.clock())
+        now = self._moment()
         before: list[Any] = []
         while (due := self._read(DUE, (now,))) and due != before:  # some at a time
             self.run(lambda page: None)
@@ -183,6 +200,11 @@ class RowLedger:
         return [chain.entry(one) for one in self._entries("WHERE e.reservation = ?", (reservation,))]
 
     def reservation(self, key: str) -> Reservation:
+        rows = self._read(
+            f"SELECT body, {IS_DUE} FROM parkplan_ledger_reservations WHERE id = ?", (self._moment(), key)
+        )
+        if rows and not rows[0][1]:
+            return story.reservation_of(json.loads(rows[0][0]))
         self.sweep()
         return read_reservation(self._read, key)
 
@@ -194,17 +216,29 @@ class RowLedger:
         return [story.reservation_of(json.loads(body)) for (body,) in rows]
 
     def ground(self, digest: str) -> shapely.Geometry:
-        return read_ground(self._read, digest)
+        return self._ground(digest)
 
     def held_since(self, until: int | None = None) -> int:
-        self.sweep()
         most = until if until is not None else ALL
-        (row,) = self._read(
+        sql = (
             "SELECT (SELECT max(taken) FROM parkplan_ledger_holds WHERE taken <= ?),"
-            " (SELECT max(freed) FROM parkplan_ledger_holds WHERE freed <= ?)",
-            (most, most),
+            f" (SELECT max(freed) FROM parkplan_ledger_holds WHERE freed <= ?), {IS_DUE}"
         )
-        return max(int(seq or 0) for seq in row)
+        ((taken, freed, due),) = self._read(sql, (most, most, self._moment()))
+        if due:
+            self.sweep()
+            ((taken, freed, _),) = self._read(sql, (most, most, ""))
+        return max(int(taken or 0), int(freed or 0))
+
+    def left(self, before: Left | None = None) -> Left:
+        """What is left in every account after the last entry: what changed since `before`, where that is given."""
+        known = before or Left(0, {})
+        rows = self._read(LEFT, (self._moment(), known.seq))
+        if rows[0][1]:
+            self.sweep()
+            rows = self._read(LEFT, ("", known.seq))
+        changed = {name: float(left) for _, _, name, left in rows if name is not None}
+        return Left(int(rows[0][0] or 0), {**known.by_account, **changed}) if changed else known
 
     def holds(self, until: int | None = None, bounds: Bounds | None = None) -> list[Hold]:
         self.sweep()

@@ -36,7 +36,7 @@ from layers.ledger.rows import (
 )
 from layers.ledger.sqlite_sql import HELD, INSERT_ENTRY, INSERT_POSTING, NEAR, PUT_BALANCE, PUT_RESERVATION
 from layers.ledger.states import LIVE
-from layers.ledger.writer import Told
+from layers.ledger.writer import Told, Torn
 
 CHECKPOINT_PAGES = 8_000  # 32 MB of log before it is moved into the file: the default stops the writer all the time
 WAIT_S = 10.0  # for another process's transaction
@@ -51,28 +51,39 @@ class SqlitePage:
         self._now = max(now, at)
         self._holders: dict[str, dict[str, Balance]] = {}
         self._depth = 0
+        self.torn: BaseException | None = None
 
     @property
     def now(self) -> str:
         return self._now
+
+    @property
+    def head(self) -> tuple[int, str]:
+        return self._seq, self._hash
 
     def part(self) -> AbstractContextManager[None]:
         return self._savepoint(f"part{self._depth}")
 
     @contextlib.contextmanager
     def _savepoint(self, name: str) -> Iterator[None]:
+        if self.torn is not None:  # a savepoint without its transaction would be one of its own
+            raise Torn from self.torn
         self._db.execute(f"SAVEPOINT {name}")
         self._depth += 1
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            if not self._db.in_transaction:  # SQLite gave up all of it, as it may on a full disk
+                self.torn = self.torn or error
+                raise
             self._db.execute(f"ROLLBACK TO {name}")
             self._seq, _, self._hash = self._last()  # read anew
             self._holders.clear()
             raise
         finally:
             self._depth -= 1
-            self._db.execute(f"RELEASE {name}")
+            if self.torn is None:
+                self._db.execute(f"RELEASE {name}")
 
     def due(self) -> list[str]:
         return [str(key) for (key,) in self._read(DUE, (self.now,))]
@@ -213,11 +224,16 @@ class SqliteLedger(RowLedger):
         except apsw.BusyError as error:
             raise Busy("somebody else is writing to the county") from error
         try:
-            yield SqlitePage(db, stamp(self.clock()))
+            page = SqlitePage(db, stamp(self.clock()))
+            yield page
+            if page.torn is not None:
+                raise Torn from page.torn
             db.execute("COMMIT")
         except BaseException as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
+            if isinstance(error, apsw.FullError):  # it was not committed, which the ROLLBACK made sure of
+                raise
             if isinstance(error, apsw.Error):
                 raise Busy("it is not known whether it was done; ask again with the same key") from error
             raise

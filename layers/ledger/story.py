@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from layers.errors import UnknownName
+from layers.ledger import chain
 from layers.ledger.records import Charge, Draft, Paper, Reservation
 from layers.ledger.states import ENDS, step
 from layers.records import Areas, Claim, Load, Other
@@ -21,6 +23,8 @@ def told(before: Reservation | None, seq: int, at: str, draft: Draft) -> Reserva
     changes: dict[str, Any] = {"state": to, "version": seq}
     if "claim" in said:
         changes["claim"] = claim_of(said["claim"])
+    if "pinned" in said:
+        changes["pinned"] = said["pinned"]
     if draft.postings:
         changes["charges"] = _held(before, draft)
     if to == "reserved":
@@ -89,6 +93,11 @@ def claim_json(claim: Claim) -> dict[str, Any]:
     }
 
 
+def claim_digest(claim: Claim) -> str:
+    """Names what a claim says."""
+    return hashlib.sha256(chain.text(claim_json(claim)).encode()).hexdigest()
+
+
 def claim_of(said: Mapping[str, Any]) -> Claim:
     return Claim(
         Areas(**said["areas"]),
@@ -125,6 +134,7 @@ def reservation_json(one: Reservation) -> dict[str, Any]:
         "progress": dict(one.progress),
         "commissioned_on": one.commissioned_on,
         **({} if one.plan is None else {"plan": dict(one.plan)}),
+        **({} if one.pinned is None else {"pinned": dict(one.pinned)}),
     }
 
 

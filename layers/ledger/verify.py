@@ -26,7 +26,7 @@ from layers.ledger.states import BUCKET_OF, LIVE
 @dataclass(frozen=True)
 class Verified:
     """What was proven, or the first thing that does not hold: `what` of chain, identity, transition, balance,
-    reservation, charge, ground."""
+    reservation, charge, ground, end (the newest entries are gone)."""
 
     entries: int
     accounts: int
@@ -61,13 +61,17 @@ class _Broken(Exception):
         self.facts = {"what": what, "reason": reason, **facts}
 
 
-def verify(ledger: Ledger) -> Verified:
-    """Tell the whole journal again and compare; meant for a moment at which nobody writes, or a copy."""
+def verify(ledger: Ledger, seen: tuple[int, str] | None = None) -> Verified:
+    """Tell the whole journal again and compare; meant for a moment at which nobody writes, or a copy.
+
+    `seen` is an entry (number, hash) that was there once, as it was kept elsewhere.
+    """
     told = _Told({}, {}, {})
     kept_holds: int = 0
     try:
         ledger.sweep()  # what is due would otherwise expire between two looks at the books
         _follow(ledger, told)
+        _end(ledger, told, seen)
         _balances(ledger, told)
         _reservations(ledger, told)
         kept_holds = _grounds(ledger, told)
@@ -95,6 +99,17 @@ def _follow(ledger: Ledger, told: _Told) -> None:
         raise _Broken("chain", broken[1], seq=broken[0])
     if told.seq != ledger.last():
         raise _Broken("chain", f"the journal ends at entry {told.seq}, not at {ledger.last()}", seq=told.seq)
+
+
+def _end(ledger: Ledger, told: _Told, seen: tuple[int, str] | None) -> None:
+    """Who takes away the newest entries, and all that follows from them, leaves a chain that is whole."""
+    if seen is None or not seen[0]:
+        return
+    seq, head = seen
+    if told.seq < seq:
+        raise _Broken("end", f"entries {told.seq + 1} to {seq} are missing from the end", seq=told.seq + 1)
+    if ledger.entries(after=seq - 1, limit=1)[0].hash != head:
+        raise _Broken("end", f"entry {seq} is not the one that was seen", seq=seq)
 
 
 def _entry(told: _Told, kept: Stored) -> None:

@@ -31,6 +31,10 @@ class Written(acts.Page, Protocol):
     def part(self) -> AbstractContextManager[None]:
         """Around changes that are made wholly or not at all."""
 
+    @property
+    def head(self) -> tuple[int, str]:
+        """The last entry: its number and its hash."""
+
     def due(self) -> Sequence[str]:
         """Reservations whose time has come, some of them."""
 
@@ -45,6 +49,8 @@ class Writer(Generic[P]):
 
     def __init__(self, transaction: Callable[[], AbstractContextManager[P]], told: Told) -> None:
         self._transaction, self._told = transaction, told
+        self.heard: Callable[[int, str], None] | None = None  # after a COMMIT, before answers
+        self._head = 0
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -108,6 +114,14 @@ class Writer(Generic[P]):
                 else:
                     future.set_result(value)
 
+    def _hear(self, seq: int, head: str) -> None:
+        if self.heard is not None and seq != self._head:
+            try:
+                self.heard(seq, head)
+                self._head = seq
+            except Exception:  # what is done is done; the next head says as much
+                log.exception("the head of the books could not be kept elsewhere")
+
     def _together(self, jobs: Sequence[Job]) -> list[tuple[Any, BaseException | None]]:
         """Requests in one transaction, each wholly or not at all; it is durable when this returns."""
         outcomes: list[tuple[Any, BaseException | None]] = []
@@ -125,6 +139,7 @@ class Writer(Generic[P]):
                             outcomes.append((work(page), None))
                     except Exception as error:
                         outcomes.append((None, error))
+            self._hear(*page.head)
         except Torn as torn:
             if len(jobs) > 1:
                 raise

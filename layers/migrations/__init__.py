@@ -19,14 +19,20 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from layers.places import Url
-from layers.postgres import connect
+from layers.postgres import Connection, connect
 
 __all__ = ["CommandError", "current", "downgrade", "engine", "newest", "upgrade"]
 
 
 def engine(place: Url) -> sa.Engine:
-    """SQLAlchemy as Alembic needs it, over connections of ours."""
-    return sa.create_engine("postgresql+psycopg://", creator=lambda: connect(place), poolclass=sa.NullPool)
+    """SQLAlchemy as Alembic needs it, over connections of ours: all steps of a migration are made or none."""
+
+    def begun() -> Connection:
+        made = connect(place)
+        made.autocommit = False
+        return made
+
+    return sa.create_engine("postgresql+psycopg://", creator=begun, poolclass=sa.NullPool)
 
 
 def _config(**given: Any) -> Config:

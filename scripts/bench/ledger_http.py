@@ -1,12 +1,15 @@
 """The books over HTTP under load, as clients see them: reserve, decide, release, adjust, repeat, by many at once.
 
-    python -m scripts.bench.ledger_http [--operations 10000] [--processes 8] [--clients 32] [--kills 0]
-                                        [--county postgis]
+    python -m scripts.bench.ledger_http [--operations 10000] [--processes 8] [--clients 32] [--county postgis]
+                                        [--kills 200 | --terminations 200 | --full 5] [--drops 0.05]
 
-Serves a small county of its own on loopback. Every client waits for its answer; a request that got none (503, or no
-connection) is sent again with the same Idempotency-Key until it is answered. With `--kills` the server is killed (9)
-at random moments and started anew. Afterwards the books prove themselves, everything that was acknowledged must be in
-the journal once, every piece of ground has at most one holder, and a key that is sent again gives the same answer.
+Serves a small county of its own on loopback. Every client waits for its answer; a request that got none (503, 507, or
+no connection) is sent again with the same Idempotency-Key until it is answered. With `--kills` the server is killed
+(9) at random moments and started anew; with `--terminations` the database hangs up on everybody; with `--full` the
+disk (a small one in memory, which takes root) is filled and given room again; with `--drops` the clients hang up on
+this share of their requests before they are answered. The load goes on until all of that was done. Afterwards the
+books prove themselves, everything that was acknowledged must be in the journal once, every piece of ground has at most
+one holder, and a key that is sent again gives the same answer.
 Prints operations per second, milliseconds, and what was refused; exits 1 where anything does not hold.
 """
 
@@ -18,15 +21,17 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,9 +47,12 @@ PLANNER = ("apply", "release", "withdraw", "extend")
 REVIEWER = ("approve", "reject", "return", "revoke")
 FIELD_M = 5_000  # east of it the ground is paddy
 GRANTED_M2, POWER_KVA = 500_000.0, 20_000.0
+FEWEST = 0.05  # of all refusals, for each reason: a load that is refused for one reason alone proves little
 SMALL, LARGE = 60, 30  # plots of 1 ha and of 9 ha
 REFUSED = ("ground-taken", "quota-short", "capacity-short", "illegal-transition", "stale")
-LONGEST_S = 120.0
+SMALL_MB = 128
+WARM = 5  # operations of each client before its clock starts: the first ones load layers and open connections
+LONGEST_S = 900.0  # a server that is killed again and again does not get far
 
 
 @dataclass
@@ -53,10 +61,12 @@ class Found:
 
     done: int = 0
     seconds: float = 0.0
+    per_s: float = 0.0
     ms: list[float] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    kills: int = 0
+    troubles: int = 0
+    full: int = 0  # answers that said that the disk is full
 
     def rarest_share(self) -> float:
         return min(self.refusals[name] for name in REFUSED) / max(sum(self.refusals.values()), 1)
@@ -65,30 +75,77 @@ class Found:
 # --- a client -------------------------------------------------------------------------------------------
 
 
+class Wire:
+    """One kept connection that speaks just enough HTTP/1.1: a client's own work takes from the same two cores."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, method: str, path: str, text: bytes, head: Mapping[str, str]) -> tuple[int, bytes, str]:
+        """Status, body and ETag; OSError where the connection ends before the answer does."""
+        self.socket.sendall(_request(method, path, text, head))
+        heard = self._more(b"")
+        while (end := heard.find(b"\r\n\r\n")) < 0:
+            heard = self._more(heard)
+        said = heard[:end].decode("latin-1").split("\r\n")
+        named = {name.lower(): value for name, _, value in (line.partition(": ") for line in said[1:])}
+        wanted = end + 4 + int(named["content-length"])
+        while len(heard) < wanted:
+            heard = self._more(heard)
+        return int(said[0].split()[1]), heard[end + 4 : wanted], named.get("etag", "")
+
+    def leave(self, method: str, path: str, text: bytes, head: Mapping[str, str], where: float) -> None:
+        """Hang up in the middle of a request, or (the half of the times) after the whole of it."""
+        request = _request(method, path, text, head)
+        self.socket.sendall(request[: int(len(request) * min(2 * where, 1.0))])
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, no goodbye
+        self.close()
+
+    def _more(self, heard: bytes) -> bytes:
+        some = self.socket.recv(65_536)
+        if not some:
+            raise ConnectionResetError("the server hung up")
+        return heard + some
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def _request(method: str, path: str, text: bytes, head: Mapping[str, str]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    first = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}Content-Length: {len(text)}\r\n\r\n"
+    return first.encode() + text
+
+
 class Client:
     """One connection; asks until it is answered."""
 
     def __init__(self, port: int, seed: int, here: dict[str, Any]) -> None:
         self.here = here  # where the county lies, and a project of its library
         self.port, self.draw, self.number, self.seed = port, random.Random(seed), 0, seed
-        self.wire: http.client.HTTPConnection | None = None
+        self.wire: Wire | None = None
         self.mine: dict[str, str] = {}  # reservation -> its ETag
         self.found: list[dict[str, Any]] = []
+        self.drops = float(here.get("drops", 0.0))
+        self.full = 0
 
     def send(self, method: str, path: str, who: str, body: Any = None, **headers: str) -> tuple[int, Any, str]:
         """Status, body and ETag of the first answer."""
         head = {"Authorization": f"Bearer demo-{who}", "Content-Type": "application/json", **headers}
-        text = None if body is None else json.dumps(body)
+        text = b"" if body is None else json.dumps(body).encode()
         start = time.monotonic()
         while time.monotonic() - start < LONGEST_S:
             try:
-                self.wire = self.wire or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-                self.wire.request(method, path, text, head)
-                answer = self.wire.getresponse()
-                said = answer.read()
-                if answer.status != 503:
-                    return answer.status, json.loads(said), answer.headers.get("ETag", "")
-            except (OSError, http.client.HTTPException):
+                self.wire = self.wire or Wire(self.port)
+                if self.drops and self.draw.random() < self.drops:
+                    self.wire.leave(method, path, text, head, self.draw.random())
+                    raise ConnectionAbortedError("we hung up")
+                status, said, etag = self.wire.ask(method, path, text, head)
+                if status not in (503, 507):
+                    return status, json.loads(said), etag
+                self.full += status == 507
+            except OSError:
                 if self.wire is not None:
                     self.wire.close()
                 self.wire = None
@@ -118,6 +175,7 @@ class Client:
             "id": said.get("id"),
             "version": said.get("version"),
             "fault": "",
+            "warm": self.number > WARM,
         }
         if status >= 500 or (status >= 400 and one["said"] not in REFUSED and one["said"] != "forbidden"):
             one["fault"] = f"{path}: {status} {json.dumps(said)[:300]}"
@@ -132,10 +190,10 @@ class Client:
         n, kind = self.draw.randrange(SMALL), self.draw.random()
         west, south, side = FIELD_M + 100 * (n % 10), 100 * (n // 10), 100
         project = {**self.here["project"], "id": f"P{self.key()}", "power_kva": 300}
-        if kind < 0.25:
+        if kind < 0.2:  # farmland that the quota does not reach for
             n = self.draw.randrange(LARGE)
             west, south, side = FIELD_M + 300 * (n % 10), 3_000 + 300 * (n // 10), 300
-        elif kind < 0.4:
+        elif kind < 0.55:  # a smelter: two of them fill a station
             project["power_kva"] = 9_000
         east, north = self.here["east"], self.here["north"]
         ring = [(0, 0), (side, 0), (side, side), (0, side), (0, 0)]
@@ -167,18 +225,27 @@ def clients(port: int, operations: int, count: int, seed: int) -> None:
     """Some clients in one process, told on standard input what the county is; prints what they found."""
     print("ready", flush=True)
     here = json.loads(sys.stdin.readline())
+    enough = threading.Event()
+
+    def listen() -> None:
+        sys.stdin.readline()
+        enough.set()
+
+    threading.Thread(target=listen, daemon=True).start()
     some = [Client(port, seed * 1_000 + n, here) for n in range(count)]
 
     def run(one: Client) -> None:
-        for _ in range(operations // count):
+        done = 0
+        while done < operations // count or not enough.is_set():
             one.act()
+            done += 1
 
     threads = [threading.Thread(target=run, args=(one,)) for one in some]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    print(json.dumps([found for one in some for found in one.found]))
+    print(json.dumps({"found": [found for one in some for found in one.found], "full": sum(one.full for one in some)}))
 
 
 # --- the server -----------------------------------------------------------------------------------------
@@ -245,17 +312,113 @@ def found_county(county: str | Path) -> str:
     return str(county)
 
 
+@contextlib.contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """A disk in memory on a folder. PermissionError where we may not mount."""
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if made.returncode:
+        raise PermissionError(f"a small disk cannot be mounted here: {made.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+@contextlib.contextmanager
+def server_on(folder: Path) -> Iterator[str]:
+    """The URL of a county in a database server of our own whose tables lie in a folder; its log lies elsewhere: without
+    room for that the server stops, and somebody has to start it again."""
+    import psycopg
+
+    from tests.postgres import server
+
+    place = folder / "tables"
+    place.mkdir()
+    folder.chmod(0o755)
+    shutil.chown(place, "postgres")
+    with server(("shared_buffers=64MB",)) as url:
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(f"CREATE TABLESPACE small LOCATION '{place}'")
+            db.execute("ALTER DATABASE postgres SET default_tablespace = small")
+        yield f"{url}?schema=bench"
+
+
 # --- an attack ------------------------------------------------------------------------------------------
 
 
+Trouble = Callable[[Server], int]  # makes it while clients ask, and says how often
+
+
+def killing(kills: int) -> Trouble:
+    """The server is killed at random moments and started anew."""
+
+    def trouble(server: Server) -> int:
+        draw = random.Random(1)
+        for _ in range(kills):
+            time.sleep(draw.uniform(0.05, 1.0))
+            server.kill()
+            server.start()
+        return kills
+
+    return trouble
+
+
+def terminating(url: str, times: int) -> Trouble:
+    """The database hangs up on everybody, at random moments."""
+
+    def trouble(server: Server) -> int:
+        import psycopg
+
+        from layers.places import url as place_of
+
+        draw, ended = random.Random(1), 0
+        with psycopg.connect(place_of(url).conninfo, autocommit=True) as db:
+            for _ in range(times):
+                time.sleep(draw.uniform(0.05, 0.3))
+                sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                sql += " AND datname = current_database() AND backend_type = 'client backend'"
+                row = db.execute(sql).fetchone()
+                ended += row is not None and row[0] > 0
+        return ended
+
+    return trouble
+
+
+def filling(folder: Path, times: int) -> Trouble:
+    """The disk of a folder is filled to the last byte, for a while, and has room again."""
+
+    def trouble(server: Server) -> int:
+        for _ in range(times):
+            time.sleep(1.0)
+            with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as ballast:
+                while True:
+                    ballast.write(bytes(4_096))
+            time.sleep(1.5)
+            (folder / "ballast").unlink()
+        return times
+
+    return trouble
+
+
 def attack(
-    county: str, operations: int, processes: int = 8, count: int = 32, kills: int = 0, workers: int = 1
+    county: str,
+    operations: int,
+    processes: int = 8,
+    count: int = 32,
+    trouble: Trouble | None = None,
+    drops: float = 0.0,
+    workers: int = 1,
 ) -> Found:
-    """Many clients on a served county; with kills until the server was killed so often and all are answered."""
+    """Many clients on a served county, for as long as the trouble lasts, and until all of them are answered."""
     from tests.counties import EAST, NORTH, TEA
 
-    found, draw = Found(), random.Random(1)
-    here = json.dumps({"east": EAST, "north": NORTH, "project": TEA})
+    found = Found()
+    here = json.dumps({"east": EAST, "north": NORTH, "project": TEA, "drops": drops})
     with serving(county, workers) as server:
         command = [sys.executable, "-m", "scripts.bench.ledger_http", "--port", str(server.port)]
         command += ["--operations", str(operations // processes), "--clients", str(max(count // processes, 1))]
@@ -270,16 +433,25 @@ def attack(
             assert one.stdin is not None
             one.stdin.write(f"{here}\n")
             one.stdin.flush()
-        while found.kills < kills and any(one.poll() is None for one in running):
-            time.sleep(draw.uniform(0.05, 0.5))
-            server.kill()
-            found.kills += 1
-            server.start()
-        said = [json.loads(one.communicate()[0] or "[]") for one in running]
+        try:
+            found.troubles = trouble(server) if trouble is not None else 0
+        except BaseException:  # nobody is left to wait for an answer
+            for one in running:
+                one.kill()
+            raise
+        for one in running:
+            assert one.stdin is not None
+            one.stdin.write("enough\n")
+            one.stdin.flush()
+        outcomes = [json.loads(one.communicate()[0] or '{"found": [], "full": 0}') for one in running]
+        said, found.full = [one["found"] for one in outcomes], sum(one["full"] for one in outcomes)
         found.faults += [f"a client ended with {one.returncode}" for one in running if one.returncode]
     each = [one for some in said for one in some]
-    found.done, found.ms = len(each), [one["ms"] for one in each]
-    found.seconds = max(one["at"] for one in each) - min(one["at"] - one["ms"] / 1e3 for one in each)
+    warm = [one for one in each if one["warm"]]
+    found.done, found.ms = len(each), [one["ms"] for one in warm]
+    if warm:
+        found.seconds = max(one["at"] for one in warm) - min(one["at"] - one["ms"] / 1e3 for one in warm)
+        found.per_s = len(warm) / found.seconds
     found.refusals = Counter(one["said"] for one in each if one["status"] >= 400)
     found.faults += [one["fault"] for one in each if one["fault"]]
     judge(county, each, found)
@@ -321,6 +493,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--terminations", type=int, default=0, help="of the database's connections")
+    parser.add_argument("--full", type=int, default=0, help="how often the disk is filled; takes root")
+    parser.add_argument("--drops", type=float, default=0.0, help="share of requests that a client hangs up on")
     parser.add_argument("--workers", type=int, default=1, help="of the server")
     parser.add_argument("--county", default="", help="postgresql://..., or postgis")
     parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
@@ -333,20 +508,30 @@ def main() -> None:
 
     from scripts.bench.ledger import place as place_of
 
-    with tempfile.TemporaryDirectory(prefix="ledger-") as name, place_of(said.county) as url:
-        county = found_county(url or Path(name) / "county.gpkg")
-        found = attack(county, said.operations, said.processes, said.clients, said.kills, said.workers)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-")))
+        if said.full:
+            stack.enter_context(small_disk(folder, SMALL_MB))
+        url = stack.enter_context(server_on(folder) if said.full and said.county else place_of(said.county))
+        county = found_county(url or folder / "county.gpkg")
+        trouble: Trouble | None = killing(said.kills) if said.kills else None
+        trouble = terminating(county, said.terminations) if said.terminations else trouble
+        trouble = filling(folder, said.full) if said.full else trouble
+        found = attack(county, said.operations, said.processes, said.clients, trouble, said.drops, said.workers)
+    if (rarest := found.rarest_share()) < FEWEST:
+        found.faults.append(f"the rarest reason of a refusal is {rarest:.1%} of them, less than {FEWEST:.0%}")
     p50, p99 = np.percentile(found.ms, [50, 99]) if found.ms else (0, 0)
     told = {
         "store": "PostgreSQL" if said.county else "GeoPackage",
         "clients": said.clients,
         "operations": found.done,
-        "operations_per_s": round(found.done / found.seconds),
+        "operations_per_s": round(found.per_s),
         "p50_ms": round(float(p50), 1),
         "p99_ms": round(float(p99), 1),
         "refused": dict(found.refusals),
         "rarest_refusal_share": round(found.rarest_share(), 3),
-        "kills": found.kills,
+        "troubles": found.troubles,
+        "answered_full": found.full,
         "faults": found.faults[:20],
     }
     print(json.dumps(told, ensure_ascii=False, indent=2))

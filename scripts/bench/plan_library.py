@@ -16,7 +16,7 @@ from api.planning import Prepared, prepare
 from gis.check import rulebook
 from gis.joint import plan
 from gis.scenario import Scenario
-from gis.solver.search import Progress
+from gis.solver.known import Progress
 from layers.records import Project
 from layers.store import open_store
 

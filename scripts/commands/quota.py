@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress
 from rich.table import Table
 
 from layers.errors import BadInput, Fault
@@ -110,25 +112,56 @@ def _journal(found: dict[str, Any], as_json: bool) -> None:
             out.print(f"        {posting['account']}: {moved}", highlight=False, markup=False)
 
 
-def verify(county: County, as_json: AsJson = False) -> None:
-    """Prove the books: chain, balances, transitions, ground. Exit 0 whole, 1 naming the first that does not hold."""
-    from api import books
+def verify(
+    county: County,
+    again: Annotated[bool, typer.Option(help="Ask every stored check and reservation again on what it saw")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Prove the books (chain, balances, transitions, ground) and what was decided (checks, reservations, plans).
+
+    Exit 0 whole, 1 naming the first that does not hold.
+    """
+    from api import books, proof
+    from layers.access import Access
     from layers.ledger.verify import verify as prove
+    from layers.places import beside
     from layers.store import open_store
 
     store = open_store(county)
+    log = beside(county)
+    seen = None
+    if log.with_suffix(".access").exists():
+        access = Access(log)
+        seen = access.witnessed()
+        access.close()
     try:
-        found = prove(store.ledger)
+        found = prove(store.ledger, seen)
+        if found.whole:
+            with Progress(console=err, disable=not err.is_terminal) as progress:
+                task = progress.add_task("asking again")
+                told = lambda done, all_: progress.update(task, completed=done, total=all_)  # noqa: E731
+                decided = proof.prove(store, again=again, progress=told)
+        else:
+            decided = proof.Proven()
     finally:
         store.close()
     if as_json:
-        print_json(books.verified(found))
+        print_json({**books.verified(found), "decisions": {"whole": decided.whole, **asdict(decided)}})
     elif found.whole:
         counts = f"{found.entries:,} entries, {found.accounts:,} accounts, {found.reservations:,} reservations"
         out.print(f"一致 whole: {counts}, {found.holds:,} holds on ground; head {found.head}", highlight=False)
-    else:
-        out.print(f"不一致 broken ({found.what}): {found.reason}", highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(0 if found.whole else 1)
+        out.print(
+            f"{decided.checks:,} checks ({decided.checks_again:,} asked again), {decided.reservations:,} times ground"
+            f" was reserved ({decided.reservations_again:,} again), {decided.plans:,} plans,"
+            f" {decided.rulebooks:,} rulebooks;"
+            f" {decided.unpinned:,} that stand on their plan or are from before this was kept,"
+            f" {len(decided.other_program):,} that this version of the program answers otherwise",
+            highlight=False,
+        )
+    first = found if not found.whole else decided
+    if not first.whole and not as_json:
+        out.print(f"不一致 broken ({first.what}): {first.reason}", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(0 if first.whole else 1)
 
 
 def supply(

@@ -129,12 +129,15 @@ def audit(
     """The audit log (审计日志): read it, or prove that no row was altered, left out or put in."""
     from dataclasses import asdict
 
+    from api.witness import audit_seen
     from layers.store import open_store
 
-    open_store(county).close()
+    store = open_store(county)
+    seen = audit_seen(store)
+    store.close()
     access = Access(beside(county))
     try:
-        chain = access.verify() if verify else None
+        chain = access.verify(seen) if verify else None
         rows = [] if verify else access.audit(after, limit, actor=actor, action=action, subject=subject)
     finally:
         access.close()

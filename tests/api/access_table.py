@@ -40,7 +40,8 @@ CASE = {
 RESERVATION = {"project_id": "{project_id}", "site": SITE, "intended": True}
 GRANT = {"event": "grant", "amount": 5, "document": {"number": "试字5号", "date": "2026-01-01"}}
 TABLE = (
-    Row("GET", "/", READ),
+    Row("GET", "/", OPEN),
+    Row("GET", "/workbench.json", READ),
     Row("GET", "/docs", OPEN),
     Row("GET", "/openapi.json", OPEN),
     Row("GET", "/problems/{slug}", OPEN),
@@ -79,6 +80,7 @@ TABLE = (
     Row("POST", "/parcels/{parcel_id}/retire", "reviewer", {}, well=(422,)),
     Row("GET", "/layers", READ),
     Row("GET", "/places?name=茶", READ),
+    Row("GET", "/identify?lon=108.6&lat=28.0", READ),
     Row("POST", "/layers/{role}", "reviewer", FORM, well=(422,)),
     Row("GET", "/layers/{role}/versions", READ),
     Row("GET", "/layers/{role}/diff", READ, well=(404, 422)),  # there is one version only
@@ -104,6 +106,7 @@ TABLE = (
     Row("GET", "/outlook.xlsx", READ),
     Row("POST", "/searches", CHECK, {"project_id": "{project_id}", "top": 1}),
     Row("POST", "/plans", "planner", {"projects": ["{project_id}"], "scenario": {"time_limit_s": 5}}, well=(202,)),
+    Row("GET", "/plans", READ),
     Row("GET", "/plans/{plan_id}", READ),
     Row("GET", "/plans/{plan_id}/compare?with={plan_id}", READ, well=(409,)),  # perhaps not done yet
     Row("POST", "/plans/{plan_id}/adopt", "planner", well=(409, 422)),  # not done yet, or it places nobody

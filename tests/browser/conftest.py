@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 QUIET = (
-    "--no-sandbox --use-gl=angle --use-angle=swiftshader --disable-background-networking --disable-component-update"
+    "--no-sandbox --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader"
+    " --disable-background-networking --disable-component-update"
     " --disable-sync --no-first-run --disable-quic"
 )
 

@@ -160,10 +160,10 @@ def test_tables_go_back_and_forward_with_what_they_hold(databases, store):
     name, before = databases.name(store), told(store)
     parcels = [(one.parcel, one.geometry.wkt, one.attributes, one.valid_from) for one in store.fabric.at()]
     store.close()
-    assert postgis.migrate(name, "0001") == ("0003", "0001")
-    with pytest.raises(StoreBroken, match=r"are at version 0001, ours at 0003; run: parkplan migrate URL"):
+    assert postgis.migrate(name, "0001") == ("0004", "0001")
+    with pytest.raises(StoreBroken, match=r"are at version 0001, ours at 0004; run: parkplan migrate URL"):
         open_store(name)
-    assert postgis.migrate(name) == ("0001", "0003")
+    assert postgis.migrate(name) == ("0001", "0004")
     again = open_store(name)
     try:
         assert told(again) == before
@@ -186,7 +186,7 @@ def test_a_step_back_that_would_lose_something_is_refused(databases, store):
     assert [one.parcel for one in store.fabric.at()] == ["parcels-2", "parcels-3"]
     empty = databases.new()
     empty.close()
-    assert postgis.migrate(databases.name(empty), "base") == ("0003", None)
+    assert postgis.migrate(databases.name(empty), "base") == ("0004", None)
     assert tables(databases, empty) == set()
     with pytest.raises(UnknownName):
         postgis.migrate(databases.name(empty))
@@ -196,7 +196,7 @@ def test_a_step_back_that_would_lose_something_is_refused(databases, store):
 def test_tables_of_a_newer_version_are_left_alone(databases, store):
     store.close()
     databases.sql(store, "UPDATE alembic_version SET version_num = '9998'")
-    with pytest.raises(StoreBroken, match="at version 9998, ours at 0003; it needs a newer parkplan"):
+    with pytest.raises(StoreBroken, match="at version 9998, ours at 0004; it needs a newer parkplan"):
         open_store(databases.name(store))
 
 

@@ -68,7 +68,7 @@ def test_a_county_is_made_filled_looked_at_and_changed_by_its_url(run: Run, data
     }  # as surveyed
     assert run("quality", url, "parcels", "--json").code == 0
     assert run("doctor", url).out.count("parcels") == 1
-    assert run("migrate", url, "--json").json == {"county": label, "was": "0003", "is": "0003"}
+    assert run("migrate", url, "--json").json == {"county": label, "was": "0004", "is": "0004"}
 
 
 def test_a_check_says_the_same_words_and_codes_and_can_be_asked_again(run: Run, url: str, tmp_path: Path):

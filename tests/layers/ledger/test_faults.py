@@ -1,11 +1,22 @@
 """The books of a county file under attack, in short; `python -m scripts.bench.ledger_faults` is the long form."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Event
+from time import sleep
+
 import apsw
 import pytest
 
+from layers import sqlite_tables
+from layers.errors import NoRoom
+from layers.ledger import acts
+from layers.ledger.records import Reservation
 from layers.ledger.sqlite import SqliteLedger
 from layers.ledger.verify import verify
-from scripts.bench.ledger_faults import founded, killed, many, tampered, told
+from scripts.bench.ledger_faults import asked, founded, killed, many, tampered, told
 from tests.layers.ledger.books import PAPER, claim, file_books, opened, plot, reserve, turn
 
 
@@ -71,6 +82,60 @@ def test_what_is_kept_beside_the_journal_is_proven_by_it(tmp_path, sql, what):
     again.close()
     assert not found.whole
     assert found.what == what, found
+
+
+def test_a_full_disk_gives_up_the_whole_transaction_and_leaves_nothing_by_halves(tmp_path):
+    ledger = SqliteLedger(Path(founded(tmp_path)), partial(sqlite_tables.told, tmp_path / "county.gpkg"))
+    made = ledger.run(lambda page: acts.reserve(page, asked(1, "p")))
+    db = apsw.Connection(str(tmp_path / "county.gpkg"))
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.close()
+    assert ledger._pen is not None
+    ledger._pen.execute(f"PRAGMA max_page_count={pages + 1}")
+    ledger._pen.execute("PRAGMA cache_size=1; PRAGMA cache_spill=1")
+    long = "x" * 200_000
+
+    def noted(n: int) -> Reservation:
+        return ledger.run(lambda page: acts.reserve(page, replace(asked(n, "p"), record={"id": "P", "note": long})))
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = [one.exception() for one in [pool.submit(noted, n) for n in range(2, 20)]]
+    assert any(isinstance(one, NoRoom) for one in outcomes)
+    there = {one.id for one in ledger.reservations()}
+    assert len(there) == 1 + sum(one is None for one in outcomes)
+    assert made.id in there
+    ledger._pen.execute("PRAGMA max_page_count=1000000")
+    ledger.run(lambda page: acts.reserve(page, asked(30, "p")))
+    assert verify(ledger).whole
+    ledger.close()
+
+
+def test_where_sqlite_gives_up_the_transaction_of_many_each_is_done_alone(tmp_path):
+    ledger = SqliteLedger(Path(founded(tmp_path)), partial(sqlite_tables.told, tmp_path / "county.gpkg"))
+    started, go = Event(), Event()
+
+    def slow(page):
+        started.set()
+        go.wait(30)
+
+    def lost(page):
+        acts.reserve(page, asked(2, "p"))
+        page._db.execute("ROLLBACK")  # as SQLite does by itself on some faults of the disk
+        raise apsw.FullError
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(ledger.run, slow)
+        started.wait(30)
+        others = [pool.submit(ledger.run, lost)]
+        others += [pool.submit(ledger.run, partial(acts.reserve, asked=asked(n, "p"))) for n in (3, 4)]
+        while ledger._writer._jobs.qsize() < 3:
+            sleep(0.01)
+        go.set()
+    assert first.exception() is None
+    assert isinstance(others[0].exception(), NoRoom)
+    assert {one.project for one in ledger.reservations()} == {"P3", "P4"}
+    assert verify(ledger).whole
+    ledger.close()
 
 
 def test_a_balance_below_zero_cannot_be_kept(tmp_path):

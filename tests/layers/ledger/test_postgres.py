@@ -185,12 +185,12 @@ def test_a_step_back_is_refused_where_anything_was_entered_and_taken_where_nothi
     with pytest.raises(BadInput, match="2 entries of the ledger would be lost"):
         postgis.migrate(name, "0002")
     before = [one.hash for one in store.ledger.journal()]
-    assert postgis.migrate(name) == ("0003", "0003")
+    assert postgis.migrate(name) == ("0004", "0004")
     assert [one.hash for one in store.ledger.journal()] == before
     empty = databases.new()
     empty.close()
     name = databases.name(empty)
-    assert postgis.migrate(name, "0002") == ("0003", "0002")
+    assert postgis.migrate(name, "0002") == ("0004", "0002")
     assert (
         databases.sql(
             empty,
@@ -198,7 +198,7 @@ def test_a_step_back_is_refused_where_anything_was_entered_and_taken_where_nothi
         )
         == []
     )
-    assert postgis.migrate(name) == ("0002", "0003")
+    assert postgis.migrate(name) == ("0002", "0004")
     with contextlib.closing(databases.again(empty)) as again:
         assert held(opened(again.ledger)) == (1_000, 0, 0, 0)
 
