@@ -330,11 +330,19 @@ def _scores(ranking: Ranking, weights: Draws) -> Floats:
         return np.asarray(weights @ ranking.scaled.T, dtype=float)
     if ranking.method == "topsis":
         squared = weights**2
-        worst, best = (squared @ one for one in ranking.squares)
+        worst, best = (_products(squared, one) for one in ranking.squares)
         best += 1e-300
         worst /= best  # the square of TOPSIS' ratio: the same order
         return worst
     return np.stack([owa(ranking.scaled, one, ranking.orness) for one in weights])
+
+
+def _products(weights: Floats, table: Floats) -> Floats:
+    """(K, R) `weights @ table`, row by row: products as thin as these are an order slower on several threads."""
+    out = np.empty((len(weights), table.shape[1]))
+    for one, row in zip(weights, out, strict=True):
+        np.dot(one, table, out=row)
+    return out
 
 
 def _firsts(ranking: Ranking, weights: Draws, places: int) -> Ints:
