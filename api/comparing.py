@@ -25,7 +25,7 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         "plans": [one["id"], other["id"]],
         "objective": [one["objective"], other["objective"]],
         "bound": [one["bound"], other["bound"]],
-        "placed": [len(one["assignments"]), len(other["assignments"])],
+        "placed": [sum(row["component"] is None for row in plan["assignments"]) for plan in (one, other)],
         "expansions": [[built["name"] for built in plan["expansions"]] for plan in (one, other)],
         "scenario": {
             name: [one["scenario"][name], other["scenario"][name]]
