@@ -28,7 +28,7 @@ from layers.tile_shelf import TileShelf
 
 T = TypeVar("T")
 MERCATOR = "EPSG:3857"
-FORMAT = "2"  # of what is drawn: tiles of another are drawn again
+FORMAT = "3"  # of what is drawn: tiles of another are drawn again
 FIRST, LAST = 8, 16
 HIDDEN = frozenset({"parcels", "plots", "placed"})  # what zones hide (decision 0006)
 MOST_BYTES = 64 << 20  # of tiles kept in a process
