@@ -4,8 +4,8 @@ From zoom `FINE` on a tile holds every part of every feature that its grid can s
 bytes as it is stored and sent, compressed, and takes the first of `LEVELS` that fits. A level moves vertices to a
 coarser grid, which leaves common borders common, and thins parts smaller than its limit: of each limit's worth of
 ground, length or points in a neighbourhood one stays and stands for all, as a square of that size, so that the map is
-as full as the land. Before that, long outlines are straightened (`_outlines`): what has more corners than pixels is slow
-to draw, and more than a map library takes for one line.
+as full as the land. Before that, long outlines are straightened (`_outlines`): what has more corners than pixels is
+slow to draw, and more than a map library takes for one line.
 """
 
 from __future__ import annotations
@@ -136,14 +136,15 @@ class Drawing:
         with self._lock:
             if z not in self._straight:
                 self._straight[z] = self._straightened(z)
-            return self._straight[z]
+            straight: Geoms = self._straight[z]
+            return straight
 
     def _straightened(self, z: int) -> Geoms:
         is_long = shapely.get_num_coordinates(self._parts) > LONG
+        shapes: Geoms = self._parts
         if not is_long.any():
-            return self._parts
+            return shapes
         is_area = shapely.get_dimensions(self._parts) == 2
-        shapes = self._parts
         for step_px in STEPS_PX:
             tolerance_m = step_px * _pixel_m(z)
             shapes = self._parts.copy()
