@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import PathLike
@@ -120,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.registry = CollectorRegistry()
     problems.install(app)
     registry = (
+        tiles,  # first: routes are tried one by one, and no other is asked for by the hundred
         workbench,
         pages,
         health,
@@ -136,7 +138,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         imports,
         uploads,
         maps,
-        tiles,
         networks,
         outlook,
         plans,
@@ -147,7 +148,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for router in registry:  # their routes stand side by side: a router within a router is asked twice
         app.router.routes.extend(router.router.routes)
-    app.mount("/static", Static(directory=STATIC), name="static")
+    app.mount("/static", GZipMiddleware(Static(directory=STATIC), minimum_size=1_000, compresslevel=6), name="static")
     if chosen.on_loopback:  # a page from elsewhere whose name was made to point here must not speak as the demo planner
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(Trail, access=access, refusals=refusals)

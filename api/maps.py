@@ -23,18 +23,20 @@ import numpy as np
 import pandas as pd
 import shapely
 from branca.element import Figure
+from folium.map import Layer
 from folium.plugins import TreeLayerControl
 from folium.utilities import JsCode
 
 from api.escape import safe
 from api.mapstyle import GROUPS, ORDER, PLAIN, STYLES, Style
+from api.tiles import FIRST, LAST
 from layers.errors import NotInstalled
 
 Bounds = tuple[float, float, float, float]
 Image = tuple[bytes, Bounds]
 """A PNG to lie under everything, its rows evenly spaced in web mercator, and its bounds in degrees."""
 
-MOST_FEATURES = 2_000  # of one sheet: 20,000 make a page of 35 MB, so beyond it use the vector tiles
+MOST_FEATURES = 2_000  # of one sheet: 20,000 make a page of 35 MB, so beyond it come vector tiles, or the nearest
 MOST_LABELS = 40  # names that stay on the map; with more of them they show under the mouse only
 DISPLAY_DEG = 2e-5  # simplified by about 2 m for display, and only for display
 ACROSS = 3_000  # a map of the whole county is simplified to as many steps across: finer nobody could see
@@ -57,6 +59,7 @@ JS = (
     "vendor/leaflet-mouse-position/src/L.Control.MousePosition.js",
     "map.js",
 )
+TILED_JS = ("vendor/protomaps-leaflet/dist/protomaps-leaflet.js", "tiled.js")  # where a sheet comes as vector tiles
 
 # --- words of the contract, as an officer reads them ----------------------------------------------
 
@@ -106,6 +109,7 @@ class Sheet:
 
     frame : (F,) GeoDataFrame in lon/lat; a true `synthetic` in any row puts the notice on the page
     fields : (column, label) in the order of the popup; the first one names the feature
+    tiled : the service has vector tiles of the role as it is drawn here, for a page that the service serves
     """
 
     role: str
@@ -114,6 +118,7 @@ class Sheet:
     frame: gpd.GeoDataFrame
     fields: tuple[tuple[str, str], ...] = ()
     shown: bool = True
+    tiled: bool = False
 
     @property
     def style(self) -> Style:
@@ -136,6 +141,23 @@ class Chart(folium.Map):
     sheets: Sequence[Sheet]
     check: Mapping[str, Any] | None
     plan: Mapping[str, Any] | None = None
+    has_tiles: bool = False
+
+
+class Tiled(Layer):
+    """A sheet of too many features for a page: vector tiles of this service, painted by `static/tiled.js`."""
+
+    _template = jinja2.Template(
+        "{% macro script(this, kwargs) %}var {{ this.get_name() }} = tiledSheet({{ this.told }});{% endmacro %}"
+    )
+
+    def __init__(self, sheet: Sheet) -> None:
+        super().__init__(name=safe(sheet.zh), overlay=True, control=False, show=sheet.shown)
+        self._name = "Tiled"
+        paint = {**sheet.style.paint(sheet.role), "shape": sheet.style.shape, "hatch": sheet.style.hatch}
+        fields = [["", "图层 Layer"], *([column, safe(label)] for column, label in sheet.fields)]
+        said = {"role": sheet.role, "layer": safe(f"{sheet.zh} {sheet.en}"), "paint": paint, "fields": fields}
+        self.told = json.dumps({**said, "first": FIRST, "last": LAST}, ensure_ascii=False)
 
 
 def nearest(frame: gpd.GeoDataFrame, focus: shapely.Geometry, most: int = MOST_FEATURES) -> gpd.GeoDataFrame:
@@ -225,20 +247,23 @@ def overview(
     if image is not None:
         png, (left, bottom, right, top) = image
         url = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-        folium.raster_layers.ImageOverlay(url, [[bottom, left], [top, right]], opacity=0.6).add_to(chart)
+        lies = [[bottom, left], [top, right]]
+        folium.raster_layers.ImageOverlay(url, lies, opacity=0.6, pane="tilePane").add_to(chart)
 
     legend: dict[str, list[dict[str, Any]]] = {group: [] for group in GROUPS}
-    layers = []
+    layers: list[Layer] = []
     for sheet in sorted(sheets, key=lambda sheet: ORDER.get(sheet.role, -1)):
         whole = _drawable(sheet.frame)
-        frame = nearest(whole, aim)
+        is_tiled = sheet.tiled and len(whole) > MOST_FEATURES
+        frame = whole if is_tiled else nearest(whole, aim)
         count = f"<small>{len(whole):,}</small>"
         if len(frame) < len(whole):
             count = f'<small class="partial">仅显示邻近部分<br>{len(frame):,} of {len(whole):,} shown</small>'
         name = f'<span>{safe(sheet.zh)} <span class="en">{safe(sheet.en)}</span></span>{count}'
         row: dict[str, Any] = {"label": sheet.style.swatch(sheet.role) + name}
         if len(frame):
-            layer = _layer(sheet, frame, detail_deg)
+            layer = Tiled(sheet) if is_tiled else _layer(sheet, frame, detail_deg)
+            chart.has_tiles |= is_tiled
             chart.add_child(layer)
             layers.append(layer)
             row["layer"] = layer
@@ -333,8 +358,10 @@ def page(chart: Chart, *, static: str = "/static", nonce: str | None = None) -> 
 def standalone(chart: Chart, *, folder: Path = STATIC) -> str:
     """The same page with every part inside it: it opens from a memory stick, without a server.
 
-    NotInstalled where the browser parts were never fetched.
+    NotInstalled where the browser parts were never fetched; ValueError for a map that needs a service's tiles.
     """
+    if chart.has_tiles:
+        raise ValueError("a map with tiles of the service cannot stand alone: draw it from sheets that are not tiled")
     lacking = [path for path in (*CSS, *JS) if not (folder / path).is_file()]
     if lacking:
         said = (
@@ -379,7 +406,7 @@ def _compose(chart: Chart, **parts: Any) -> str:
         severities=SEVERITIES,
         purposes=PURPOSES,
         css=CSS,
-        js=JS,
+        js=(*JS, *TILED_JS) if chart.has_tiles else JS,
         **parts,
     )
 

@@ -42,7 +42,12 @@ TIGHTEST = 12  # pools shown beside the map, the fullest first
 
 
 def plan_chart(
-    store: Store, plan: Mapping[str, Any], scope: Scope | None = None, projects: Sequence[Mapping[str, Any]] = ()
+    store: Store,
+    plan: Mapping[str, Any],
+    scope: Scope | None = None,
+    projects: Sequence[Mapping[str, Any]] = (),
+    *,
+    tiled: bool = False,
 ) -> maps.Chart:
     """The map of a plan that is done, with the projects it was `asked` for, else `projects`; Stale where it is not."""
     asked = plan.get("asked", {}).get("projects") or projects
@@ -65,9 +70,9 @@ def plan_chart(
                 maps.Sheet("plan_waits", "意向（待条件落实）", "Waits", waiting, (("waits", "待 Waits for"), *FIELDS))
             )
         box = around(shapely.box(*frame.total_bounds), AROUND_M)
-        beside = _quiet(sheets(store, AROUND, box, scope=scope))
+        beside = _quiet(sheets(store, AROUND, box, scope=scope, tiled=tiled))
     else:
-        beside = _quiet(sheets(store, AROUND, scope=scope))
+        beside = _quiet(sheets(store, AROUND, scope=scope, tiled=tiled))
     chart = maps.overview(f"{store.name} 联合选址方案 Joint plan", [*beside, *own], focus=focus)
     chart.plan = {
         **{name: plan.get(name) for name in ("id", "objective", "bound", "gap", "expansions", "notes")},

@@ -45,9 +45,11 @@ def sheets(
     bounds: Bounds | None = None,
     as_of: date | None = None,
     scope: Scope | None = None,
+    *,
+    tiled: bool = False,
 ) -> list[Sheet]:
     """The loaded layers among `wanted`, those features that touch `bounds` (working CRS), as of a day; of parcels
-    those that the user sees."""
+    those that the user sees. `tiled`: for a page of the service, which has tiles of what stands now."""
     loaded = {layer.role for layer in store.layers(as_of)}
     made = []
     for name in wanted:
@@ -57,7 +59,9 @@ def sheets(
                 frame = frame[scope.sees(frame.geometry.to_numpy())]
             role = roles()[name]
             fields = tuple((column, label) for column, label in FIELDS.get(name, NAME) if column in frame)
-            made.append(Sheet(name, role.zh, role.en, lonlat(frame), fields, name not in HIDDEN))
+            made.append(
+                Sheet(name, role.zh, role.en, lonlat(frame), fields, name not in HIDDEN, tiled and as_of is None)
+            )
     return made
 
 

@@ -23,12 +23,13 @@ from layers.crs import parse_cached, to_lonlat, transform
 from layers.errors import UnknownName
 from layers.records import Layer
 from layers.schema import role as role_of
+from layers.schema import roles
 from layers.store import Store
 from layers.tile_shelf import TileShelf
 
 T = TypeVar("T")
 MERCATOR = "EPSG:3857"
-FORMAT = "2"  # of what is drawn: tiles of another are drawn again
+FORMAT = "3"  # of what is drawn: tiles of another are drawn again
 FIRST, LAST = 8, 16
 HIDDEN = frozenset({"parcels", "plots", "placed"})  # what zones hide (decision 0006)
 MOST_BYTES = 64 << 20  # of tiles kept in a process
@@ -98,6 +99,24 @@ class Tiles:
         self.shelf = None if cache is None else TileShelf(cache)
         self._drawings: dict[View, Drawing] = {}
         self._making = Lock()
+        self._keys: dict[str, tuple[str, str]] = {}  # of layers that are the same for all: label, key
+
+    def at_hand(self, name: str, tile: Tile) -> tuple[str, bytes] | None:
+        """The key and the gzip of a tile that is stored and the same for all, where nothing has to be waited for; else
+        None, and `view` and `vector` tell."""
+        if self.shelf is None or tile.z >= FINE or name in HIDDEN or name not in roles():
+            return None
+        try:
+            layer = self._store.standing_at_once(name)
+        except UnknownName:
+            return None
+        if layer is None:
+            return None
+        known = self._keys.get(name)
+        if known is None or known[0] != layer.label:
+            self._keys[name] = known = layer.label, self.view(name, everything).key
+        drawn = self.shelf.find(name, known[1])
+        return None if drawn is None else (known[1], drawn.get(int(number(*tile))))
 
     def view(self, name: str, scope: Callable[[], Scope]) -> View:
         """A role as somebody sees it now; UnknownName where no such layer of features is loaded."""
@@ -111,12 +130,13 @@ class Tiles:
         return View(layer, hashlib.sha256("\n".join(said).encode()).hexdigest()[:24], is_whole)
 
     def vector(self, view: View, tile: Tile, scope: Callable[[], Scope], *, gzipped: bool = False) -> Sent:
-        """One vector tile, no bytes where it holds nothing; compressed where that is welcome and done already."""
+        """One vector tile, no bytes where it holds nothing; compressed where that is welcome."""
         drawn = self.shelf.find(view.layer.role, view.key) if self.shelf and view.is_whole and tile.z < FINE else None
         if drawn is not None:
             body = drawn.get(int(number(*tile)))
-            return Sent(body, "gzip") if gzipped and body else Sent(gzip.decompress(body) if body else b"")
-        return Sent(self._kept.get((view.key, tile), lambda: self.drawing(view, scope).tile(tile)))
+        else:
+            body = self._kept.get((view.key, tile), lambda: _packed(self.drawing(view, scope).tile(tile)))
+        return Sent(body, "gzip") if gzipped and body else Sent(gzip.decompress(body) if body else b"")
 
     def roles(self) -> list[str]:
         """The roles whose tiles are stored: all that are loaded and have features."""
@@ -198,6 +218,10 @@ class Tiles:
                     self._drawings.pop(old, None)
             self._drawings[view] = made
             return made
+
+
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, 1, mtime=0) if body else b""
 
 
 def everything() -> Scope:

@@ -4,7 +4,8 @@ From zoom `FINE` on a tile holds every part of every feature that its grid can s
 bytes as it is stored and sent, compressed, and takes the first of `LEVELS` that fits. A level moves vertices to a
 coarser grid, which leaves common borders common, and thins parts smaller than its limit: of each limit's worth of
 ground, length or points in a neighbourhood one stays and stands for all, as a square of that size, so that the map is
-as full as the land.
+as full as the land. Before that, long outlines are straightened (`_outlines`): what has more corners than pixels is
+slow to draw, and more than a map library takes for one line.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ FINE = 13
 BUDGET_BYTES = 299_000  # and the envelope of gzip
 LEAST_BYTES = 15  # of a feature, compressed, so that a level that cannot fit is not tried
 SAVED = 0.7  # of its bytes a feature may keep on a coarser grid
+LONG = 1_000  # corners from which an outline may be straightened
+MOST_CORNERS = 4_800  # of one feature in one tile, before small holes are closed: about 4,000 after that
+STEPS_PX = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # how far, the first that is enough
 MOST_THINNED = 24  # levels held at a time; tiles are drawn zoom by zoom
 ORDER_BITS = 16
 
@@ -69,6 +73,7 @@ class Drawing:
         self._tree = shapely.STRtree(self._parts)
         self._tree.query(shapely.Point())  # builds it, which threads must not do at once
         self._levels: OrderedDict[tuple[int, Level], tuple[Bools, Bools]] = OrderedDict()
+        self._straight: dict[int, Geoms] = {}
         self._lock = Lock()
 
     def take(self, rows: Bools) -> Drawing:
@@ -121,6 +126,35 @@ class Drawing:
             self._levels.move_to_end((z, level))
             return self._levels[z, level]
 
+    def _outlines(self, z: int) -> Geoms:
+        """(N,) the parts as a small zoom draws them: long outlines without the corners that its pixels cannot show.
+
+        Corners go whose triangle with their neighbours is smaller than the square of the tolerance (Visvalingam and
+        Whyatt), the same on both sides of a border between two long outlines; the tolerance is the first of `STEPS_PX`
+        that leaves no feature more than `MOST_CORNERS` corners in a tile.
+        """
+        with self._lock:
+            if z not in self._straight:
+                self._straight[z] = self._straightened(z)
+            straight: Geoms = self._straight[z]
+            return straight
+
+    def _straightened(self, z: int) -> Geoms:
+        is_long = shapely.get_num_coordinates(self._parts) > LONG
+        shapes: Geoms = self._parts
+        if not is_long.any():
+            return shapes
+        is_area = shapely.get_dimensions(self._parts) == 2
+        for step_px in STEPS_PX:
+            tolerance_m = step_px * _pixel_m(z)
+            shapes = self._parts.copy()
+            grounds, lines = is_long & is_area, is_long & ~is_area
+            shapes[grounds] = shapely.coverage_simplify(self._parts[grounds], tolerance_m)
+            shapes[lines] = shapely.simplify(self._parts[lines], tolerance_m / 2)
+            if _most_corners(shapes[is_long], self._row[is_long], z) <= MOST_CORNERS:
+                break
+        return shapes
+
     def _thin(self, pixel_m: float, level: Level) -> tuple[Bools, Bools]:
         measured, is_area = self._measured
         size = np.where(is_area, measured / pixel_m**2, np.where(measured > 0, measured / pixel_m, 1.0))
@@ -135,7 +169,7 @@ class Drawing:
 
     def _squared(self, at: Ints, small: Bools, z: int, level: Level) -> Geoms:
         """Some of the parts, the small ones as squares that stand for those that were left out."""
-        shapes: Geoms = self._parts[at]
+        shapes: Geoms = self._outlines(z)[at]
         pixel_m = _pixel_m(z)
         grid_m = level.coarse_px * pixel_m
         side_m = max(1.0, level.side_px) * pixel_m
@@ -162,6 +196,14 @@ class Drawing:
         cell = np.nan_to_num((middle - low) / span * ((1 << ORDER_BITS) - 1)).astype(np.int64)
         order: Ints = np.argsort(_interleaved(cell[:, 0]) << 1 | _interleaved(cell[:, 1]), kind="stable")
         return order
+
+
+def _most_corners(shapes: Geoms, row: Ints, z: int) -> int:
+    """The most corners that the shapes of one row have in one tile."""
+    xy, at = shapely.get_coordinates(shapes, return_index=True)
+    tile = np.floor((xy + HALF_M) / (_pixel_m(z) * PIXELS)).astype(np.int64)
+    cells = np.column_stack([row[at], tile])
+    return int(np.unique(cells, axis=0, return_counts=True)[1].max(initial=0))
 
 
 def _pixel_m(z: int) -> float:

@@ -122,6 +122,14 @@ class GeoPackage(Shelf):
             for name in columns.keys() - have:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
 
+    def standing_at_once(self, role: str) -> Layer | None:
+        if not self._tables.lock.acquire(blocking=False):
+            return None
+        try:
+            return self._layer(role)
+        finally:
+            self._tables.lock.release()
+
     def close(self) -> None:
         self.ledger.close()
         with self._lock:

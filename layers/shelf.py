@@ -215,6 +215,11 @@ class Shelf(Documents):
         layer = self._layer(role)
         return self._edited(layer) if role == "parcels" else layer
 
+    def standing_at_once(self, role: str) -> Layer | None:
+        """A layer as it is now where that can be told without waiting for a disk, a writer or another machine; else
+        None. Not for parcels and held ground."""
+        return None
+
     def whole(self, layer: Layer) -> tuple[pd.DataFrame, Geoms]:
         """A layer's features, uncut, in stored order. UnknownName where it is a grid."""
         return placed.whole(self.ledger, layer) if layer.role == placed.ROLE else self._features(layer)

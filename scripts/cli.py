@@ -369,18 +369,23 @@ def serve(
     host: Annotated[str, typer.Option(help="Beyond loopback only with users")] = "127.0.0.1",
     port: int = 8000,
     workers: Annotated[int, typer.Option(help="Processes; two on a two-core machine")] = 1,
+    ahead: Annotated[bool, typer.Option("--tiles/--no-tiles", help="Draw map tiles meanwhile, at low priority")] = True,
 ) -> None:
     """Serve the county over HTTP."""
+    from contextlib import nullcontext
+
     import uvicorn
 
     from api.app import create_app
     from api.settings import Settings
     from layers.places import settled
+    from scripts.ahead import drawing
 
     settings = Settings(county=settled(county), host=host, port=port)
     create_app(settings).state.county.store.close()  # says what is wrong here rather than in a worker
     os.environ |= {"PARKPLAN_COUNTY": settings.county, "PARKPLAN_HOST": host, "PARKPLAN_PORT": str(port)}
-    uvicorn.run("api.app:create_app", factory=True, host=host, port=port, workers=workers, log_level="warning")
+    with drawing(settings.county) if ahead else nullcontext():
+        uvicorn.run("api.app:create_app", factory=True, host=host, port=port, workers=workers, log_level="warning")
 
 
 @app.command()

@@ -45,6 +45,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "dist/maplibre-gl-worker.mjs",
     ),
     "proj4": ("dist/proj4.js",),
+    "protomaps-leaflet": ("dist/protomaps-leaflet.js",),
     "swagger-ui-dist": ("favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css"),
     "terra-draw": ("dist/terra-draw.module.js",),
     "terra-draw-maplibre-gl-adapter": ("dist/terra-draw-maplibre-gl-adapter.module.js",),

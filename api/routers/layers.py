@@ -23,9 +23,13 @@ Reader = Annotated[User, Depends(allow(*READ))]
 
 
 @router.get("")
-def read_all(county: Here, user: Reader) -> dict[str, Any]:
+def read_all(
+    county: Here,
+    user: Reader,
+    extents: Annotated[bool, Query(description="With the surveyed extents, which may be large; else null")] = True,
+) -> dict[str, Any]:
     """Every layer that is loaded, with its source, version and surveyed extent, and the roles still missing."""
-    return catalogue(county.store)
+    return catalogue(county.store, extents=extents)
 
 
 @router.get("/{role}/versions")
@@ -49,14 +53,14 @@ def read_diff(
     return changes.answer(county.store, *changes.versions(county.store, role, old, new), most)
 
 
-def catalogue(store: Store) -> dict[str, Any]:
+def catalogue(store: Store, *, extents: bool = True) -> dict[str, Any]:
     loaded = store.layers()
-    extents = geojson([layer.extent for layer in loaded], store.crs)
+    where = geojson([layer.extent if extents else None for layer in loaded], store.crs)
     have = {layer.role for layer in loaded}
     return {
         "county": store.name,
         "crs": store.crs.to_string() if store.crs.to_epsg() is None else f"EPSG:{store.crs.to_epsg()}",
-        "layers": [_row(layer, extent) for layer, extent in zip(loaded, extents, strict=True)],
+        "layers": [_row(layer, extent) for layer, extent in zip(loaded, where, strict=True)],
         "missing": [
             {"role": name, "zh": one.zh, "en": one.en}
             for name, one in roles().items()

@@ -258,7 +258,7 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._command = [sys.executable, "-c", "from scripts.cli import main; main()", "serve", county]
+        self._command = [sys.executable, "-c", "from scripts.cli import main; main()", "serve", county, "--no-tiles"]
         self._command += ["--port", str(self.port), "--workers", str(workers)]
         self.start()
 

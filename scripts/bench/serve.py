@@ -67,7 +67,7 @@ def main() -> None:
         json.dumps({"project_id": projects[n % len(projects)], "site": {"parcels": [parcel]}}).encode()
         for n, parcel in enumerate(parcels)
     ]
-    command = [sys.executable, "-m", "scripts.cli", "serve", str(said.county), "--port", str(said.port)]
+    command = [sys.executable, "-m", "scripts.cli", "serve", str(said.county), "--no-tiles", "--port", str(said.port)]
     server = subprocess.Popen([*command, "--workers", str(said.workers)])
     try:
         wait_until_ready(said.port)

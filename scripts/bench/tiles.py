@@ -317,7 +317,8 @@ def served(county: Path, workers: int) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    told = [sys.executable, "-m", "scripts.cli", "serve", str(county), "--port", str(port), "--workers", str(workers)]
+    told = [sys.executable, "-m", "scripts.cli", "serve", str(county), "--no-tiles"]
+    told += ["--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(told, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     try:
         until = time.monotonic() + START_S

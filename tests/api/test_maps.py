@@ -118,7 +118,7 @@ def test_assets_come_from_where_the_caller_says() -> None:
 
 @pytest.mark.needs("vendor")
 def test_every_asset_a_page_asks_for_is_there() -> None:
-    assert [path for path in maps.CSS + maps.JS if not (maps.STATIC / path).is_file()] == []
+    assert [path for path in maps.CSS + maps.JS + maps.TILED_JS if not (maps.STATIC / path).is_file()] == []
 
 
 @pytest.mark.needs("vendor")
@@ -204,6 +204,20 @@ def test_beyond_two_thousand_the_nearest_are_drawn_and_the_legend_says_so() -> N
     assert len(drawn) == 2_000
     assert "仅显示邻近部分<br>2,000 of 20,000 shown" in json.loads(f'"{legend(html)}"')
     assert max(shapely.distance(shapely.Point(f["geometry"]["coordinates"]), near.geometry[0]) for f in drawn) < 0.06
+
+
+def test_beyond_two_thousand_a_page_of_the_service_asks_for_tiles_and_a_lone_file_cannot() -> None:
+    shapes = list(shapely.points(np.linspace(108.0, 108.2, 2_001), 28.0))
+    many = Sheet("villages", "村庄", "Villages", frame(shapes), (("name", "名称 Name"),), tiled=True)
+    few = Sheet("parcels", "宗地", "Parcels", frame([square()]), tiled=True)
+    chart = maps.overview("图", [many, few])
+    html = maps.page(chart)
+    assert [feature["properties"]["layer"] for feature in features(html)] == ["宗地 Parcels"]
+    assert 'tiledSheet({"role": "villages"' in html
+    assert "<small>2,001</small>" in json.loads(f'"{legend(html)}"')
+    assert all(f"/static/{path}" in html for path in maps.TILED_JS)
+    with pytest.raises(ValueError, match="stand alone"):
+        maps.standalone(chart)
 
 
 def test_the_nearest_keep_their_order() -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
@@ -16,8 +22,10 @@ from fastapi.testclient import TestClient
 from api.tiles import Tiles, everything, of
 from gis.web_tiles import Tile
 from layers.ingest import from_frame
+from layers.store import open_store
+from scripts.ahead import drawing
 from tests.api.two_zones import EAST_PARCEL, bearer, people, served, two_zones
-from tests.counties import EAST, EXTENT, NORTH, fill_county
+from tests.counties import EAST, EXTENT, NORTH, fill_county, found_county
 from tests.stores import Stores
 
 AT = of("parcels", 12, 3283, 1715)
@@ -132,3 +140,37 @@ def test_areas_of_a_close_tile_are_those_of_the_source(store: Any) -> None:
     frame = store.frame("parcels")
     for name, area_m2 in zip(frame["id"], frame["area_m2"], strict=True):
         assert found[name] * unit_m**2 == pytest.approx(area_m2, rel=0.03)  # 100 m are 51 units
+
+
+def test_a_stored_tile_is_told_at_once_and_a_writer_is_never_waited_for(tmp_path: Path) -> None:
+    store = found_county(tmp_path / "county.gpkg")
+    tiles = Tiles(store)
+    view = tiles.view("zones", everything)
+    at = around(10)
+    assert tiles.at_hand("zones", at) is None  # nothing is stored
+    tiles.build("zones")
+    assert tiles.at_hand("zones", at) == (view.key, tiles.vector(view, at, everything, gzipped=True).body)
+    tiles.build("parcels")
+    assert tiles.at_hand("parcels", at) is None  # each user's own
+    assert tiles.at_hand("nowhere", at) is None
+    with ThreadPoolExecutor(1) as other, store._tables.writing():
+        assert other.submit(tiles.at_hand, "zones", at).result(5) is None
+    store.close()
+
+
+def test_tiles_are_drawn_ahead_once_and_the_process_ends_with_its_starter(tmp_path: Path) -> None:
+    path = tmp_path / "county.gpkg"
+    found_county(path).close()
+    with drawing(str(path)):
+        until = time.monotonic() + 60
+        while not list(path.with_suffix(".cache").glob("tiles/suitability-*/whole")) and time.monotonic() < until:
+            time.sleep(0.1)
+    store = open_store(path)
+    tiles = Tiles(store)
+    assert {name: tiles.build(name).stored for name in tiles.roles()} == dict.fromkeys(tiles.roles(), 0)
+    store.close()
+    env = {**os.environ, "PARKPLAN_COUNTY": str(path)}
+    alone = subprocess.Popen([sys.executable, "-m", "scripts.ahead"], stdin=subprocess.PIPE, env=env)
+    assert alone.stdin is not None
+    alone.stdin.close()
+    assert alone.wait(30) is not None

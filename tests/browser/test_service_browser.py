@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -9,16 +10,22 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import shapely
 import uvicorn
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page
 
 from api.app import create_app
 from api.settings import Settings
-from tests.counties import FARM, found_county
+from layers.crs import LONLAT, between, parse_cached
+from tests.counties import EAST, FARM, NORTH, found_county, small_world
+from tests.worlds import layer
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "vendor")]
+
+ATTACK = "<img src=x onerror=window.__pwned=1>${window.__pwned=2}"
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +35,24 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     found_county(path).close()
     with TestClient(create_app(Settings(county=path)), base_url="http://127.0.0.1") as client:
         made = client.post("/checks", json={"project_id": "TEA", "site": {"parcels": [FARM]}}).json()
+    with serving(path) as base:
+        yield base, made["id"]
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a county of 20,000 parcels, one of them with markup for a name."""
+    x, y = (one.ravel() * 60.0 for one in np.meshgrid(np.arange(200), np.arange(100)))
+    made = layer("parcels", shapely.box(x, y, x + 50, y + 50), name=[ATTACK] * len(x))
+    path = tmp_path_factory.mktemp("crowded") / "many.gpkg"
+    found_county(path, small_world().replaced(made)).close()
+    with serving(path) as base:
+        yield base
+
+
+@contextlib.contextmanager
+def serving(path: Path) -> Iterator[str]:
+    """A county's service on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -38,7 +63,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     until = time.monotonic() + 30
     while not server.started and time.monotonic() < until:
         time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}", made["id"]
+    yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(timeout=30)
 
@@ -105,3 +130,58 @@ def test_names_with_markup_and_code_stay_text(served: tuple[str, str], page: Pag
     page.goto(base + "/maps/overview", wait_until="networkidle")
     shown = json.dumps(page.evaluate("() => [...document.querySelectorAll('b')].map(b => b.textContent)"))
     assert "三号地" not in shown
+
+
+INK = """() => [...document.querySelectorAll("canvas.leaflet-tile")].reduce((sum, one) => {
+    if (!one.width) return sum;
+    const dots = one.getContext("2d").getImageData(0, 0, one.width, one.height).data;
+    for (let n = 3; n < dots.length; n += 4) sum += dots[n] > 0;
+    return sum;
+}, 0)"""
+
+
+def test_twenty_thousand_parcels_come_as_tiles_and_can_be_asked_one_by_one(
+    crowded: str, page: Page, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    answer = page.goto(crowded + "/maps/overview", wait_until="networkidle")
+    assert answer is not None
+    assert len(answer.body()) < 500_000
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=tmp_path / "crowded.png")
+    assert page.evaluate(INK) > 10_000
+    assert "20,000" in page.inner_text("#legend")
+    assert page.locator("#legend .partial").count() == 0
+    assert any(url.startswith(f"{crowded}/tiles/parcels/") for url in asked)
+
+    spot = page.evaluate(
+        """([lat, lng]) => {
+        const map = Object.entries(window).find(([name]) => name.startsWith("map_"))[1];
+        map.setView([lat, lng], 17, { animate: false });
+        const at = map.latLngToContainerPoint([lat, lng]), box = map.getContainer().getBoundingClientRect();
+        return [at.x + box.x, at.y + box.y];
+    }""",
+        _middle_of_a_parcel(),
+    )
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
+    assert page.evaluate(INK) > 10_000
+    page.mouse.click(*spot)
+    page.locator(".leaflet-popup-content td", has_text="parcels-10101").wait_for()
+    page.screenshot(path=tmp_path / "crowded-popup.png")
+    page.locator("#legend label", has_text="宗地").locator("input").click()
+    page.wait_for_timeout(300)
+    assert page.evaluate(INK) == 0
+    assert page.evaluate("window.__pwned") is None
+    assert [one for one in said if "willReadFrequently" not in one] == []
+    assert {url.split("/")[2] for url in asked if not url.startswith("data:")} == {crowded.removeprefix("http://")}
+
+
+def _middle_of_a_parcel() -> list[float]:
+    lonlat = between(parse_cached("EPSG:4545"), parse_cached(LONLAT))
+    lng, lat = lonlat.transform(EAST + 100 * 60.0 + 25, NORTH + 50 * 60.0 + 25)
+    return [lat, lng]

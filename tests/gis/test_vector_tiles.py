@@ -210,6 +210,22 @@ def test_what_is_taken_out_leaves_no_trace() -> None:
     }
 
 
+def test_an_outline_of_many_corners_is_straightened_to_what_a_small_zoom_can_show() -> None:
+    turn = np.linspace(0, 2 * np.pi, 60_000, endpoint=False)
+    reach = 1_500 + 40 * np.sin(turn * 700) + 15 * np.random.default_rng(1).uniform(-1, 1, len(turn))
+    east = shapely.Polygon(np.column_stack([2_000 + reach * np.cos(turn), 2_000 + reach * np.sin(turn)]))
+    left = on_tile(shapely.difference(shapely.box(0, 0, 4_000, 4_000), east))
+    drawing = Drawing("eco_redline", np.array([on_tile(east), left]), Attributes.of(pd.DataFrame({"id": ["a", "b"]})))
+    for z in range(8, 13):
+        found = decoded(drawing.tile(Tile(z, HERE.x >> (12 - z), HERE.y >> (12 - z))))
+        drawn_units = [shape(one["geometry"]).area * 4 ** (12 - z) for one in found]
+        assert max(shapely.get_num_coordinates(shape(one["geometry"])) for one in found) <= 4_000
+        assert drawn_units == pytest.approx([east.area, 4_000**2 - east.area], rel=0.06)
+        assert sum(drawn_units) == pytest.approx(4_000**2, rel=1e-3)  # the border between them is one line
+    fine = Tile(13, HERE.x * 2, HERE.y * 2)
+    assert max(shapely.get_num_coordinates(shape(one["geometry"])) for one in decoded(drawing.tile(fine))) > 4_000
+
+
 def test_an_empty_layer_has_no_tiles() -> None:
     drawing = Drawing("plots", np.empty(0, dtype=object), Attributes.of(pd.DataFrame({"id": []}, dtype=object)))
     assert drawing.bounds is None

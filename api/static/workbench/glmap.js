@@ -12,8 +12,7 @@ const FONT = '"Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "SimHei", sa
 const EMPTY = { type: "FeatureCollection", features: [] };
 // From which zoom a crowded layer is drawn, and how thin lines are where much lies close together.
 const CROWDED = { parcels: 12.5, land_use: 11, plots: 11, karst: 11, survey_slope: 11 };
-const HAIR = 12.5;
-const wide = (weight) => ["interpolate", ["linear"], ["zoom"], 9, weight * 0.3, 13, weight * 0.7, 16, weight];
+const wide = (weight) => ["interpolate", ["linear"], ["zoom"], 9, weight * 0.25, 13, weight * 0.7, 16, weight];
 const MODES = { polygon: TerraDrawPolygonMode, rectangle: TerraDrawRectangleMode, line: TerraDrawLineStringMode, point: TerraDrawPointMode };
 
 export const kind = "webgl";
@@ -96,10 +95,7 @@ class GlMap {
         const paint = style.hatch ? { "fill-pattern": `hatch-${more.name}`, "fill-opacity": opacity } : { "fill-color": this.#tint(more.name, style.fill), "fill-opacity": (this.setup.classes[more.name] ? 0.85 : style.opacity) * opacity };
         found.push({ id: `${id}-fill`, type: "fill", paint, ...polygon });
       }
-      // far out an area has a hairline: a control line of tens of thousands of corners is more than one line may have
-      const hairline = style.shape === "area" && !style.dash && !more.filter;
-      if (hairline) found.push({ id: `${id}-hair`, type: "fill", maxzoom: HAIR, paint: { "fill-color": "rgba(0,0,0,0)", "fill-outline-color": style.color, "fill-opacity": opacity }, ...polygon });
-      found.push({ id: `${id}-line`, type: "line", ...(hairline ? { minzoom: HAIR } : {}), paint: { "line-color": style.color, "line-width": more.filter ? style.weight : wide(style.weight), "line-opacity": opacity, ...dash } });
+      found.push({ id: `${id}-line`, type: "line", paint: { "line-color": style.color, "line-width": more.filter ? style.weight : wide(style.weight), "line-opacity": opacity, ...dash } });
     }
     return found.map((one) => ({ ...one, ...source, filter: both(one.filter, more.filter) }));
   }
@@ -142,7 +138,7 @@ class GlMap {
   #before(role) {
     const shown = this.map.getStyle().layers.map((one) => one.id);
     for (const next of this.order.slice(this.order.indexOf(role) + 1)) {
-      const found = shown.find((id) => id.startsWith(`${next}-`) && /-(fill|hair|line|point)$/.test(id) && id.replace(/-(fill|hair|line|point)$/, "") === next);
+      const found = shown.find((id) => id.startsWith(`${next}-`) && /-(fill|line|point)$/.test(id) && id.replace(/-(fill|line|point)$/, "") === next);
       if (found) return found;
     }
     return shown.find((id) => id.endsWith("-label") && !id.startsWith("overlay")) ?? "above-layers";

@@ -20,7 +20,7 @@ export function swatch(style) {
 async function render(root) {
   const place = h("div");
   fill(root, h("h2", {}, t("layers.title")), reliefs(), place, links());
-  const told = await trying(place, () => get("/layers"));
+  const told = await trying(place, () => get("/layers?extents=false"));
   if (!told) return;
   const rows = told.layers.filter((one) => app.setup.styles[one.role]);
   const groups = Object.keys(app.setup.groups).filter((one) => !["check", "change"].includes(one));
