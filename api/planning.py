@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,8 +95,10 @@ def measure(
     columns: Sequence[str],
     *,
     zones: Sequence[str] | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Measured:
-    """Every candidate checked for every project; `columns` are measured besides what the rules ask for."""
+    """Every candidate checked for every project; `columns` are measured besides what the rules ask for.
+    `told` hears how many candidates are done, of how many."""
     land = measure_needs(projects, book)["land_m2"] if projects else Interval.unknown(0)
     faults = [
         Fault("its land is neither said nor can be estimated", "Give land_m2", feature=one.key)
@@ -126,7 +128,7 @@ def measure(
     notes = [
         (f"{key}：用地为估算，按上限计", f"{key}: its land is estimated, the larger end counts") for key in guessed
     ]
-    checked = check(sites.ground, projects, book, world, extra=wanted)
+    checked = check(sites.ground, projects, book, world, extra=wanted, told=told)
     return Measured(sites, tuple(projects), checked, tuple(notes), role, ids)
 
 
@@ -139,12 +141,13 @@ def joint_plan(
     watch: Watch | None = None,
     *,
     zones: Sequence[str] | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Joint, Measured]:
     """Measure, then choose, then verify."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
     columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
-    found = measure(store, projects, book, world, columns, zones=zones)
+    found = measure(store, projects, book, world, columns, zones=zones, told=told)
     county, notes = county_of(found, scenario, world)
     return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
 

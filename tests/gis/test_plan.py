@@ -287,3 +287,12 @@ def test_a_solver_that_is_gone_is_said_and_leaves_no_process_behind():
 def test_the_planner_itself_never_loads_the_solver():
     code = "import gis.plan, gis.joint, sys; assert 'highspy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_plan_whose_time_is_over_at_once_still_has_a_bound_and_a_gap() -> None:
+    rng = np.random.default_rng(5)
+    value = rng.uniform(1, 10, (300, 40))
+    use = rng.uniform(1, 5, (300, 40))
+    found = choose(value, pools=[Pool("p", use, 30.0)], time_limit_s=0.01)
+    assert np.isfinite([found.objective, found.bound, found.gap]).all()
+    assert found.objective <= found.bound <= value.max(axis=0).sum()
