@@ -51,7 +51,7 @@ def job_of(
     return {
         "id": f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}",
         "status": "queued",
-        "progress": {"seconds": 0.0, "objective": None, "bound": None, "gap": None},
+        "progress": {"phase": "queued", "share": None, "seconds": 0.0, "objective": None, "bound": None, "gap": None},
         "by": by,
         "zones": zones,
         "begun": 0,
@@ -151,17 +151,26 @@ class Plans:
         if self._is_cancelled(key):
             self._end(job, "cancelled", None)
             return
+        job["progress"] |= {"phase": "measuring", "share": 0.0}
         job |= {"status": "running", "begun": job["begun"] + 1, "started_at": now(), "process": self._process()}
         self._store.save("plan", key, job)
         projects = [Project.model_validate(one) for one in job["asked"]["projects"]]
         scenario = Scenario.model_validate(job["asked"]["scenario"])
-        told = [time.monotonic()]
+        began = time.monotonic()
+        told = [began]
+
+        def measured_so_far(done: int, of: int) -> None:
+            if time.monotonic() - told[0] >= BEAT_S or done == of:
+                told[0] = time.monotonic()
+                progress = {**job["progress"], "phase": "choosing" if done == of else "measuring", "share": done / of}
+                job.update(progress=progress | {"seconds": told[0] - began}, process=self._process())
+                self._store.save("plan", key, job)
 
         def watch(progress: Any) -> bool:
             if time.monotonic() - told[0] >= BEAT_S:
                 told[0] = time.monotonic()
                 numbers = {name: _finite(getattr(progress, name)) for name in ("seconds", "objective", "bound", "gap")}
-                job.update(progress=numbers, process=self._process())
+                job.update(progress={"phase": "choosing", "share": None, **numbers}, process=self._process())
                 self._store.save("plan", key, job)
                 if self._is_cancelled(key):
                     return False
@@ -170,7 +179,7 @@ class Plans:
         try:
             world = self._store.at()
             joint, measured = joint_plan(
-                self._store, projects, scenario, self._book(), world, watch, zones=job["zones"]
+                self._store, projects, scenario, self._book(), world, watch, zones=job["zones"], told=measured_so_far
             )
         except BadInput as error:
             self._end(job, "failed", error.message, [str(fault) for fault in error.faults])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,8 +94,10 @@ def measure(
     columns: Sequence[str],
     *,
     zones: Sequence[str] | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Measured:
-    """Every candidate checked for every project; `columns` are measured besides what the rules ask for."""
+    """Every candidate checked for every project; `columns` are measured besides what the rules ask for.
+    `told` hears how many candidates are done, of how many."""
     land = measure_needs(projects, book)["land_m2"] if projects else Interval.unknown(0)
     faults = [
         Fault("its land is neither said nor can be estimated", "Give land_m2", feature=one.key)
@@ -125,7 +127,7 @@ def measure(
     notes = [
         (f"{key}：用地为估算，按上限计", f"{key}: its land is estimated, the larger end counts") for key in guessed
     ]
-    checked = check(sites.ground, projects, book, world, extra=wanted)
+    checked = check(sites.ground, projects, book, world, extra=wanted, told=told)
     return Measured(sites, tuple(projects), checked, tuple(notes), role, ids)
 
 
@@ -147,13 +149,14 @@ def prepare(
     world: World,
     *,
     zones: Sequence[str] | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Prepared:
-    """Everything that is measured before anything is chosen."""
+    """Everything that is measured before anything is chosen; `told` as of `measure`."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
     parts, links = parts_of(projects)
     columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
-    found = measure(store, parts, book, world, columns, zones=zones)
+    found = measure(store, parts, book, world, columns, zones=zones, told=told)
     own = scenario.purchases
     options = purchases(expansions(world, book), [one.name for one in own]) if scenario.upgrades else ()
     offered = scenario.model_copy(update={"purchases": (*own, *options)})
@@ -175,9 +178,10 @@ def joint_plan(
     watch: Watch | None = None,
     *,
     zones: Sequence[str] | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Joint, Measured]:
     """Measure, then choose, then verify."""
-    ready = prepare(store, projects, scenario, book, world, zones=zones)
+    ready = prepare(store, projects, scenario, book, world, zones=zones, told=told)
     found = ready.found
     return plan(found.sites, found.projects, ready.county, ready.scenario, watch), found
 

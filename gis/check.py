@@ -7,7 +7,7 @@ each rule: one comparison -> status (P, N)          the worst outcome of a cell 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -86,6 +86,7 @@ def check(
     purpose: Purpose = "screening",
     extra: Iterable[str] = (),
     routes: Routes | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Checked:
     """Check sites against projects.
 
@@ -97,6 +98,7 @@ def check(
     world : the county as of a day, from `store.at(as_of, for_year)`
     extra : further facts to measure, whether a rule asks for them or not
     routes : what is kept of ways to facilities, to point at; no verdict depends on it
+    told : hears how many sites are done, of how many
 
     Raises BadInput for sites that are not areas and for unknown industry codes, all of them at once.
     """
@@ -121,9 +123,13 @@ def check(
     starts = range(0, len(geometries), BLOCK)
     if len(starts) > 1:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            done = list(pool.map(block, starts))
+            done = []
+            for one in pool.map(block, starts):
+                done.append(one)
+                told(min(len(done) * BLOCK, len(geometries)), len(geometries))
     else:
         done = [block(0)]
+        told(len(geometries), len(geometries))
     measured, met, judged, grounds = zip(*done, strict=True)
     statuses = np.concatenate(judged, axis=1)
     return Checked(

@@ -458,8 +458,19 @@ def _why_not(
             full.append((int(over.sum()), pool.name, float(use[over].min() - left)))
     if (blocked > 0).all():
         for _, name, amount in sorted(full, reverse=True)[:3]:
-            short.append((f"{name} 至少缺 {amount:,.0f}", f"{name} is short by at least {amount:,.0f}"))
+            zh, en = pool_words(name)
+            short.append((f"{zh} 至少缺 {amount:,.0f}", f"{en} is short by at least {amount:,.0f}"))
         return tuple(short)
     if (benefit[rows, n] <= 0).all():
         return (("在任何候选地块上的价值都不为正", "its value is not above zero on any candidate"),)
     return (("可用地块已由价值更高的项目占用，或与之冲突", "projects of more value take its ground or rule it out"),)
+
+
+def pool_words(name: str) -> tuple[str, str]:
+    """A pool in both languages; its account is a name and stays.
+
+    >>> pool_words("quota/520625-NE/2027/linked since 2026")
+    ('quota/520625-NE/2027/linked（2026 年起）', 'quota/520625-NE/2027/linked since 2026')
+    """
+    account, since, year = name.partition(" since ")
+    return (f"{account}（{year} 年起）" if since else account), name

@@ -115,6 +115,8 @@ def choose(
                     [Fault(f"it is no site for each of {problem.shape[1]} projects", "Use -1 for none", field="start")],
                 )
         one = Search(problem, began + time_limit_s, gap, seed, watch, began)
+        # a bound from the first moment on: nobody is worth more than on the best site of all
+        one.bounded(float(np.fmax(np.asarray(benefit, dtype=float).max(axis=0, initial=-np.inf), 0.0).sum()))
         search(solver, one, first)
         if one.site is None:
             if not one.infeasible:

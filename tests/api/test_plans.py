@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 from api.jobs import Plans
 from api.searching import _column
 from gis.intervals import Interval
+from gis.joint import pool_words
 from layers.gpkg import GeoPackage
 from layers.ledger.keeping import open_books
 from layers.ledger.records import Paper
@@ -100,6 +101,26 @@ def test_a_plan_is_a_job_with_assignments_pools_and_a_proof(client: TestClient) 
     assert found["violations"] == []
     quota = [one for one in found["pools"] if one["name"].endswith("new_construction")]
     assert all(one["used"] <= one["balance"] for one in quota)
+
+
+def test_a_plan_says_what_it_is_at_before_the_solver_speaks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, float | None]] = []
+    kept = GeoPackage.save
+
+    def save(self: GeoPackage, kind: str, key: str, body: Any) -> str:
+        if kind == "plan" and body["status"] == "running":
+            seen.append((body["progress"]["phase"], body["progress"]["share"]))
+        return kept(self, kind, key, body)
+
+    monkeypatch.setattr(GeoPackage, "save", save)
+    with served(path) as client:
+        ended(client, client.post("/plans", json={"projects": [TEA]}).json())
+    assert seen[:2] == [("measuring", 0.0), ("choosing", 1.0)]
+
+
+def test_a_shortage_is_said_in_one_language_at_a_time() -> None:
+    zh, en = pool_words("quota/520625-NE/2027/linked since 2026")
+    assert (zh, en) == ("quota/520625-NE/2027/linked（2026 年起）", "quota/520625-NE/2027/linked since 2026")
 
 
 def test_two_plans_are_compared_by_who_moved(client: TestClient) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from gis.check import check, rulebook
+from gis.check import BLOCK, check, rulebook
 from gis.explain import findings, verdict
 from gis.facts import FACTS
 from gis.intervals import Interval
@@ -428,3 +428,10 @@ def test_what_was_found_blocks_even_where_the_survey_does_not_vouch():
     found_there = layer("eco_redline", [shapely.box(0, 0, 50, 100)], extent=shapely.Polygon())
     finding = found(TEA, kind_world(eco_redline=found_there), "redline.ecological")
     assert (finding.status, finding.value) == ("fail", 5_000.0)
+
+
+def test_a_check_of_many_sites_says_how_far_it_is():
+    told = []
+    sites = np.repeat(np.array([SITE], dtype=object), BLOCK + 5)
+    check(sites, Project(id="p", land_m2=8000), CONFIRMED, kind_world(), told=lambda done, of: told.append((done, of)))
+    assert told == [(BLOCK, BLOCK + 5), (BLOCK + 5, BLOCK + 5)]

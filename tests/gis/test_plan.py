@@ -337,3 +337,12 @@ def test_greedy_places_companions_together_and_the_plan_holds():
 def test_a_need_that_names_no_cell_is_refused():
     with pytest.raises(BadInput, match="row 0"):
         choose([[1.0]], needs=[([(0, 0)], [(0, 1)])])
+
+
+def test_a_plan_whose_time_is_over_at_once_still_has_a_bound_and_a_gap() -> None:
+    rng = np.random.default_rng(5)
+    value = rng.uniform(1, 10, (300, 40))
+    use = rng.uniform(1, 5, (300, 40))
+    found = choose(value, pools=[Pool("p", use, 30.0)], time_limit_s=0.01)
+    assert np.isfinite([found.objective, found.bound, found.gap]).all()
+    assert found.objective <= found.bound <= value.max(axis=0).sum()

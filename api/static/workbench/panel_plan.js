@@ -90,10 +90,11 @@ async function watch(id, place) {
 }
 
 function progress(told) {
-  const { seconds, objective, bound, gap } = told.progress;
+  const { phase, share, seconds, objective, bound, gap } = told.progress;
   const limit = told.asked.scenario.time_limit_s;
-  return [h("progress", { max: limit, value: Math.min(seconds, limit), "aria-label": t("plan.progress") }),
-    h("span", {}, t("plan.so_far", { seconds: number(seconds, 0), objective: number(objective, 1), bound: number(bound, 1), gap: percent(gap, 2) })),
+  const measuring = phase === "measuring";
+  return [h("progress", { max: measuring ? 1 : limit, value: measuring ? share : Math.min(seconds, limit), "aria-label": t("plan.progress") }),
+    h("span", {}, measuring ? t("plan.measuring", { share: percent(share, 0) }) : t("plan.so_far", { seconds: number(seconds, 0), objective: number(objective, 1), bound: number(bound, 1), gap: percent(gap, 2) })),
     button(t("plan.cancel"), () => ask("DELETE", `/plans/${told.id}`).catch(() => {}), { id: "cancel-plan" })];
 }
 
