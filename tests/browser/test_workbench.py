@@ -489,3 +489,109 @@ def test_who_has_no_key_is_asked_for_one(browser: Browser, tmp_path: Path) -> No
         page.keyboard.press("Enter")
         expect(page.locator("#county")).to_have_text("试验县", timeout=30_000)
         page.close()
+
+
+# --- people who mean no good, and machines that fail -------------------------------------------------
+
+WORDS = {
+    "LONG": "长" * 300,
+    "WIDE": "W" * 300,
+    "CODE": "${7*7}{{7*7}}`",
+    "CELL": "=cmd|'/c calc'!A1",
+    "TAG": '"><svg onload=window.__pwned=1>',
+}
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_names_of_any_kind_break_no_panel(page: Page, base: str, language: str) -> None:
+    for key, name in WORDS.items():
+        said = {**TEA, "id": key, "name": name, "stage": "储备"}
+        assert page.request.post(f"{base}/projects", data=said).status == 201
+    asked = {"projects": [{**TEA, "id": key, "name": name} for key, name in WORDS.items()]}
+    plan = page.request.post(f"{base}/plans", data=asked).json()
+    check = page.request.post(f"{base}/checks", data={"project_id": "TAG", "site": {"parcels": [GOOD]}}).json()
+    until = time.monotonic() + 60
+    while page.request.get(f"{base}/plans/{plan['id']}").json()["status"] != "done" and time.monotonic() < until:
+        time.sleep(0.1)
+    for panel in PANELS:
+        page.goto("about:blank")
+        open_(page, base, f"#panel={panel}&plan={plan['id']}&check={check['id']}&project=LONG", f"?lang={language}")
+        page.wait_for_timeout(700)
+        wider = page.evaluate(WIDER)
+        assert wider == [], (panel, wider)
+        text = page.locator("body").inner_text()
+        assert "undefined" not in text
+        assert "[object" not in text
+        assert "NaN" not in text
+    assert page.locator("svg[onload]").count() == 0
+
+
+WIDER = """() => [document.documentElement, ...document.querySelectorAll("#panel, #panel > *")]
+    .filter((one) => one.scrollWidth > one.clientWidth + 2 && !["auto", "scroll"].includes(getComputedStyle(one).overflowX) && one.clientWidth)
+    .map((one) => `${one.tagName}.${one.className} ${one.scrollWidth} > ${one.clientWidth}`)"""
+
+
+def test_a_service_that_stops_is_named_and_work_goes_on_when_it_is_back(page: Page, base: str) -> None:
+    page.expected = ("ERR_FAILED", "Failed to load resource", "net::", "Failed to fetch")  # type: ignore[attr-defined]
+    open_(page, base, "#panel=check")
+    page.route("**/*", lambda route: route.abort())
+    for panel in PANELS:
+        page.click(f"[data-panel={panel}]")
+        page.wait_for_timeout(300)
+    expect(page.locator("#panel .problem")).to_contain_text("服务没有应答")
+    page.unroute("**/*")
+    for panel in PANELS:
+        go(page, panel)
+    expect(page.locator("#panel .problem")).to_have_count(0)
+
+
+def test_two_tabs_adopt_the_same_plan_and_the_second_is_told(page: Page, base: str) -> None:
+    page.expected = ("Failed to load resource",)  # type: ignore[attr-defined]
+    plan = page.request.post(
+        f"{base}/plans", data={"projects": [{**TEA, "tax_wan": 500, "output_wan": 3_000, "jobs": 60}]}
+    ).json()
+    until = time.monotonic() + 60
+    while page.request.get(f"{base}/plans/{plan['id']}").json()["status"] != "done" and time.monotonic() < until:
+        time.sleep(0.1)
+    other = page.context.new_page()
+    for one in (page, other):
+        open_(one, base, f"#panel=plan&plan={plan['id']}")
+        expect(one.locator("#adopt-plan")).to_be_visible()
+        one.on("dialog", lambda dialog: dialog.accept())
+    for one in (page, other):
+        one.click("#adopt-plan")
+        one.wait_for_timeout(1_500)
+    kept = page.request.get(f"{base}/reservations").json()
+    held = [row for row in kept["reservations"] if row["state"] == "reserved"]
+    assert len(held) == 1
+    other.close()
+
+
+def test_back_and_forward_go_between_links(page: Page, base: str) -> None:
+    open_(page, base, "#panel=quota")
+    page.evaluate("location.hash = '#panel=projects&project=OIL'")
+    page.wait_for_timeout(500)
+    expect(page.locator("body[data-ready=yes]")).to_be_attached(timeout=60_000)
+    expect(page.locator("[data-panel=projects][aria-current=page]")).to_be_visible()
+    page.go_back()
+    expect(page.locator("[data-panel=quota][aria-current=page]")).to_be_visible()
+    page.go_forward()
+    expect(page.locator("[data-panel=projects][aria-current=page]")).to_be_visible()
+
+
+def test_a_key_that_is_taken_away_leads_back_to_the_gate(browser: Browser, tmp_path: Path) -> None:
+    found_county(tmp_path / "closed.gpkg").close()
+    access = Access(tmp_path / "closed.gpkg")
+    key = access.add("planner-1", "planner", ["*"])
+    with serving(tmp_path / "closed.gpkg") as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        expect(page.locator("#county")).to_have_text("试验县", timeout=30_000)
+        access.disable("planner-1", by="security-1")
+        page.click("[data-panel=quota]")
+        expect(page.locator(".gate h2")).to_have_text("请输入密钥")
+        assert page.evaluate("sessionStorage.length") == 0
+        page.close()
+    access.close()

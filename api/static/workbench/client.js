@@ -14,6 +14,13 @@ export const key = () => sessionStorage.getItem(PLACE) ?? "";
 export const keep = (text) => (text ? sessionStorage.setItem(PLACE, text) : sessionStorage.removeItem(PLACE));
 export const authorization = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
 
+// A key that was taken away: back to the gate at once, before the map's requests count as so many wrong keys.
+export function leave() {
+  if (!key() || document.body.dataset.ready !== "yes") return;
+  keep("");
+  location.reload();
+}
+
 export async function send(method, path, body = null, headers = {}) {
   const form = body instanceof FormData;
   const asked = { method, headers: { ...authorization(), ...headers } };
@@ -23,6 +30,7 @@ export async function send(method, path, body = null, headers = {}) {
   }
   const answer = await fetch(path, asked);
   if (!answer.ok) {
+    if (answer.status === 401) leave();
     const told = await answer.json().catch(() => ({ title: answer.statusText }));
     throw new Problem(answer.status, told);
   }

@@ -5,7 +5,7 @@ import {
 } from "terra-draw";
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
 
-import { authorization, get } from "./client.js";
+import { authorization, get, leave } from "./client.js";
 import { boundsOf } from "./coordinates.js";
 
 const FONT = '"Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "SimHei", sans-serif';
@@ -41,6 +41,7 @@ export async function create(container, setup, view, { attribution, trouble, wor
   map.keyboard.disableRotation();
   map.addControl(new maplibregl.ScaleControl({ maxWidth: 120 }), "bottom-left");
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
+  map.on("error", (event) => event.error?.status === 401 && leave());
   map.on("error", (event) => trouble(event.sourceId ?? "", event.error));
   await new Promise((done) => map.once("load", done));
   const made = new GlMap(map, setup);

@@ -16,7 +16,7 @@ export function badge(group, name) {
 export const sign = (name) => h("span", { class: `sign is-${name}`, "aria-hidden": "true" }, SIGNS[name] ?? "•");
 
 export function trouble(error) {
-  if (!(error instanceof Problem)) return h("div", { class: "problem", role: "alert" }, h("b", {}, t("problem.title")), h("p", {}, String(error.message ?? error)));
+  if (!(error instanceof Problem)) return h("div", { class: "problem", role: "alert" }, h("b", {}, t("problem.title")), h("p", {}, error instanceof TypeError && /fetch|network/i.test(error.message) ? t("problem.no_answer") : String(error.message ?? error)));
   const { told } = error;
   const faults = (told.errors ?? []).map((one) => h("li", {}, [one.feature, one.field].filter(Boolean).join(" · "), one.feature || one.field ? t("word.colon") : "", one.reason ?? "", one.fix ? h("span", { class: "fix" }, ` → ${one.fix}`) : null));
   const facts = told.account ? h("p", {}, t("problem.short", { account: told.account, needed: told.needed, available: told.available, unit: told.unit ?? "" })) : null;

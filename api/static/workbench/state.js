@@ -54,4 +54,7 @@ export function read() {
   return said.has("layers");
 }
 
-addEventListener("hashchange", () => { if (location.hash !== written) location.reload(); });
+addEventListener("hashchange", () => {
+  clearTimeout(timer); // what was about to be written belongs to the place that was left
+  if (location.hash !== written) location.reload();
+});
