@@ -115,14 +115,15 @@ def choose(
                     [Fault(f"it is no site for each of {problem.shape[1]} projects", "Use -1 for none", field="start")],
                 )
         one = Search(problem, began + time_limit_s, gap, seed, watch, began)
-        # a bound from the first moment on: nobody is worth more than on the best site of all
-        one.bounded(float(np.fmax(np.asarray(benefit, dtype=float).max(axis=0, initial=-np.inf), 0.0).sum()))
         search(solver, one, first)
         if one.site is None:
             if not one.infeasible:
                 return _without(problem.shape[1], "unknown", one, began, None)
             short = shortfall(solver, problem, began + max(time_limit_s, 1.0), seed)
             return _without(problem.shape[1], "infeasible", one, began, short)
+    # where time was over before the solver had a bound: nobody is worth more than on the best site of all
+    best = np.fmax(problem.benefit.max(axis=0, initial=-np.inf), 0.0).sum()
+    one.bounded(float(best))
     bound = one.objective if gap_of(one.objective, one.bound) == 0 else one.bound
     apart = gap_of(one.objective, bound)
     return Choice(

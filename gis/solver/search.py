@@ -40,10 +40,12 @@ def search(solver: Solver, one: Search, start: Ints | None) -> None:
         one.offer(start, needed(problem, start))
     for site, bought in plans(problem):
         one.offer(site, bought)
-    rows = Rows(problem)
     cells = problem.cells
+    if one.site is None and len(cells) == 0:
+        one.infeasible = True  # nobody may stand anywhere, and even that does not hold
     if one.is_done:
         return
+    rows = Rows(problem)
     worth, part, bound = _price(solver, one, rows)
     if one.infeasible or worth is None:
         return

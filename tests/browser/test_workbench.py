@@ -527,7 +527,8 @@ def test_names_of_any_kind_break_no_panel(page: Page, base: str, language: str) 
 
 
 WIDER = """() => [document.documentElement, ...document.querySelectorAll("#panel, #panel > *")]
-    .filter((one) => one.scrollWidth > one.clientWidth + 2 && !["auto", "scroll"].includes(getComputedStyle(one).overflowX) && one.clientWidth)
+    .filter((one) => one.clientWidth && one.scrollWidth > one.clientWidth + 2)
+    .filter((one) => !["auto", "scroll"].includes(getComputedStyle(one).overflowX))
     .map((one) => `${one.tagName}.${one.className} ${one.scrollWidth} > ${one.clientWidth}`)"""
 
 
