@@ -23,6 +23,7 @@ from api.reservations import by_phase, spelled
 from api.scope import Scope
 from gis.check import check
 from gis.claims import claim
+from gis.companions import parts_of
 from gis.judge import Status
 from gis.rules import Rulebook
 from gis.scenario import Scenario
@@ -60,7 +61,7 @@ def book_plan(
     rows = plan["assignments"]
     if not rows:
         raise BadInput("there is nothing to adopt", [Fault("the plan places no project", "See `unplaced`", field="id")])
-    keys = [together.id_of(plan["id"], row["project"]) for row in rows]
+    keys = [together.id_of(plan["id"], _key(row)) for row in rows]
     if there := store.ledger.run(lambda page: together.known(page, keys)):
         return there, False
     with turn if turn is not None else Lock():
@@ -126,7 +127,7 @@ def _pass(world: World, book: Rulebook, plan: Mapping[str, Any]) -> None:
     projects = _projects(plan)
     scenario = Scenario.model_validate(plan["scenario"])
     grounds = [_ground(row) for row in rows]
-    checked = check(grounds, [projects[row["project"]] for row in rows], book, world)
+    checked = check(grounds, [projects[_key(row)] for row in rows], book, world)
     late = [rule.id == HELD for rule in checked.rules]
     verdict = verdict_of(checked, np.array(late))
     for n, row in enumerate(rows):
@@ -136,7 +137,7 @@ def _pass(world: World, book: Rulebook, plan: Mapping[str, Any]) -> None:
                 for rule, status in zip(checked.rules, checked.status[:, n, n], strict=True)
                 if status in (Status.FAIL, Status.UNKNOWN) and rule.severity != "warn"
             ]
-            said = f"{row['project']} does not pass its check on {row['site']['name']} any more: {', '.join(fails)}"
+            said = f"{_key(row)} does not pass its check on {row['site']['name']} any more: {', '.join(fails)}"
             raise Stale(said, plan=plan["id"], project=row["project"], changed=", ".join(fails))
 
 
@@ -145,8 +146,13 @@ def _ground(row: Mapping[str, Any]) -> shapely.Geometry:
 
 
 def _projects(plan: Mapping[str, Any]) -> dict[str, Project]:
-    some = [Project.model_validate(one) for one in plan["asked"]["projects"]]
+    some, _ = parts_of([Project.model_validate(one) for one in plan["asked"]["projects"]])
     return {one.key: one for one in some}
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    """Of a project, or of one of its components, which is reserved as a project of its own."""
+    return row["project"] if row.get("component") is None else f"{row['project']}/{row['component']}"
 
 
 # --- what is asked of the books -----------------------------------------------------------------------
@@ -154,7 +160,7 @@ def _projects(plan: Mapping[str, Any]) -> dict[str, Project]:
 
 def _asks(store: Store, book: Rulebook, plan: Mapping[str, Any], by: str) -> list[acts.Ask]:
     projects = _projects(plan)
-    return [_ask(store, book, plan, row, projects[row["project"]], by) for row in plan["assignments"]]
+    return [_ask(store, book, plan, row, projects[_key(row)], by) for row in plan["assignments"]]
 
 
 def _ask(

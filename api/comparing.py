@@ -25,8 +25,8 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         "plans": [one["id"], other["id"]],
         "objective": [one["objective"], other["objective"]],
         "bound": [one["bound"], other["bound"]],
-        "placed": [len(one["assignments"]), len(other["assignments"])],
-        "expansions": [one["expansions"], other["expansions"]],
+        "placed": [sum(row["component"] is None for row in plan["assignments"]) for plan in (one, other)],
+        "expansions": [[built["name"] for built in plan["expansions"]] for plan in (one, other)],
         "scenario": {
             name: [one["scenario"][name], other["scenario"][name]]
             for name in one["scenario"]
@@ -38,7 +38,11 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def _by_project(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = {
-        row["project"]: {"site": row["site"]["name"], "approval_year": row["approval_year"], "value": row["value"]}
+        "/".join(filter(None, (row["project"], row["component"]))): {
+            "site": row["site"]["name"],
+            "approval_year": row["approval_year"],
+            "value": row["value"],
+        }
         for row in plan["assignments"]
     }
     return found | {row["project"]: {"site": None, "reasons": row["reasons"]} for row in plan["unplaced"]}

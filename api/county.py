@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
-from importlib.metadata import version
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
@@ -186,7 +185,7 @@ class County:
             "layers": layers,
             "books": world.books,
             "as_of": world.as_of.isoformat(),
-            "program": version("parkplan"),
+            "program": recheck.program(),
         }
 
     def project(self, given: Project | None, project_id: str | None, scope: Scope | None = None) -> Project:

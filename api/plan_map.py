@@ -92,7 +92,7 @@ def _row(number: int, row: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[
     site = row["site"]
     return {
         "number": number,
-        "name": names.get(row["project"], row["project"]),
+        "name": " / ".join(filter(None, (str(names.get(row["project"], row["project"])), row.get("component")))),
         "project": row["project"],
         "site": site["name"],
         "area_mu": round(site["area_m2"] / MU_M2, 2),

@@ -12,28 +12,27 @@ import shapely
 from numpy.typing import NDArray
 
 from gis.check import Checked, check
+from gis.companions import kin_of, parts_of
+from gis.expansions import expansions, purchases
+from gis.ground import Ground
 from gis.intervals import Interval
 from gis.joint import Joint, plan
 from gis.judge import Status, Verdict, outcome
 from gis.needs import measure_needs
-from gis.network import headroom_of, route, upstream_of
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
-from gis.scenario import Scenario
-from gis.solver.search import Watch
-from gis.ways import WATER_REACH_M
-from gis.yearly import LOADS, QUOTA, QUOTAS, County
+from gis.scenario import Purchase, Scenario
+from gis.serving import loads_of
+from gis.solver.known import Watch
+from gis.yearly import QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault
 from layers.ledger.placed import ROLE
-from layers.records import Bools, Floats, Project, Snapshot, World
+from layers.records import Bools, Floats, Project, World
 from layers.schema import roles
 from layers.store import Store
 
-FACILITIES = {"power_kva": "substations", "water_m3d": "water_sources", "effluent_m3d": "wastewater_plants"}
-REACH_M = {"water_m3d": WATER_REACH_M, "effluent_m3d": WATER_REACH_M}
 OF_PROJECT = ("investment_wan", "output_wan", "tax_wan", "jobs", "land_m2", "energy_tce")
 BLOCK = 4  # parcels that may make one site together
-FAR_M = 60_000.0  # how far beyond the candidates facilities are looked for, farther than any line goes
 BORDER_M2 = 1.0  # less ground beyond a zone is a drawn border
 Words = tuple[str, str]
 
@@ -132,6 +131,44 @@ def measure(
     return Measured(sites, tuple(projects), checked, tuple(notes), role, ids)
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All that a plan rests on, measured: components stand behind the projects in `found.projects`, and the scenario
+    offers the upgrades that may be needed."""
+
+    found: Measured
+    county: County
+    scenario: Scenario
+
+
+def prepare(
+    store: Store,
+    projects: Sequence[Project],
+    scenario: Scenario,
+    book: Rulebook,
+    world: World,
+    *,
+    zones: Sequence[str] | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> Prepared:
+    """Everything that is measured before anything is chosen; `told` as of `measure`."""
+    if scenario.start_years is None:
+        scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
+    parts, links = parts_of(projects)
+    columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
+    found = measure(store, parts, book, world, columns, zones=zones, told=told)
+    own = scenario.purchases
+    options = purchases(expansions(world, book), [one.name for one in own]) if scenario.upgrades else ()
+    offered = scenario.model_copy(update={"purchases": (*own, *options)})
+    county, notes = county_of(found, offered, world)
+    county = replace(county, links=links, kin=kin_of(projects, book))
+    accounts = {**county.accounts, **scenario.balances}
+    short = {name for name, most in county.most().items() if most > accounts[name]}
+    useful = tuple(one for one in options if short & one.adds.keys())
+    offered = scenario.model_copy(update={"purchases": (*own, *useful)})
+    return Prepared(replace(found, notes=(*found.notes, *notes)), county, offered)
+
+
 def joint_plan(
     store: Store,
     projects: Sequence[Project],
@@ -144,12 +181,9 @@ def joint_plan(
     told: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Joint, Measured]:
     """Measure, then choose, then verify."""
-    if scenario.start_years is None:
-        scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
-    columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
-    found = measure(store, projects, book, world, columns, zones=zones, told=told)
-    county, notes = county_of(found, scenario, world)
-    return plan(found.sites, projects, county, scenario, watch), replace(found, notes=(*found.notes, *notes))
+    ready = prepare(store, projects, scenario, book, world, zones=zones, told=told)
+    found = ready.found
+    return plan(found.sites, found.projects, ready.county, ready.scenario, watch), found
 
 
 def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County, tuple[Words, ...]]:
@@ -163,20 +197,19 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
         quota[kind] = checked.facts.columns[f"quota_{kind}_m2"].hi
         allowed &= np.isfinite(quota[kind])[:, None]  # nobody knows what it would take
         quota[kind] = np.nan_to_num(quota[kind], nan=0.0, posinf=0.0)
-    loads: dict[str, Floats] = {}
-    serves: dict[str, Bools] = {}
-    for kind in LOADS:
-        needs = checked.needs[kind].hi if kind in checked.needs else np.full(len(found.projects), np.nan)
-        loads[kind] = np.nan_to_num(needs, nan=0.0)
-        serves |= _serving(found, world, kind, needs, accounts)
+    accounts = {name: balance for name, balance in accounts.items() if np.isfinite(balance)}
+    loads, serves, on_way = loads_of(
+        Ground(found.sites.ground, world, checked.rulebook),
+        measure_needs(found.projects, checked.rulebook),
+        {**accounts, **scenario.balances},
+        scenario.adds(),
+    )
     flags = ("is_food", "is_dusty", "is_hazardous", "is_chemical")
     kinds = {name: checked.needs[name].hi >= 0.5 for name in flags if name in checked.needs}
     energy = np.array([np.nan if one.energy_tce is None else one.energy_tce for one in found.projects])
-    accounts = {name: balance for name, balance in accounts.items() if np.isfinite(balance)}
-    serves = {name: one for name, one in serves.items() if name in accounts}
     return County(
         allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts,
-        _spared(found, scenario),
+        _spared(found, scenario), on_way,
     ), notes  # fmt: skip
 
 
@@ -243,41 +276,6 @@ def _spared(found: Measured, scenario: Scenario) -> dict[str, Floats]:
     return {name: np.maximum(np.where(np.isfinite(one), one, worst[name]), 0.0) for name, one in known.items()}
 
 
-def _serving(found: Measured, world: World, kind: str, needs: Floats, accounts: dict[str, float]) -> dict[str, Bools]:
-    """Account -> (S, N): the nearest facility within reach that has room for the project alone, and those it is fed
-    from."""
-    west, south, east, north = shapely.total_bounds(found.sites.ground)
-    around = (west - FAR_M, south - FAR_M, east + FAR_M, north + FAR_M)
-    layer = world.near(FACILITIES[kind], around)
-    if layer is None or not len(layer.features):
-        return {}
-    ids = [str(one) for one in layer.column("id")]
-    to_each_m = _distance_m(found.sites, layer)
-    headroom = headroom_of(layer, accounts, kind)
-    upstream = layer.once("upstream", upstream_of)
-    fed = [[f"capacity/{name}/{kind}" for name in route(one, upstream)] for one in ids]
-    reach = found.checked.needs["power_reach_m"].hi if kind == "power_kva" else np.full(len(needs), REACH_M[kind])
-    names = dict.fromkeys(name for line in fed for name in line)
-    out = {name: np.zeros((len(to_each_m), len(needs)), dtype=bool) for name in names}
-    for n, need in enumerate(needs):
-        if not need > 0:
-            continue
-        far = np.where((headroom >= need) & (to_each_m <= reach[n]), to_each_m, np.inf)
-        nearest = far.argmin(axis=1)
-        for site in np.flatnonzero(np.isfinite(far.min(axis=1))):
-            for account in fed[nearest[site]]:
-                out[account][site, n] = True
-    return {name: one for name, one in out.items() if one.any()}
-
-
-def _distance_m(sites: Candidates, layer: Snapshot) -> Floats:
-    """(S, K) from each candidate to each feature."""
-    out = np.full((len(sites.ground), len(layer.features)), np.inf)
-    each = shapely.distance(sites.ground[:, None], layer.pieces[None, :])
-    np.minimum.at(out.T, layer.owner, each.T)
-    return out
-
-
 def _units(sites: Candidates, world: World, accounts: dict[str, float]) -> list[str]:
     """Whose quota a candidate is charged to: the zone that holds most of it where it has accounts, else the county."""
     units = {name.split("/")[1] for name in accounts if name.startswith("quota/")}
@@ -307,7 +305,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
         "assignments": [
             {
                 "project": one.project,
-                "component": None,
+                "component": one.component,
                 "site": {
                     "name": one.name,
                     found.role: found.parts(one.site),
@@ -347,7 +345,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
             | {"price": round(one.price, 6)}
             for one in joint.pools
         ],
-        "expansions": list(joint.bought),
+        "expansions": [_built(one) for one in joint.built],
         **finite,
         "shortfall": joint.shortfall,
         "alternatives": [
@@ -389,6 +387,15 @@ def _seen(joint: Joint, found: Measured, world: World) -> dict[str, Any]:
             role: layer.label for role in roles() if role != ROLE and (layer := ground.known(role)) is not None
         },
         "balances": {name: int(world.pools()[name]) for name in sorted(mine)},
+    }
+
+
+def _built(one: Purchase) -> dict[str, Any]:
+    """A purchase of a plan: what is built where, by how much it adds to which account from when on, and its price."""
+    said = one.model_dump(mode="json", exclude={"adds"})
+    return {
+        **said,
+        "adds": [{"account": name, "amount": amount, "unit": unit_of(name)} for name, amount in one.adds.items()],
     }
 
 

@@ -14,11 +14,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import version
 from typing import Any
 
 from api.jobs import plan_digest
-from api.recheck import book_of, recheck
+from api.recheck import book_of, program, recheck
 from gis.claims import claim
 from gis.rules import Rulebook
 from layers.errors import ParkError, UnknownName
@@ -192,7 +191,7 @@ def _claim_again(
         return  # a layer version of it is no longer kept
     found.reservations_again += 1
     if claim_digest(now) != seen["facts"]:
-        if seen["program"] != version("parkplan"):
+        if seen["program"] != program():
             found.other_program.append(key)
             return
         raise _Broken("reservation", key, f"reservation {key} would take something else of the same layers and rules")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from typing import Any
@@ -28,6 +29,12 @@ SAME = ("verdict", "site", "findings", "land_use", "occupation", "quota_need", "
 MOST_DIFFERENCES = 200
 
 
+@cache
+def program() -> str:
+    """Which version of us answers; its metadata are a file that is searched for."""
+    return version("parkplan")
+
+
 def seen(site: Site, pools: Mapping[str, float], rulebook: Rulebook, by: str) -> dict[str, Any]:
     """What one answer does not say of what it was given, and who asked."""
     return {
@@ -38,7 +45,7 @@ def seen(site: Site, pools: Mapping[str, float], rulebook: Rulebook, by: str) ->
         "wkb": shapely.to_wkb(site.geometry, hex=True),
         "pools": {account: None if left != left else left for account, left in pools.items()},
         "rulebook_digest": rulebook.digest,
-        "program": version("parkplan"),
+        "program": program(),
         "by": by,
     }
 
@@ -88,7 +95,7 @@ def recheck(store: Store, check_id: str) -> dict[str, Any]:
         "more": max(0, len(differences) - MOST_DIFFERENCES),
         "layer_versions": was["layer_versions"],
         "rulebook_digest": given["rulebook_digest"],
-        "program": {"was": given["program"], "is": version("parkplan")},
+        "program": {"was": given["program"], "is": program()},
     }
 
 

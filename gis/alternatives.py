@@ -14,16 +14,25 @@ from numpy.typing import ArrayLike
 
 from gis.plan import Choice, Pool, choose
 from layers.errors import BadInput, Fault
+from layers.records import Bools
 
 Point = tuple[float, tuple[float, ...], Choice]
 SAME = 1e-9
 
 
 def alternatives(
-    benefit: ArrayLike, first: Choice, *, count: int = 5, differs: int = 1, pools: Iterable[Pool] = (), **asked: Any
+    benefit: ArrayLike,
+    first: Choice,
+    *,
+    count: int = 5,
+    differs: int = 1,
+    pools: Iterable[Pool] = (),
+    counted: Bools | None = None,
+    **asked: Any,
 ) -> list[Choice]:
     """Up to `count` further plans, the best first, each unlike all others in at least `differs` projects.
 
+    counted : (N,) the projects that make plans unlike, all unless given
     asked : the other arguments of `choose`; a plan that fixes everything has no alternatives
 
     >>> one = choose([[3.0], [2.0], [1.0]])
@@ -36,7 +45,7 @@ def alternatives(
     cuts = list(pools)
     while len(found) < count:
         last = known[-1]
-        placed = np.flatnonzero(last.site >= 0)
+        placed = np.flatnonzero((last.site >= 0) & (True if counted is None else counted))
         if len(placed) < differs:
             break
         same = np.zeros(table.shape)

@@ -9,8 +9,7 @@ their way to the nearest trunk road, as the rule that judges the way asks of eve
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import shapely
@@ -18,43 +17,14 @@ import shapely
 from gis.ground import Ground
 from gis.intervals import Interval
 from gis.landuse import KINDS
-from gis.meetings import MEETINGS, Kind, Serving
 from gis.needs import measure_needs
-from gis.network import headroom_of, route, upstream_of
 from gis.quota import QuotaNeed, accounts, shares
 from gis.rules import Rulebook
-from gis.ways import WATER_REACH_M, reach_of
+from gis.serving import DEMANDS, FREIGHT, Demand, Routes, reachable, ways, whole
 from layers.errors import BadInput, Fault
-from layers.records import Areas, Bools, Claim, Load, Other, Project, Snapshot, World
+from layers.records import Areas, Claim, Load, Other, Project, World
 
-ROAD_REACH_M = 2_000.0  # assumption: the access of a plant meets a road within this
-
-
-@dataclass(frozen=True)
-class Demand:
-    """A kind of load: the need it is, the layer that serves it, and how far that may be."""
-
-    kind: str
-    role: str
-    reach: str | float
-    zh: str
-    fit: Kind | None = None
-
-
-def _served(meeting: str, zh: str) -> Demand:
-    one = MEETINGS[meeting]
-    assert isinstance(one, Serving)
-    return Demand(one.need, one.role, one.reach, zh, one.fit)
-
-
-DEMANDS = (
-    _served("power_headroom_kva", "报装容量"),
-    _served("water_headroom_m3d", "用水量"),
-    _served("effluent_headroom_m3d", "排水量"),
-    Demand("freight_td", "roads", ROAD_REACH_M, "货运量"),
-)
 SUPPLEMENT = (("balance_area", "cultivated", "补充耕地数量"), ("balance_paddy", "paddy", "补充水田"))
-__all__ = ["DEMANDS", "ROAD_REACH_M", "WATER_REACH_M", "claim"]
 
 
 def claim(
@@ -87,12 +57,7 @@ def _areas(ground: Ground, faults: list[Fault]) -> Areas:
             Fault("the land use of the site is not surveyed, so that its quota is unknown", fix, field="site")
         )
         return Areas()
-    return Areas(*(_up(one) for one in needs))
-
-
-def _up(amount: float) -> int:
-    """A whole number that is surely enough: noise in the last bit of a float is no square metre."""
-    return math.ceil(round(amount, 3))
+    return Areas(*(whole(one) for one in needs))
 
 
 def _shares(ground: Ground, kind: str, charge_to: str | None) -> list[tuple[str, float]] | None:
@@ -123,7 +88,7 @@ def _energy(
     if project.energy_tce is None:
         untaken.append(("energy_tce", "能耗：项目未填写"))
         return []
-    return [Other("energy_tce", _up(project.energy_tce), tuple(units))] if project.energy_tce else []
+    return [Other("energy_tce", whole(project.energy_tce), tuple(units))] if project.energy_tce else []
 
 
 def _kept(ground: Ground, kind: str, charge_to: str | None) -> list[tuple[str, float]] | None:
@@ -143,53 +108,18 @@ def _loads(ground: Ground, project: Project, rulebook: Rulebook, untaken: list[t
             continue
         if amount <= 0:
             continue
-        routes = _routes(ground, one, amount, needs)
+        routes = _routes(ground, one, needs)
         if routes is None:
             untaken.append((one.kind, f"{one.zh}：可达范围内的设施容量不明"))
         elif not routes:  # how far is reachable is an assumption, which may not refuse anybody
             untaken.append((one.kind, f"{one.zh}：可达范围内无设施，须另行落实"))
         else:
-            found.append(Load(one.kind, _up(amount), tuple(routes)))
+            found.append(Load(one.kind, whole(amount), tuple(routes)))
     return found
 
 
-def _routes(ground: Ground, one: Demand, amount: float, needs: dict[str, Interval]) -> Sequence[tuple[str, ...]] | None:
-    """The accounts of the facilities within reach, the nearest first, each with those upstream that keep one.
-
-    None where nobody knows of any capacity there; empty where no facility is within reach.
-    """
-    layer = ground.layer(one.role)
-    reach_m = float(needs[one.reach].hi[0]) if isinstance(one.reach, str) else one.reach
-    if layer is None or math.isnan(reach_m):
-        return None
-    pools = ground.world.pools()
-    far_m = ground.matrix_m(one.role, layer)[0]
-    known = ~np.isnan(headroom_of(layer, pools, one.kind))
-    within = far_m <= reach_m
-    if one.fit is not None:
-        within &= one.fit[0](layer, needs[one.fit[1]].hi[:1])[1][:, 0]
-    if one.role == "roads":
-        return _way(ground, layer, known, bool(within.any()), one.kind)
-    near = np.flatnonzero(within)
-    if not known.any() or (len(near) and not known[near].any()):
-        return None  # nobody knows what there is
-    upstream = layer.once("upstream", upstream_of)
-    ids = layer.column("id")
-    order = near[np.argsort(far_m[near], kind="stable")]
-    names = [[f"capacity/{name}/{one.kind}" for name in route(str(ids[row]), upstream)] for row in order if known[row]]
-    return [tuple(name for name in some if name in pools) for some in names]
-
-
-def _way(ground: Ground, roads: Snapshot, known: Bools, is_near: bool, kind: str) -> Sequence[tuple[str, ...]] | None:
-    """The accounts of the stretches from the gate to the trunk road; of the first where the drawing leads to none.
-
-    None where a stretch of the way keeps no account: what it still carries is not known.
-    """
-    if not is_near:
-        return []
-    reach = reach_of(ground)
-    assert reach is not None
-    rows = np.array(list(dict.fromkeys(reach.roads.network.row[reach.edges(0)].tolist())), dtype=np.int64)
-    if not known[rows].all():
-        return None
-    return [tuple(f"capacity/{roads.column('id')[row]}/{kind}" for row in rows)]
+def _routes(ground: Ground, one: Demand, needs: Mapping[str, Interval]) -> Routes | None:
+    if one is FREIGHT:
+        return ways(ground)[0]
+    found = reachable(ground, one, needs)
+    return None if found is None else found.routes(0, 0)

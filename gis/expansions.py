@@ -9,7 +9,8 @@ one that clears it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from gis.network import hands_out
 from gis.roads import RoadClasses
 from gis.routes import least_sure
 from gis.rules import Rulebook
+from gis.scenario import Purchase
 from gis.surface import Prices
 from layers.records import Snapshot, World
 
@@ -83,6 +85,25 @@ def clearing(options: Iterable[Option], account: str, short: float, by_year: int
     fit = [one for one in options if one.account == account and one.extra >= short]
     fit = [one for one in fit if by_year is None or one.year <= by_year]
     return min(fit, key=lambda one: one.cost_wan[1], default=None)
+
+
+def purchases(options: Sequence[Option], taken: Iterable[str] = ()) -> tuple[Purchase, ...]:
+    """The options as purchases of a plan at their typical cost, each under a name of its own that is not `taken`."""
+    names = Counter([*taken, *(one.zh for one in options)])
+    return tuple(
+        Purchase(
+            name=one.zh if names[one.zh] == 1 else f"{one.zh}（{one.facility}）",
+            cost_wan=one.cost_wan[1],
+            adds={one.account: one.extra},
+            from_year=one.year,
+            facility=one.facility,
+            cost_low_wan=one.cost_wan[0],
+            cost_high_wan=one.cost_wan[2],
+            source=one.source,
+            confidence=one.confidence,
+        )
+        for one in options
+    )
 
 
 def firm_kva(capacity_kva: float, transformers: int, prices: Prices) -> float:

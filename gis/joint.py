@@ -14,13 +14,14 @@ import numpy as np
 import shapely
 
 from gis.alternatives import Point, alternatives, front
+from gis.companions import Bonuses, Linked, bonuses, linked
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
-from gis.scenario import Scenario
-from gis.solver.search import Watch
-from gis.verify_plan import Apart, Bought, Placement, Step, Stock, Violation, verify
+from gis.scenario import ChainBonus, Purchase, Scenario
+from gis.solver.known import Watch, gap_of
+from gis.verify_plan import Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
-from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, phases_of, pools_of
+from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, kind_of, phases_of, pools_of
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints, Project
 
@@ -35,6 +36,12 @@ class Assigned:
     value: float
     steps: tuple[Step, ...]
     waits_for: tuple[str, ...] = ()
+    component: str | None = None
+    column: int = -1
+
+    @property
+    def key(self) -> str:
+        return self.project if self.component is None else f"{self.project}/{self.component}"
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ class Joint:
     shortfall: dict[str, float] | None = None
     alternatives: tuple[Alternative, ...] = ()
     front: tuple[Trade, ...] = ()
+    built: tuple[Purchase, ...] = ()
 
 
 def plan(
@@ -109,10 +117,16 @@ def plan(
     if scenario.energy_cap_tce is not None:
         benefit[:, np.isnan(county.energy_tce)] = -np.inf  # unknown is not zero
     pools, held = pools_of(county, phases, scenario, count)
+    needs = linked(sites.ground, benefit, county.links)
+    extra = None
+    if scenario.chain is not None and county.kin:
+        extra = bonuses(sites.ground, benefit, county.kin, scenario.chain.value, scenario.chain.within_m)
+        needs += extra.needs
     must = np.array([key in scenario.must for key in keys])
     locked = _locks(sites, keys, years, projects, benefit, scenario)
     asked: dict[str, Any] = {
-        "pools": pools,
+        "pools": pools if extra is None else [replace(one, use=_wider(one.use, extra)) for one in pools],
+        "needs": needs,
         "overlaps": _groups(sites, spread),
         "conflicts": _conflicts(sites, county, scenario, benefit),
         "must": must,
@@ -122,18 +136,27 @@ def plan(
         "gap": scenario.gap,
         "seed": scenario.seed,
     }
+    narrow = benefit
+    if extra is not None:
+        benefit = _wider(benefit, extra, extra.benefit)
+        asked["must"] = np.append(must, np.zeros(len(extra.pairs), dtype=bool))
     choice = choose(benefit, **asked, watch=watch)
+    if extra is not None and scenario.chain is not None:
+        choice = _with_pairs(choice, sites, extra, scenario.chain)
     others: list[Choice] = []
     if scenario.alternatives and choice.status in ("optimal", "feasible"):
-        others = alternatives(benefit, choice, count=scenario.alternatives, watch=watch, **asked)
+        real = np.arange(benefit.shape[1]) < len(keys)
+        others = alternatives(benefit, choice, count=scenario.alternatives, watch=watch, counted=real, **asked)
     trades: list[Point] = []
     if county.spared and choice.status in ("optimal", "feasible"):
         spared = [np.tile(one, (spread, 1)) for one in county.spared.values()]
+        spared = spared if extra is None else [_wider(one, extra) for one in spared]
         each_s = max(1.0, scenario.time_limit_s / scenario.front_points)
         once = {**asked, "time_limit_s": each_s}
         trades = front(benefit, *spared, points=scenario.front_points, first=choice, watch=watch, **once)
     assigned = tuple(
-        _assigned(sites, keys, county, phases, years, choice, value, int(n)) for n in np.flatnonzero(choice.site >= 0)
+        _assigned(sites, keys, county, phases, years, choice, value, int(n))
+        for n in np.flatnonzero(choice.site[: len(keys)] >= 0)
     )
     assigned = _waiting(assigned, scenario, county, choice)
     violations = _verified(assigned, sites, projects, county, scenario, choice, years)
@@ -141,14 +164,55 @@ def plan(
         Held(account, year, choice.used.get(pool.name, 0.0), pool.balance, choice.prices.get(pool.name, 0.0), since)
         for pool, (account, year, since) in zip(pools, held, strict=True)
     )
-    unplaced = {
-        keys[n]: _why_not(int(n), county, sites, pools, benefit, choice) for n in np.flatnonzero(choice.site < 0)
-    }
+    of_plant: dict[int, list[Linked]] = {}
+    for link in county.links:
+        of_plant.setdefault(link.plant, []).append(link)
+    components = {link.component for link in county.links}
+    unplaced = {}
+    for n in np.flatnonzero(choice.site[: len(keys)] < 0).tolist():
+        if n in components:
+            continue
+        reasons = list(_why_not(n, county, sites, pools, narrow, choice))
+        for link in of_plant.get(n, ()):
+            for zh, en in _why_not(link.component, county, sites, pools, narrow, choice):
+                reasons.append((f"{link.name}：{zh}", f"{link.name}: {en}"))
+        unplaced[keys[n]] = tuple(reasons)
     different = tuple(_different(sites, keys, years, choice, other) for other in others)
     return Joint(
         assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different,
         tuple(Trade(value, spent, int((one.site >= 0).sum()), one.expansions_used) for value, spent, one in trades),
+        tuple(one for one in scenario.purchases if one.name in choice.expansions_used),
     )  # fmt: skip
+
+
+def _wider(use: Any, extra: Bonuses, corner: Floats | None = None) -> Any:
+    """What projects take of a pool, or are worth, with nothing for the bonuses behind them, or with `corner`."""
+    more, behind = extra.benefit.shape
+    if isinstance(use, tuple):
+        across, along = use
+        if across.ndim == 1:
+            return np.append(across, np.zeros(more)), np.append(along, np.zeros(behind))
+        return np.pad(across, ((0, more), (0, 0))), np.pad(along, ((0, 0), (0, behind)))
+    wide = np.pad(use, ((0, more), (0, behind)), constant_values=0.0 if corner is None else -np.inf)
+    if corner is not None:
+        wide[-more:, -behind:] = corner
+    return wide
+
+
+def _with_pairs(choice: Choice, sites: Candidates, extra: Bonuses, chain: ChainBonus) -> Choice:
+    """A search that ended within its gap may have left a bonus that its plan has: it counts."""
+    site, count = choice.site[: len(choice.site) - len(extra.pairs)], len(sites.ground)
+    near = sum(
+        bool(site[pair.one] >= 0 and site[pair.other] >= 0)
+        and sites.ground[site[pair.one] % count].distance(sites.ground[site[pair.other] % count]) <= chain.within_m
+        for pair in extra.pairs
+    )
+    missed = chain.value * (near - int((choice.site[len(site) :] >= 0).sum()))
+    if not missed or choice.status not in ("optimal", "feasible"):
+        return choice
+    value = choice.objective + missed
+    bound = max(choice.bound, value)
+    return replace(choice, objective=value, bound=bound, gap=gap_of(value, bound))
 
 
 def _different(
@@ -163,6 +227,7 @@ def _different(
     moved = [
         (keys[n], where(int(choice.site[n])), where(int(other.site[n])))
         for n in np.flatnonzero(choice.site != other.site).tolist()
+        if n < len(keys)
     ]
     return Alternative(other.objective, other.bound, other.expansions_used, tuple(moved))
 
@@ -214,6 +279,8 @@ def _conflicts(sites: Candidates, county: County, scenario: Scenario, benefit: F
     count = len(sites.ground)
     spread = len(benefit) // count
     rows: list[Ints] = []
+    owner = np.arange(benefit.shape[1])
+    owner[[link.component for link in county.links]] = [link.plant for link in county.links]
     for rule in scenario.apart:
         one, other = np.flatnonzero(county.kinds[rule.kind]), np.flatnonzero(county.kinds[rule.other])
         if not len(one) or not len(other):
@@ -223,8 +290,8 @@ def _conflicts(sites: Candidates, county: County, scenario: Scenario, benefit: F
         left, right = left[near], right[near]
         for i in one:
             for j in other:
-                if i == j:
-                    continue
+                if owner[i] == owner[j]:
+                    continue  # a plant need not keep away from its own yard
                 for early in range(spread):
                     for late in range(spread):
                         a, b = left + early * count, right + late * count
@@ -287,11 +354,11 @@ def _assigned(
             f"quota/{county.unit[site]}/{kind}": float(county.quota_m2[kind][site] * phases.share[row])
             for kind in QUOTAS
         }
-        for account, serves in county.serves.items():
-            if serves[site, n]:
-                takes[account] = float(phases.load[account.rpartition("/")[2]][row])
+        takes |= {account: float(phases.load[kind_of(account)][row]) for account in county.takes(site, n)}
         steps.append(Step(approval, start, done, takes))
-    return Assigned(keys[n], site, sites.names[site], float(value[site, n]), tuple(steps))
+    link = next((one for one in county.links if one.component == n), None)
+    whose, part = (keys[n], None) if link is None else (keys[link.plant], link.name)
+    return Assigned(whose, site, sites.names[site], float(value[site, n]), tuple(steps), (), part, n)
 
 
 def _waiting(
@@ -299,9 +366,12 @@ def _waiting(
 ) -> tuple[Assigned, ...]:
     """Whoever draws on more than the books hold today waits for what is bought, granted or carried over."""
     bought = [one for one in scenario.purchases if one.name in choice.expansions_used]
-    asking = [Asking(one.project, one.value, one.steps) for one in assigned]
+    asking = [Asking(one.key, one.value, one.steps) for one in assigned]
     found = waits(asking, county.accounts, bought, scenario.carry_years)
-    return tuple(replace(one, waits_for=found[one.project]) for one in assigned)
+    together: dict[str, dict[str, None]] = {}
+    for one in assigned:  # a plant waits for what its components wait for, and they for it
+        together.setdefault(one.project, {}).update(dict.fromkeys(found[one.key]))
+    return tuple(replace(one, waits_for=tuple(together[one.project])) for one in assigned)
 
 
 def _verified(
@@ -315,7 +385,7 @@ def _verified(
 ) -> tuple[Violation, ...]:
     accounts = {**county.accounts, **scenario.balances}
     keys = [one.key for one in projects]
-    stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in county.serves]
+    stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in (*county.serves, *county.ways)]
     granted = granted_of(accounts)
     for unit in sorted(set(county.unit)):
         for kind in QUOTAS:
@@ -332,11 +402,14 @@ def _verified(
                     bought.append(Bought(account, 0.0, {f"quota/{unit}/{kind}": amount}, int(year)))
     placements = []
     for at in assigned:
-        n = keys.index(at.project)
+        n = at.column
+        within_m = next((one.within_m for one in county.links if one.component == n), None)
         kinds = frozenset(kind for kind, holds in county.kinds.items() if holds[n])
-        placements.append(Placement(at.project, sites.ground[at.site], at.steps, at.value, at.name, None, kinds))
+        placements.append(
+            Placement(at.project, sites.ground[at.site], at.steps, at.value, at.name, at.component, kinds, within_m)
+        )
     fund = None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight
-    blocked = [(at.project, at.name) for at in assigned if not county.allowed[at.site, keys.index(at.project)]]
+    blocked = [(at.project, at.name) for at in assigned if not county.allowed[at.site, at.column]]
     return verify(
         placements,
         stocks,
@@ -346,6 +419,14 @@ def _verified(
         must=scenario.must if choice.status in ("optimal", "feasible") else (),
         locks=scenario.locks if assigned else {},
         blocked=blocked,
+        pairs=[]
+        if scenario.chain is None
+        else [
+            Pair(keys[one.one], keys[one.other], scenario.chain.within_m, scenario.chain.value) for one in county.kin
+        ],
+        components={
+            keys[link.plant]: [one.name for one in county.links if one.plant == link.plant] for link in county.links
+        },
         objective=choice.objective if assigned else None,
     )
 

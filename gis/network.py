@@ -90,6 +90,14 @@ def can_supply(layer: Snapshot, need: Floats) -> Fit:
     return fit, fit
 
 
+def with_room(headroom: Floats, need: Floats, fit: Fit | None = None) -> Fit:
+    """(K, N) facilities that certainly have enough left for each project and are of a kind to serve it, and those that
+    may: an unknown headroom may be enough."""
+    surely, may = fit if fit is not None else (np.ones((len(headroom), len(need)), dtype=bool),) * 2
+    enough = headroom[:, None] >= need
+    return enough & surely, (np.isnan(headroom)[:, None] | enough) & may
+
+
 def serve(
     distance_m: Floats, headroom: Floats, need: Floats, reach_m: Floats, surveyed_m: Floats, fit: Fit | None = None
 ) -> Service:
@@ -112,8 +120,7 @@ def serve(
     """
     untold = np.isnan(headroom)
     surely, may = fit if fit is not None else (np.ones((len(headroom), len(need)), dtype=bool),) * 2
-    enough = (headroom[:, None] >= need) & surely
-    perhaps = (untold[:, None] | (headroom[:, None] >= need)) & may
+    enough, perhaps = with_room(headroom, need, (surely, may))
     sure = np.stack([_least(distance_m, keep) for keep in enough.T], axis=1)
     maybe = np.stack([_least(distance_m, keep) for keep in perhaps.T], axis=1)
     # Beyond the end of the survey a nearer one may stand.

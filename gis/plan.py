@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gis.solver.known import Progress, Search, Watch, gap_of
 from gis.solver.problem import Expansion, Pool, read
 from gis.solver.process import Solver
-from gis.solver.search import Progress, Search, Watch, gap_of, search
+from gis.solver.search import search
 from gis.solver.shortfall import shortfall
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints
@@ -58,6 +59,7 @@ def choose(
     must: bool | ArrayLike = False,
     fixed: Iterable[tuple[int, int]] = (),
     fund: float | None = None,
+    needs: Iterable[tuple[ArrayLike, ArrayLike]] = (),
     time_limit_s: float = 30.0,
     gap: float = 0.0,
     seed: int = 0,
@@ -76,6 +78,8 @@ def choose(
     must : projects that have to be placed, all or (N,)
     fixed : (project, site) already decided
     fund : the ceiling on what purchases cost together (园区建设资金)
+    needs : pairs of (K, 2) and (M, 2) cells (site, project): at most as many of these are chosen as of those. Two
+        projects that need each other are placed together or not at all
     start : (N,) a plan to begin with, such as the previous one; used as far as it still holds
     watch : hears of every better plan and bound; answering False ends the search with the best so far
 
@@ -101,7 +105,7 @@ def choose(
     if faults:
         raise BadInput("the plan cannot be read", faults)
     with Solver() as solver:  # it starts while we read
-        problem = read(benefit, asked, exclusive, overlaps, conflicts, must, fixed, fund)
+        problem = read(benefit, asked, exclusive, overlaps, conflicts, must, fixed, fund, needs)
         first = None
         if start is not None:
             first = np.asarray(start, dtype=np.int64)

@@ -23,6 +23,11 @@ class Purchase(Strict):
     cost_wan: Amount
     adds: dict[str, Amount] = Field(min_length=1, description="account -> how much more it holds")
     from_year: Year | None = None
+    facility: str | None = Field(None, description="what is built on, where it is one of the county's")
+    cost_low_wan: Amount | None = None
+    cost_high_wan: Amount | None = None
+    source: str | None = None
+    confidence: str | None = None
 
 
 class KeepApart(Strict):
@@ -31,6 +36,13 @@ class KeepApart(Strict):
     kind: str
     other: str
     distance_m: Amount
+
+
+class ChainBonus(Strict):
+    """What a pair of projects of one industrial chain adds to a plan where they stand within a distance."""
+
+    value: Amount
+    within_m: Amount = 2_000.0
 
 
 class Scenario(Strict):
@@ -52,8 +64,10 @@ class Scenario(Strict):
     fund_weight: Amount = 1.0
     energy_cap_tce: Amount | None = None
     purchases: tuple[Purchase, ...] = ()
+    upgrades: bool = Field(True, description="may also buy what the price table knows would enlarge a facility")
     balances: dict[str, float] = Field({}, description="account -> balance to plan with instead of the county's")
     apart: tuple[KeepApart, ...] = (KeepApart(kind="is_food", other="is_dusty", distance_m=500.0),)
+    chain: ChainBonus | None = None
     must: tuple[str, ...] = ()
     locks: dict[str, str] = Field({}, description="project -> site it stands on")
     priorities: dict[str, Amount] = Field({}, description="project -> what its benefit is multiplied by")
@@ -74,6 +88,14 @@ class Scenario(Strict):
         if len(set(names)) < len(names):
             raise ValueError("purchases: a name stands twice")
         return self
+
+    def adds(self) -> dict[str, float]:
+        """Account -> what all purchases together would add."""
+        found: dict[str, float] = {}
+        for one in self.purchases:
+            for account, amount in one.adds.items():
+                found[account] = found.get(account, 0.0) + amount
+        return found
 
     @property
     def worst(self) -> Verdict:

@@ -80,6 +80,16 @@ class Apart:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two projects that are worth more where their main grounds stand within a distance."""
+
+    project: str
+    other: str
+    within_m: float
+    value: float
+
+
+@dataclass(frozen=True)
 class Violation:
     """One thing that is wrong: `what` is a word to count by, `who` the placements or pools, `amount` by how much."""
 
@@ -101,6 +111,8 @@ def verify(
     must: Iterable[str] = (),
     locks: Mapping[str, str] | None = None,
     blocked: Iterable[tuple[str, str]] = (),
+    pairs: Iterable[Pair] = (),
+    components: Mapping[str, Iterable[str]] | None = None,
     objective: float | None = None,
 ) -> tuple[Violation, ...]:
     """Everything that is wrong with a plan; empty where it holds.
@@ -111,20 +123,30 @@ def verify(
     fund : the ceiling on purchases (园区建设资金), in the unit of their cost
     must, locks : projects that have to be placed; project -> site it has to be on
     blocked : (project, site) pairs that a fresh single check does not let through
-    objective : what the plan says it is worth: the values placed, less what is bought
+    pairs : what adds to the plan's worth where both stand near each other
+    components : project -> the names of what has to be placed with it
+    objective : what the plan says it is worth: the values placed and of pairs, less what is bought
     """
     found = [
         *_placed(placements, must, locks or {}, set(blocked)),
         *_ground(placements, taken or {}),
         *_years(placements),
-        *_components(placements),
+        *_components(placements, components or {}),
         *_distances(placements, apart),
         *_purchases(bought, fund),
     ]
     for stock in stocks:
         found += _quota(placements, stock, bought) if stock.kind == "quota" else _load(placements, stock, bought)
     if objective is not None:
-        worth = sum(one.value for one in placements) - sum(one.cost for one in bought)
+        main = {one.project: one.ground for one in placements if one.component is None}
+        near = [
+            pair.value
+            for pair in pairs
+            if pair.project in main
+            and pair.other in main
+            and main[pair.project].distance(main[pair.other]) <= pair.within_m
+        ]
+        worth = sum(one.value for one in placements) + sum(near) - sum(one.cost for one in bought)
         if abs(worth - objective) > ROUNDING * max(1.0, abs(worth)):
             words = f"方案价值应为 {worth:g}，而非 {objective:g}", f"the plan is worth {worth:g}, not {objective:g}"
             found.append(Violation("objective", (), abs(worth - objective), *words))
@@ -190,9 +212,15 @@ def _years(placements: Sequence[Placement]) -> list[Violation]:
     return found
 
 
-def _components(placements: Sequence[Placement]) -> list[Violation]:
+def _components(placements: Sequence[Placement], asked: Mapping[str, Iterable[str]]) -> list[Violation]:
     main = {one.project: one for one in placements if one.component is None}
     found = []
+    there = {(one.project, one.component) for one in placements}
+    for project in main:
+        for name in asked.get(project, ()):
+            if (project, name) not in there:
+                words = f"{project} 缺 {name}", f"{project} is placed without its {name}"
+                found.append(Violation("component", (project,), 1, *words))
     for one in placements:
         if one.component is None:
             continue

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from gis.companions import Kin, Linked
 from gis.plan import Expansion, Pool
 from gis.scenario import Scenario
 from layers.records import Bools, Floats, Ints, Project
 
-LOADS = ("power_kva", "water_m3d", "effluent_m3d")
+LOADS = ("power_kva", "water_m3d", "effluent_m3d", "freight_td")
 QUOTAS = ("new_construction", "agricultural", "cultivated")
 QUOTA = re.compile(rf"quota/(?P<unit>[^/@]+)/(?P<year>\d{{4}})/(?P<kind>{'|'.join(QUOTAS)})(?:@(?P<carried>\d{{4}}))?")
 
@@ -30,8 +31,10 @@ class County:
     allowed : (S, N) the check lets the project stand there; value : (S, N) by the scenario's objectives
     unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take
     serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
+    ways : account of a stretch of road -> (S,) whether it lies on the way from a candidate to the trunk road
     energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
     spared : what is traded against value, name -> (S, N)
+    links, kin : components among the N projects, and pairs of one industrial chain
     """
 
     allowed: Bools
@@ -44,6 +47,31 @@ class County:
     kinds: Mapping[str, Bools]
     accounts: Mapping[str, float]
     spared: Mapping[str, Floats] = field(default_factory=dict)
+    ways: Mapping[str, Bools] = field(default_factory=dict)
+    links: tuple[Linked, ...] = ()
+    kin: tuple[Kin, ...] = ()
+
+    def takes(self, site: int, n: int) -> list[str]:
+        """The accounts of capacities that a project draws on from a candidate."""
+        freight = [name for name, on in self.ways.items() if on[site]] if self.loads["freight_td"][n] > 0 else []
+        return [*(name for name, serves in self.serves.items() if serves[site, n]), *freight]
+
+    def most(self) -> dict[str, float]:
+        """Account of a capacity -> what it would be asked for if every project drew on it that may."""
+        found = {}
+        for name, serves in self.serves.items():
+            found[name] = float(self.loads[kind_of(name)][(serves & self.allowed).any(axis=0)].sum())
+        for name, on in self.ways.items():
+            found[name] = float(self.loads[kind_of(name)][self.allowed[on].any(axis=0)].sum())
+        return found
+
+
+def kind_of(account: str) -> str:
+    """
+    >>> kind_of("capacity/SS-01/power_kva")
+    'power_kva'
+    """
+    return account.rpartition("/")[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +106,11 @@ def phases_of(projects: Sequence[Project], loads: Mapping[str, Floats], build_ye
             share = one.land_m2 / whole
             rows.append((n, share, *(year - min(years) for year in (one.approval_year, begun, done))))  # type: ignore[arg-type]
             for kind in LOADS:
-                all_said = None not in said[kind]
-                drawn[kind].append(float(said[kind][k]) if all_said else float(loads[kind][n]) * share)
+                amounts = [one or 0.0 for one in said[kind]]
+                if None in said[kind] or not sum(amounts):
+                    amounts = [one.land_m2 for one in phases]
+                # together they are what the books take for the project
+                drawn[kind].append(float(loads[kind][n]) * amounts[k] / sum(amounts))
     table = np.array(rows, dtype=float)
     whole_years = table.astype(np.int64)
     return Phases(
@@ -188,12 +219,22 @@ def pools_of(
     done = [t + int(one) for t in years for one in np.unique(phases.production)]
     opens = {one.from_year - 1 for one in scenario.purchases if one.from_year is not None}
     ends = sorted({max(done), *(year for year in opens if min(done) <= year < max(done))})
-    for account, serves in county.serves.items():
-        kind = account.rpartition("/")[2]
+    most = county.most()
+    for account in (*county.serves, *county.ways):
+        kind = kind_of(account)
+        is_road = account in county.ways
+        if is_road and most[account] <= accounts[account]:
+            continue  # never short, whoever goes there; the verifier adds it up all the same
         for end in ends:
-            on = [_sums(phases, phases.load[kind], t + phases.production <= end, projects) for t in years]
-            use = np.concatenate([serves * one for one in on])
-            if use.any():
+            on = np.stack([_sums(phases, phases.load[kind], t + phases.production <= end, projects) for t in years])
+            use: Any
+            if is_road:
+                across = np.tile(county.ways[account], len(years))[:, None] * (starts[:, None] == np.arange(len(years)))
+                use, any_ = (across.astype(float), on), bool(on.any() and across.any())
+            else:
+                use = np.concatenate([county.serves[account] * one for one in on])
+                any_ = bool(use.any())
+            if any_:
                 name = account if end == ends[-1] else f"{account} {end}"
                 put(name, account, end, use, accounts[account], bought([account], end))
     if scenario.energy_cap_tce is not None:

@@ -15,7 +15,7 @@ import os
 import shutil
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import apsw
 
 from layers import snapshot
 from layers.access import Access
+from layers.backup_manifest import Manifest, Taken
 from layers.errors import BadInput, Fault, StoreBroken, UnknownName
 from layers.ledger.rows import LAST
 from layers.ledger.verify import Verified, verify
@@ -34,29 +35,6 @@ FORMAT = "parkplan-backup-1"
 MANIFEST, ACCESS = "manifest.json", "county.access"
 BODIES = {"gpkg": "county.gpkg", "postgresql": "county.dump"}
 BLOCK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a backup holds: whose it is, how far its books went, and a SHA-256 for each file in it."""
-
-    format: str
-    kind: str
-    county: str
-    schema: str
-    created_at: str
-    entries: int
-    head: str
-    files: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Taken:
-    """How far the books of a county went at the moment that was copied."""
-
-    county: str
-    entries: int
-    head: str
 
 
 # --- taking ---------------------------------------------------------------------------------------------

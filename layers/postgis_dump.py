@@ -13,7 +13,7 @@ from psycopg import IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from layers import places, postgis
-from layers.backup import Taken
+from layers.backup_manifest import Taken
 from layers.errors import BadInput, Fault, StoreBroken
 from layers.ledger.rows import LAST
 from layers.places import Url

@@ -215,13 +215,23 @@ def _bars(pools: Sequence[Row]) -> tuple[str, float, float]:
 
 
 def _expansions(plan: Row) -> Table:
-    costs = {one.get("name"): one.get("cost_wan", one.get("cost")) for one in plan["scenario"].get("purchases") or ()}
-    columns = (Column("增容", "Expansion", width=2.4), Column("费用（万元）", "Cost, 10,000 CNY", "number"))
+    columns = (
+        Column("增容", "Expansion", width=2.4),
+        Column("增加", "Adds", width=2),
+        Column("费用（万元）", "Cost, 10,000 CNY", "number"),
+        Column("低—高", "Low to high"),
+        Column("最早年份", "From", "year"),
+        Column("依据", "Source", width=2),
+    )
     rows = []
     for one in plan["expansions"]:
-        name = one.get("name") if isinstance(one, Mapping) else one
-        cost = (one.get("cost_wan") or one.get("cost")) if isinstance(one, Mapping) else costs.get(one)
-        rows.append((name, cost))
+        adds = "；".join(
+            f"{row['account']} +{row['amount']:,.0f} {UNITS.get(row['unit'], row['unit'])}" for row in one["adds"]
+        )
+        ends = [one.get(f"cost_{end}_wan") for end in ("low", "high")]
+        span = "" if None in ends else f"{ends[0]:,.0f}—{ends[1]:,.0f}"
+        said = "，".join(str(one[name]) for name in ("source", "confidence") if one.get(name))
+        rows.append((one["name"], adds, one["cost_wan"], span, one["from_year"], said))
     return Table(None, columns, rows)
 
 

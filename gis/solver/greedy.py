@@ -7,6 +7,7 @@ import numpy as np
 from gis.solver.problem import Problem
 from layers.records import Bools, Floats, Ints
 
+TRIED = 40  # sites of a project with companions
 ROUNDING = 1e-9  # of a pool's size: sums of the same numbers in another order differ by less
 
 
@@ -22,11 +23,35 @@ class Ground:
         order = np.argsort(problem.conflicts.ravel(), kind="stable")
         self._cell = problem.conflicts.ravel()[order]
         self._other = problem.conflicts[:, ::-1].ravel()[order]
+        self.over: Floats = np.zeros(problem.ties)  # these less those, of the rows of cells that need others
 
     def fitting(self, project: int, sites: Ints, use: Floats) -> Bools:
         """Which of `sites` the project may still take; `use` (K, P) of them."""
         fits: Bools = self.open[sites, project] & (use <= self.left + self.slack).all(axis=1)
         return fits
+
+    def lacking(self, cells: Ints, but: Ints) -> Bools:
+        """(K,) which cells need another that is not chosen, but for those of projects `but`, which come with them."""
+        problem = self.problem
+        out = np.zeros(len(cells), dtype=bool)
+        for k, cell in enumerate(cells.tolist()):
+            low, high = np.searchsorted(problem.tie_cell, [cell, cell + 1])
+            asks = problem.tie_row[low:high][problem.tie_value[low:high] > 0]
+            short = asks[self.over[asks] >= 0]
+            out[k] = any(not len(but) or not self._gives(row, but) for row in short.tolist())
+        return out
+
+    def _gives(self, row: int, projects: Ints) -> bool:
+        """Whether some projects may be what a row needs."""
+        problem = self.problem
+        those = problem.tie_cell[(problem.tie_row == row) & (problem.tie_value < 0)]
+        return bool(np.isin(those % problem.shape[1], projects).any())
+
+    def state(self) -> tuple[Floats, Bools, Ints, Floats]:
+        return self.left, self.open.copy(), self.site.copy(), self.over.copy()
+
+    def restore(self, state: tuple[Floats, Bools, Ints, Floats]) -> None:
+        self.left, self.open, self.site, self.over = state
 
     def place(self, project: int, site: int, use: Floats) -> None:
         problem = self.problem
@@ -41,6 +66,8 @@ class Ground:
         cell = site * problem.shape[1] + project
         low, high = np.searchsorted(self._cell, [cell, cell + 1])
         self.open.ravel()[self._other[low:high]] = False
+        low, high = np.searchsorted(problem.tie_cell, [cell, cell + 1])
+        np.add.at(self.over, problem.tie_row[low:high], problem.tie_value[low:high])
 
 
 def greedy(
@@ -56,18 +83,59 @@ def greedy(
     if order is None:
         best = score.max(axis=0)
         order = np.lexsort((-best, ~problem.must, problem.fixed < 0))
-    for project in order:
-        sites = np.flatnonzero(ground.open[:, project])
-        if not len(sites):
-            continue
-        use = problem.use_of_at(int(project), sites)
-        sites, use = sites[fits := ground.fitting(int(project), sites, use)], use[fits]
-        if not len(sites):
-            continue
-        at = int(np.argmax(score[sites, project]))
-        if problem.must[project] or score[sites[at], project] > 0:
-            ground.place(int(project), int(sites[at]), use[at])
+    led = {int(one) for some in problem.companions.values() for one in some}
+    tied = np.zeros(problem.shape[1], dtype=bool)
+    tied[problem.tie_cell[problem.tie_value > 0] % problem.shape[1]] = True
+    for project in sorted(order.tolist(), key=lambda one: bool(tied[one]) and one not in problem.companions):
+        if project in problem.companions:
+            _together(ground, score, project)
+        elif project not in led:
+            found = _best(ground, score, project, bool(tied[project]))
+            if found is not None and (problem.must[project] or found[1] > 0):
+                ground.place(project, found[0], problem.use_of_at(project, np.array([found[0]]))[0])
     return ground.site
+
+
+def _best(ground: Ground, score: Floats, project: int, tied: bool) -> tuple[int, float] | None:
+    """The best site a project may still take, and its score."""
+    sites = np.flatnonzero(ground.open[:, project])
+    sites = sites[ground.fitting(project, sites, ground.problem.use_of_at(project, sites))]
+    if tied:
+        sites = sites[~ground.lacking(sites * ground.problem.shape[1] + project, np.zeros(0, dtype=np.int64))]
+    if not len(sites):
+        return None
+    at = int(np.argmax(score[sites, project]))
+    return int(sites[at]), float(score[sites[at], project])
+
+
+def _together(ground: Ground, score: Floats, project: int) -> None:
+    """Place a project with its companions, or none of them: the first few of its best sites are tried."""
+    problem = ground.problem
+    some = problem.companions[project]
+    sites = np.flatnonzero(ground.open[:, project])
+    sites = sites[ground.fitting(project, sites, problem.use_of_at(project, sites))]
+    sites = sites[np.argsort(-score[sites, project], kind="stable")][:TRIED]
+    sites = sites[~ground.lacking(sites * problem.shape[1] + project, some)]
+    for site in sites.tolist():
+        before = ground.state()
+        ground.place(project, site, problem.use_of_at(project, np.array([site]))[0])
+        total, all_ = float(score[site, project]), True
+        for one in some.tolist():
+            # beside whatever plant asked for it: of its sites those that settle the plant's rows
+            broken = np.flatnonzero(ground.over > 0)
+            mine = problem.tie_cell[(problem.tie_value < 0) & np.isin(problem.tie_row, broken)]
+            near = np.unique(mine[mine % problem.shape[1] == one] // problem.shape[1])
+            near = near[ground.open[near, one]]
+            near = near[ground.fitting(one, near, problem.use_of_at(one, near))]
+            if not len(near):
+                all_ = False
+                break
+            at = int(near[np.argmax(score[near, one])])
+            total += float(score[at, one])
+            ground.place(one, at, problem.use_of_at(one, np.array([at]))[0])
+        if all_ and (ground.over <= 0).all() and (problem.must[project] or total > 0):
+            return
+        ground.restore(before)
 
 
 def needed(problem: Problem, site: Ints) -> Bools:
@@ -99,6 +167,7 @@ def holds(problem: Problem, site: Ints, bought: Bools) -> bool:
         and len(np.unique(alone)) == len(alone)
         and (np.bincount(problem.group[used]) <= 1).all()
         and not both.any()
+        and (problem.over(cells) <= 0).all()
         and (problem.used(site) <= most).all()
     )
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gis.solver.greedy import needed
+from gis.solver.known import Search
 from gis.solver.process import Solver
 from gis.solver.rows import Rows, joined
 from layers.errors import SolverDied
 from layers.records import Bools, Floats, Ints
-
-if TYPE_CHECKING:
-    from gis.solver.search import Search
 
 AFTER_S = 1.0  # of the whole programme; most plans are done by then
 ROUND_S = 1.5  # for one neighbourhood

@@ -59,6 +59,8 @@ class Problem:
     exclusive : (S,) at most one project; shared, group : (K,) site and the group of sites it shares ground with
     conflicts : (K, 2) pairs of cells that may not both be chosen
     must : (N,) has to be placed; fixed : (N,) site already decided, -1 free
+    tie_row, tie_cell, tie_value : entries of the rows `these cells - those cells <= 0`, ascending by cell
+    ties : how many of these rows there are
     """
 
     benefit: Floats
@@ -79,11 +81,38 @@ class Problem:
     conflicts: Ints
     must: Bools
     fixed: Ints
+    tie_row: Ints
+    tie_cell: Ints
+    tie_value: Floats
+    ties: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """Sites and projects."""
         return (self.benefit.shape[0], self.benefit.shape[1])
+
+    @cached_property
+    def companions(self) -> dict[int, Ints]:
+        """Project -> those that are placed with it and never without: each needs the other. The one that is named first
+        leads."""
+        if not self.ties:
+            return {}
+        project = self.tie_cell % self.shape[1]
+        these, those = self.tie_value > 0, self.tie_value < 0
+        left = np.full(self.ties, -1, dtype=np.int64)
+        left[self.tie_row[these]] = project[these]
+        pairs = np.unique(np.stack([left[self.tie_row[those]], project[those]], axis=1), axis=0)
+        asked = {(int(one), int(other)) for one, other in pairs}
+        found: dict[int, list[int]] = {}
+        for one, other in sorted(asked):
+            if (other, one) in asked and one < other:
+                found.setdefault(one, []).append(other)
+        return {one: np.array(some) for one, some in found.items()}
+
+    def over(self, cells: Ints) -> Floats:
+        """(ties,) by how much some cells have more of these than of those; above zero is broken."""
+        on = np.isin(self.tie_cell, cells)
+        return np.asarray(np.bincount(self.tie_row[on], self.tie_value[on], self.ties), dtype=float)
 
     @cached_property
     def cells(self) -> Ints:
@@ -128,6 +157,7 @@ def read(
     must: bool | ArrayLike,
     fixed: Any,
     fund: float | None = None,
+    needs: Iterable[tuple[ArrayLike, ArrayLike]] = (),
 ) -> Problem:
     """What was asked, as arrays. Raises BadInput with every fault."""
     faults: list[Fault] = []
@@ -150,6 +180,7 @@ def read(
     decided = _fixed(fixed, table, alone, faults)
     if not faults:
         faults += _contradictions(decided, projects, shared, group, pairs)
+    tied = _tied(needs, (sites, projects), faults)
     if faults:
         raise BadInput("the plan cannot be read", faults)
     assert read_pools is not None
@@ -162,7 +193,8 @@ def read(
     same = pairs[pairs[:, 0] == pairs[:, 1], 0]
     table.ravel()[same] = -np.inf
     pairs = pairs[np.isfinite(table.ravel()[pairs]).all(axis=1)]
-    return replace(
+    tie_row, tie_cell, tie_value = (part[np.isfinite(table.ravel()[tied[1]])] for part in tied)
+    problem = replace(
         read_pools,
         benefit=table,
         exclusive=alone,
@@ -171,7 +203,14 @@ def read(
         conflicts=pairs,
         must=needed | (decided >= 0),
         fixed=decided,
+        tie_row=tie_row,
+        tie_cell=tie_cell,
+        tie_value=tie_value,
+        ties=int(tied[0].max(initial=-1)) + 1,
     )
+    for lead, some in problem.companions.items():
+        problem.must[some] |= problem.must[lead]  # whoever has to be placed brings what belongs to it
+    return problem
 
 
 def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Problem | None:
@@ -236,7 +275,7 @@ def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Pr
         np.array([pool.price for pool in pools], dtype=float),
         extra,
         np.array(list(bought.values()), dtype=float),
-        *[none] * 6,
+        *[none] * 10,
     )
 
 
@@ -323,6 +362,31 @@ def _pairs(conflicts: Any, shape: tuple[int, int], faults: list[Fault]) -> Ints:
     cells = np.int64(shape[0] * shape[1])
     each = np.unique(pairs[~outside, 0] * cells + pairs[~outside, 1])  # as one number: ten times as fast
     return np.stack(np.divmod(each, cells), axis=1)
+
+
+def _tied(
+    needs: Iterable[tuple[ArrayLike, ArrayLike]], shape: tuple[int, int], faults: list[Fault]
+) -> tuple[Ints, Ints, Floats]:
+    """(row, cell, +1 or -1) of every cell that needs another or is needed, ascending by cell."""
+    parts: list[tuple[Ints, Ints, Floats]] = []
+    for row, sides in enumerate(needs):
+        cells = []
+        for side in sides:
+            pairs = np.asarray(side, dtype=np.int64).reshape(-1, 2)
+            if ((pairs < 0) | (pairs >= np.array(shape))).any():
+                fix = "Both are counted from 0"
+                faults.append(Fault("it names a site or project there is not", fix, None, "needs", f"row {row}"))
+            cells.append(pairs[:, 0] * shape[1] + pairs[:, 1])
+        here, there = cells
+        for sign, mine, other in ((1.0, here, there), (-1.0, there, here)):
+            left = np.setdiff1d(mine, other)  # what is on both sides needs nothing but itself
+            parts.append((np.full(len(left), row, dtype=np.int64), left, np.full(len(left), sign)))
+    none: Ints = np.zeros(0, dtype=np.int64)
+    if not parts:
+        return none, none, np.zeros(0)
+    rows, of, values = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    order = np.argsort(of, kind="stable")
+    return rows[order], of[order], values[order]
 
 
 def _fixed(fixed: Any, table: Floats, alone: Bools, faults: list[Fault]) -> Ints:

@@ -6,6 +6,7 @@ group g        sum over its sites <= 1; a site that may hold several counts once
 pool p         sum use x - sum extra y <= balance, scaled so that the solver's tolerance means little in its unit
 conflict       one side + other side <= 1, where both sides hold at most one anyway
 link           x[s, n] <= used[s], for a site of a group that may hold several
+tie            sum of these x - sum of those x <= 0, for cells that need others
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Rows:
         self.first_link = self.first_conflict + count
         cells = problem.cells
         self.link_cells: Ints = cells[np.isin(cells // projects, self.used_sites)]
-        self.count = self.first_link + len(self.link_cells)
+        self.first_tie = self.first_link + len(self.link_cells)
+        self.count = self.first_tie + problem.ties
         whole = problem.shared, problem.group
         keep = problem.exclusive[whole[0]]
         self._site_of_group, self._group_of_site = _by_site(whole[0][keep], whole[1][keep])
@@ -87,6 +89,8 @@ class Rows:
         parts.append((column, self.conflict_row[found], np.ones(len(column))))
         column, found = _matches(cells, self.link_cells)
         parts.append((column, self.first_link + found, np.ones(len(column))))
+        column, found = _matches(cells, problem.tie_cell)
+        parts.append((column, self.first_tie + problem.tie_row[found], problem.tie_value[found]))
         cost: Floats = -problem.benefit.ravel()[cells]
         return _columns(cost, parts)
 
@@ -129,6 +133,9 @@ class Rows:
         for cells, rows in ((self.conflict_cell, self.conflict_row), (self.link_cells, self._links)):
             if len(cells):
                 flat -= np.bincount(cells, weights=duals[rows], minlength=sites * projects)
+        if problem.ties:
+            price = duals[self.first_tie + problem.tie_row] * problem.tie_value
+            flat -= np.bincount(problem.tie_cell, weights=price, minlength=sites * projects)
         return worth
 
     @property

@@ -21,7 +21,8 @@ def shortfall(solver: Solver, problem: Problem, until: float, seed: int) -> dict
     What can be bought may be bought; what it costs is not counted. Only projects that must be placed are.
     """
     rows = Rows(problem)
-    must = problem.must[np.arange(problem.shape[1])]
+    must = problem.must.copy()
+    must[problem.tie_cell % problem.shape[1]] = True  # what others need may be placed for them
     cells = problem.cells
     cells = cells[must[cells % problem.shape[1]]]
     if len(cells) > MOST:

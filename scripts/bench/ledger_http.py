@@ -435,11 +435,14 @@ def attack(
             one.stdin.flush()
         try:
             found.troubles = trouble(server) if trouble is not None else 0
-        finally:
+        except BaseException:  # nobody is left to wait for an answer
             for one in running:
-                assert one.stdin is not None
-                one.stdin.write("enough\n")
-                one.stdin.flush()
+                one.kill()
+            raise
+        for one in running:
+            assert one.stdin is not None
+            one.stdin.write("enough\n")
+            one.stdin.flush()
         outcomes = [json.loads(one.communicate()[0] or '{"found": [], "full": 0}') for one in running]
         said, found.full = [one["found"] for one in outcomes], sum(one["full"] for one in outcomes)
         found.faults += [f"a client ended with {one.returncode}" for one in running if one.returncode]

@@ -109,7 +109,9 @@ def write(found: dict[str, Any], folder: Path) -> None:
         {
             "type": "Feature",
             "geometry": one["site"]["geometry"],
-            "properties": {name: one[name] for name in ("project", "value", "approval_year", "production_year")}
+            "properties": {
+                name: one[name] for name in ("project", "component", "value", "approval_year", "production_year")
+            }
             | {"site": one["site"]["name"], "area_m2": one["site"]["area_m2"]},
         }
         for one in found["assignments"]
@@ -202,7 +204,11 @@ def _show(found: dict[str, Any]) -> None:
     for title in ("项目 project", "用地 site", "ha", "批准 approval", "投产 production", "价值 value"):
         table.add_column(title)
     for one in found["assignments"]:
-        cells = (one["project"], one["site"]["name"], f"{one['site']['area_m2'] / 1e4:.2f}")
+        cells = (
+            " / ".join(filter(None, (one["project"], one["component"]))),
+            one["site"]["name"],
+            f"{one['site']['area_m2'] / 1e4:.2f}",
+        )
         table.add_row(*cells, str(one["approval_year"]), str(one["production_year"]), f"{one['value']:,.1f}")
     out.print(table)
     for one in found["unplaced"]:

@@ -28,6 +28,7 @@ from tests.worlds import layer
 
 HERE = "http://127.0.0.1"
 OTHER = "520625001001GB00003"
+WATER = "capacity/water_sources-1/water_m3d"
 POWER, QUOTA = "capacity/substations-1/power_kva", "quota/520625/2026/new_construction"
 PAPER = Paper("试字9号", date(2026, 3, 1))
 WEIGHTS = {"weights": {"tax_wan": 1, "land_m2": 0.001}}
@@ -167,6 +168,53 @@ def test_what_has_to_be_carried_over_first_waits_for_that(client: TestClient) ->
     ]
     made = adopt(client, plan).json()
     assert made["reservations"][0]["state"] == "intended"
+
+
+BIG = {**TEA, "id": "BIG", "water_m3d": 1_000, "tax_wan": 5_000}
+
+
+def test_who_no_works_has_room_for_is_not_placed_and_the_reason_names_what_is_short(client: TestClient) -> None:
+    plan = planned(client, "TEA", BIG, upgrades=False)
+    assert [row["project"] for row in plan["assignments"]] == ["TEA"]
+    (left_out,) = plan["unplaced"]
+    assert (left_out["project"], plan["expansions"]) == ("BIG", [])
+    assert any(WATER in one["en"] and "short by at least" in one["en"] for one in left_out["reasons"])
+    assert adopt(client, plan).status_code == 201
+
+
+def test_an_upgrade_that_makes_room_is_bought_from_its_year_on_and_waited_for(client: TestClient) -> None:
+    room = {"name": "水厂二期", "cost_wan": 900, "adds": {WATER: 300}, "from_year": 2028}
+    plan = planned(client, "TEA", BIG, purchases=[room])
+    assert {row["project"]: row["waits_for"] for row in plan["assignments"]} == {"TEA": [], "BIG": ["水厂二期"]}
+    (bought,) = plan["expansions"]
+    assert (bought["name"], bought["cost_wan"], bought["from_year"]) == ("水厂二期", 900, 2028)
+    assert bought["adds"] == [{"account": WATER, "amount": 300, "unit": "m3d"}]
+    made = adopt(client, plan)
+    assert made.status_code == 201, made.text
+    assert {one["project"]: one["state"] for one in made.json()["reservations"]} == {
+        "TEA": "reserved",
+        "BIG": "intended",
+    }
+    late = planned(client, BIG, purchases=[{**room, "from_year": 2029}], upgrades=False)
+    assert late["assignments"] == []  # productive in 2028, when it is not there yet
+
+
+def test_a_component_is_a_site_and_a_reservation_of_its_own(client: TestClient) -> None:
+    yard = {"name": "堆场", "land_m2": 8_000, "linked_within_m": 150, "power_kva": 10}
+    plan = planned(client, {**TEA, "components": [yard]})
+    rows = {row["component"]: row for row in plan["assignments"]}
+    assert rows.keys() == {None, "堆场"}
+    assert {row["project"] for row in rows.values()} == {"TEA"}
+    assert rows["堆场"]["phases"][0]["takes"][POWER] == 10
+    power = left(client, POWER)
+    made = adopt(client, plan)
+    assert made.status_code == 201, made.text
+    assert {one["project"] for one in made.json()["reservations"]} == {"TEA", "TEA/堆场"}
+    assert left(client, POWER) == power - 410
+    assert adopt(client, plan).json() == made.json()
+    near = planned(client, {**TEA, "components": [{**yard, "land_m2": 5e6}]})
+    assert near["assignments"] == []
+    assert any("堆场" in one["zh"] for one in near["unplaced"][0]["reasons"])
 
 
 def test_two_phases_take_each_its_year(client: TestClient, name: str) -> None:

@@ -169,7 +169,7 @@ def test_without_a_key_only_this_is_open_where_users_exist(path: Path) -> None:
         assert client.get("/public/cases").status_code == 200
         assert client.post("/public/cases", json=case("x")).status_code == 401
         assert client.get("/outlook").status_code == 401
-        assert client.get("/").status_code == 401
+        assert client.get("/workbench.json").status_code == 401
 
 
 def test_beyond_loopback_the_map_needs_its_number(path: Path) -> None:

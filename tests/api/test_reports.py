@@ -495,16 +495,21 @@ def test_a_plan_that_places_nobody_is_printed_without_a_map(store: GeoPackage) -
     assert pdf.write(made)
 
 
-def test_expansions_stand_with_their_cost(store: GeoPackage) -> None:
+def test_expansions_stand_with_their_cost_year_and_source(store: GeoPackage) -> None:
     plan = plan_of(store)
-    plan["expansions"] = ["substation:S1"]
-    plan["scenario"]["purchases"] = [{"name": "substation:S1", "cost_wan": 1234.5}]
+    adds = [{"account": "capacity/S1/power_kva", "amount": 8000.0, "unit": "kva"}]
+    span = {"cost_wan": 1234.5, "cost_low_wan": 1000.0, "cost_high_wan": 1500.0}
+    plan["expansions"] = [
+        {"name": "S1 二号主变", "adds": adds, "from_year": 2028, "source": "价目", "confidence": "low", **span}
+    ]
     (table,) = next(
         one for one in of_plan.report(plan, store, created_at="2026-06-01T00:00:00+00:00").sections
         if one.title.zh == "增容购置"
     ).blocks  # fmt: skip
     assert isinstance(table, Table)
-    assert list(table.rows) == [("substation:S1", 1234.5)]
+    (row,) = table.rows
+    assert (row[0], *row[2:]) == ("S1 二号主变", 1234.5, "1,000—1,500", 2028, "价目，low")
+    assert row[1].startswith("capacity/S1/power_kva +8,000")
 
 
 # --- over HTTP ------------------------------------------------------------------------------------

@@ -423,7 +423,8 @@ def test_beyond_loopback_there_must_be_users_and_demo_keys_are_dead(tmp_path):
     access.close()
     with TestClient(create_app(open_to_all)) as client:
         is_problem(client.get("/layers"), 401, "unauthorized")
-        is_problem(client.get("/"), 401, "unauthorized")
+        assert client.get("/").status_code == 200  # the shell, which holds nothing of the county
+        is_problem(client.get("/workbench.json"), 401, "unauthorized")
         is_problem(client.get("/layers", headers={"Authorization": "Bearer demo-planner"}), 401, "unauthorized")
         assert client.get("/layers", headers={"Authorization": f"Bearer {key}"}).status_code == 200
 

@@ -9,13 +9,16 @@ import pytest
 import shapely
 
 from gis.alternatives import alternatives, front
+from gis.check import rulebook
+from gis.companions import Kin, kin_of, parts_of
 from gis.joint import plan
 from gis.offers import bounds_m2, candidates, compactness
 from gis.plan import choose
-from gis.scenario import KeepApart, Purchase, Scenario, scenario_of
+from gis.scenario import ChainBonus, KeepApart, Purchase, Scenario, scenario_of
+from gis.verify_plan import Placement, verify
 from gis.yearly import County
 from layers.errors import BadInput
-from layers.records import Phase, Project
+from layers.records import Component, Industry, Phase, Project
 
 HA = 10_000.0
 
@@ -45,6 +48,7 @@ def world(projects, sites=3, quota=None, **more):
             "power_kva": np.full(len(projects), 100.0),
             "water_m3d": np.zeros(shape[1]),
             "effluent_m3d": np.zeros(shape[1]),
+            "freight_td": np.zeros(shape[1]),
         },
         energy_tce=np.full(len(projects), np.nan),
         kinds={"is_food": np.zeros(shape[1], dtype=bool), "is_dusty": np.zeros(shape[1], dtype=bool)},
@@ -115,6 +119,99 @@ def test_a_purchase_is_made_where_it_pays_and_the_fund_allows():
     assert {one.project: one.waits_for for one in bought.assigned} == {"p1": (), "p0": ("second line",)}
     assert plan(*asked, scenario(purchases=(line,), fund_wan=3.9)).bought == ()
     assert plan(*asked, scenario(purchases=(line.model_copy(update={"cost_wan": 20.0}),))).bought == ()
+
+
+def test_lorries_of_all_fit_on_every_stretch_or_one_stays_away():
+    freight = {kind: np.zeros(2) for kind in ("power_kva", "water_m3d", "effluent_m3d")} | {
+        "freight_td": np.array([60.0, 50.0])
+    }
+    lane, road = "capacity/R1/freight_td", "capacity/R2/freight_td"
+    stretches = {lane: np.array([True, False, False]), road: np.array([True, True, False])}
+    asked = world(projects(2), loads=freight, serves={}, ways=stretches)
+    asked[2].value[2] = -1.0  # nobody goes where no road is loaded
+    accounts = {"quota/U/2026/new_construction": 1e6, lane: 55.0, road: 100.0}
+    joint = plan(asked[0], asked[1], replace(asked[2], accounts=accounts), scenario())
+    assert (len(joint.assigned), joint.violations) == (1, ())
+    assert {one.name for one in joint.pools if one.name == lane} == {lane}  # 110 t/d might ask for either
+    wide = plan(asked[0], asked[1], replace(asked[2], accounts={**accounts, road: 110.0}), scenario())
+    assert {one.project: one.name for one in wide.assigned} == {"p0": "s1", "p1": "s0"}  # 60 t do not fit on the lane
+    assert wide.assigned[1].steps[0].takes[lane] == 50.0
+    assert wide.violations == ()
+    assert road not in {one.name for one in wide.pools}  # which is never short, whoever comes
+    up = Purchase(name="a class up", cost_wan=2.0, adds={road: 20.0}, from_year=2028)
+    bought = plan(asked[0], asked[1], replace(asked[2], accounts=accounts), scenario(purchases=(up,)))
+    assert (len(bought.assigned), bought.bought, bought.violations) == (2, ("a class up",), ())
+    late = scenario(purchases=(up.model_copy(update={"from_year": 2029}),))
+    assert len(plan(asked[0], asked[1], replace(asked[2], accounts=accounts), late).assigned) == 1
+
+
+YARD = {"name": "yard", "land_m2": HA, "linked_within_m": 51.0}
+
+
+def with_yards(count, sites, **more):
+    """Plants with a yard each, on squares 50 m apart."""
+    parts, links = parts_of([one.model_copy(update={"components": (Component(**YARD),)}) for one in projects(count)])
+    parts = [one.model_copy(update={"land_max_m2": HA}) for one in parts]
+    found, _, county = world(parts, sites=sites, links=links, **more)
+    county.value[:, count:] = -1.0
+    return found, parts, county
+
+
+def test_a_yard_stands_near_its_plant_in_the_same_year_or_neither_is_placed():
+    quota = {"quota/U/2026/new_construction": 2 * HA, "quota/U/2027/new_construction": 2 * HA}
+    asked = with_yards(2, 4, quota=quota)
+    joint = plan(*asked, scenario(start_years=(2026, 2027), carry_years=0))
+    assert joint.violations == ()
+    assert {(one.project, one.component) for one in joint.assigned} == {
+        (p, c) for p in ("p0", "p1") for c in (None, "yard")
+    }
+    at = {(one.project, one.component): one for one in joint.assigned}
+    for key in ("p0", "p1"):
+        plant, yard = at[key, None], at[key, "yard"]
+        assert abs(plant.site - yard.site) == 1
+        assert plant.steps[0].approval_year == yard.steps[0].approval_year
+    alone = plan(*with_yards(1, 1), scenario())
+    assert (alone.assigned, list(alone.unplaced)) == ((), ["p0"])
+    odd = plan(*with_yards(2, 3), scenario())
+    assert len(odd.assigned) == 2  # no third and fourth square
+    apart = with_yards(1, 3)
+    apart[2].allowed[1] = False  # the one between: those left are 200 m from each other
+    assert plan(*apart, scenario()).assigned == ()
+    waits = with_yards(1, 2, quota={"quota/U/2026/new_construction": HA})
+    short = plan(*waits, scenario(balances={"quota/U/2026/new_construction": 2 * HA}))
+    assert {one.waits_for for one in short.assigned} == {("quota/U/2026/new_construction",)}  # both, or neither
+
+
+def test_the_verifier_misses_no_yard_that_is_missing_or_too_far():
+    plant = Placement("p", shapely.box(0, 0, 100, 100), ())
+    yard = Placement("p", shapely.box(160, 0, 260, 100), (), component="yard", linked_within_m=51.0)
+    asked = {"components": {"p": ["yard"]}}
+    assert {one.what for one in verify([plant], [], **asked)} == {"component"}
+    assert {one.what for one in verify([plant, yard], [], **asked)} == {"component"}
+    assert verify([plant, replace(yard, linked_within_m=61.0)], [], **asked) == ()
+
+
+def test_a_chain_stands_together_where_that_is_worth_it_and_only_if_near():
+    found, some, county = world(projects(2), sites=4, kin=(Kin(0, 1),))
+    county.value[:] = [[10, 1], [1, 2], [1, 2], [1, 10]]
+    far = plan(found, some, county, scenario())
+    assert {one.name for one in far.assigned} == {"s0", "s3"}
+    small = plan(found, some, county, scenario(chain=ChainBonus(value=7.0, within_m=60.0)))
+    assert ({one.name for one in small.assigned}, small.choice.objective) == ({"s0", "s3"}, 20.0)
+    joint = plan(found, some, county, scenario(chain=ChainBonus(value=9.0, within_m=60.0)))
+    assert (joint.choice.objective, joint.violations, len(joint.assigned)) == (21.0, (), 2)
+    assert {one.name for one in joint.assigned} in ({"s0", "s1"}, {"s2", "s3"})
+    wide = plan(found, some, county, scenario(chain=ChainBonus(value=7.0, within_m=1e3), start_years=(2026, 2027)))
+    assert (wide.choice.objective, wide.violations) == (27.0, ())
+    more = plan(found, some, county, scenario(chain=ChainBonus(value=7.0, within_m=1e3), alternatives=3, spare=()))
+    assert all(one.moved for one in more.alternatives)
+
+
+def test_a_chain_is_one_only_where_both_certainly_belong_to_it():
+    book = rulebook()
+    codes = [("a", "0820"), ("b", "3140"), ("c", "1530"), ("d", "2613")]
+    some = [Project(id=key, land_m2=HA, industry=Industry(code=code)) for key, code in codes]
+    assert kin_of(some, book) == (Kin(0, 1),)  # whose salts "d" makes nobody says
 
 
 def test_food_and_dust_keep_their_distance_or_one_of_them_stays_away():

@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 from gis.plan import Expansion, Pool, choose
 from gis.solver import search
 from gis.solver.conflicts import grouped
+from gis.solver.greedy import greedy, holds
 from gis.solver.problem import read
 from gis.solver.process import Solver
 from layers.errors import BadInput, SolverDied
 from scripts.bench.plan_cases import PUBLISHED, as_pools, published, raised, too_small
 
 
-def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=(), fund=None):
+def every_plan(
+    benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), must=False, fixed=(), fund=None, needs=()
+):
     """The most any plan is worth, by trying all of them; -inf where there is none. Shares nothing with the planner."""
     benefit = np.asarray(benefit, dtype=float)
     sites, projects = benefit.shape
@@ -45,6 +48,11 @@ def every_plan(benefit, *, pools=(), exclusive=True, overlaps=(), conflicts=(), 
         if any(len(set(group) & set(plan)) > 1 for group in overlaps):
             continue
         if any((a, i) in placed and (b, j) in placed for a, i, b, j in conflicts):
+            continue
+        if any(
+            sum(cell in placed for cell in set(these)) > sum(cell in placed for cell in set(those))
+            for these, those in needs
+        ):
             continue
         worth = sum(benefit[cell] for cell in placed)
         for count in range(len(costs) + 1):
@@ -101,7 +109,17 @@ def small(draw):
         "must": np.array(draw(st.lists(st.sampled_from([False, False, True]), min_size=projects, max_size=projects))),
         "fund": draw(st.sampled_from([None, None, 3.0, 2.0])),
         "fixed": draw(st.lists(st.tuples(project, site), max_size=1)),
+        "needs": _needs(draw, sites, projects),
     }
+
+
+def _needs(draw, sites, projects):
+    """Cells that need others: any, or a companion within a step of its plant."""
+    cells = st.lists(st.tuples(st.integers(0, sites - 1), st.integers(0, projects - 1)), max_size=3)
+    if projects < 2 or draw(st.booleans()):
+        return draw(st.lists(st.tuples(cells, cells), max_size=2))
+    near = [([(s, 0)], [(t, 1) for t in range(sites) if abs(s - t) <= 1]) for s in range(sites)]
+    return [*near, ([(s, 1) for s in range(sites)], [(s, 0) for s in range(sites)])]
 
 
 @pytest.mark.slow
@@ -287,6 +305,38 @@ def test_a_solver_that_is_gone_is_said_and_leaves_no_process_behind():
 def test_the_planner_itself_never_loads_the_solver():
     code = "import gis.plan, gis.joint, sys; assert 'highspy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_companion_stands_near_its_plant_or_neither_is_placed():
+    benefit = np.array([[9.0, -1.0], [5.0, -2.0], [1.0, -1.0], [-np.inf, -3.0]])
+    near = [([(s, 0)], [(t, 1) for t in range(4) if abs(s - t) <= 1]) for s in range(4)]
+    back = ([(s, 1) for s in range(4)], [(s, 0) for s in range(4)])
+    found = choose(benefit, needs=[*near, back])
+    assert (found.site.tolist(), found.objective, found.status) == ([0, 1], 7.0, "optimal")
+    poor = choose(benefit - [[0, 9]], needs=[*near, back])
+    assert poor.site.tolist() == [-1, -1]
+    short = choose(benefit, needs=[*near, back], must=[True, False], pools=[Pool("p", np.ones((4, 2)), 1.0)])
+    assert (short.status, short.shortfall) == ("infeasible", {"p": 1.0})
+
+
+def test_greedy_places_companions_together_and_the_plan_holds():
+    rng = np.random.default_rng(3)
+    benefit = np.concatenate([rng.uniform(1, 9, (30, 3)), rng.uniform(-1, 0, (30, 3))], axis=1)
+    needs = []
+    for n in range(3):
+        needs += [([(s, n)], [(t, n + 3) for t in range(30) if abs(s - t) <= 2]) for s in range(30)]
+        needs.append(([(s, n + 3) for s in range(30)], [(s, n) for s in range(30)]))
+    problem = read(benefit, [], True, (), (), False, (), None, needs)
+    assert {one: some.tolist() for one, some in problem.companions.items()} == {0: [3], 1: [4], 2: [5]}
+    site = greedy(problem)
+    assert (site >= 0).all()
+    assert holds(problem, site, np.zeros(0, dtype=bool))
+    assert (np.abs(site[:3] - site[3:]) <= 2).all()
+
+
+def test_a_need_that_names_no_cell_is_refused():
+    with pytest.raises(BadInput, match="row 0"):
+        choose([[1.0]], needs=[([(0, 0)], [(0, 1)])])
 
 
 def test_a_plan_whose_time_is_over_at_once_still_has_a_bound_and_a_gap() -> None:

@@ -249,7 +249,7 @@ def test_an_import_that_fails_halfway_leaves_nothing(store, monkeypatch):
     for place in ("layers.gpkg_tables.copy_rows", "layers.snapshot.cut", "layers.gpkg_tables.write_features"):
         with monkeypatch.context() as patch:
             patch.setattr(place, fail)
-            with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(database or disk is full\)"):
+            with pytest.raises(StoreBroken, match=r"county\.gpkg cannot be written \(the disk is full\)"):
                 store.put(zones(3), by="test")
         assert sql(store.path, "SELECT type, name, sql FROM sqlite_master ORDER BY name") == before
         assert [one.version for one in store.layers()] == [1]

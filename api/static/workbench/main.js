@@ -150,7 +150,8 @@ addEventListener("keydown", (event) => {
     byId("find-text").focus();
   } else if (event.altKey && /^[1-7]$/.test(event.key) && app.map) {
     event.preventDefault();
-    app.open(PANELS[Number(event.key) - 1].id).then(() => byId("panel").focus());
+    byId("panel").focus(); // at once: who goes on to type while it loads keeps the focus he went to
+    app.open(PANELS[Number(event.key) - 1].id);
   }
 });
 

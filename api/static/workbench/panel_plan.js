@@ -79,7 +79,7 @@ async function watch(id, place) {
     if (!told || watched !== id) continue;
     plan = told;
     if (ENDED.includes(told.status)) {
-      announce(t("plan.ended", { status: named("plan", told.status), placed: told.assignments?.length ?? 0 }));
+      announce(t("plan.ended", { status: named("plan", told.status), placed: told.assignments?.filter((one) => !one.component).length ?? 0 }));
       show(place, (await get("/plans").catch(() => ({ plans: [] }))).plans);
       if (spots?.length && told.status === "done") app.map.fit(spots.map((one) => one.geometry), 15);
       return;
@@ -114,7 +114,7 @@ function show(place, list) {
 }
 
 function outcome() {
-  return h("p", { class: "figures" }, figure(t("plan.placed"), `${plan.assignments.length} / ${plan.asked.projects.length}`), figure(t("plan.objective"), number(plan.objective, 1)),
+  return h("p", { class: "figures" }, figure(t("plan.placed"), `${plan.assignments.filter((one) => !one.component).length} / ${plan.asked.projects.length}`), figure(t("plan.objective"), number(plan.objective, 1)),
     figure(t("plan.bound"), number(plan.bound, 1)), figure(t("plan.gap"), percent(plan.gap, 2)), figure(t("plan.bought"), number(plan.expansions.length, 0)), figure(t("plan.seconds"), `${number(plan.seconds, 1)} s`));
 }
 
@@ -137,7 +137,7 @@ function middle(geometry) {
 function board(place, list) {
   const outside = plan.assignments.some((one) => !zoneOf(one));
   const zones = [...app.setup.zones.map((one) => [one.id, one.name]), ...(outside ? [["", t("plan.outside")]] : [])];
-  const rows = plan.asked.projects.map((one) => one.id ?? one.name).map((key) => ({ key, row: plan.assignments.find((one) => one.project === key) }));
+  const rows = plan.asked.projects.map((one) => one.id ?? one.name).map((key) => ({ key, row: plan.assignments.find((one) => one.project === key && !one.component) }));
   const told = h("div", { "aria-live": "polite" });
   const move = async (key, zone) => {
     const found = await trying(told, () => ask("POST", "/searches", { project_id: key, top: 200 }));
@@ -202,7 +202,7 @@ function unplaced() {
 const notes = () => (plan.notes.length ? more(t("search.notes", { count: plan.notes.length }), h("ul", {}, plan.notes.map((one) => h("li", {}, said(one))))) : null);
 
 export function assigned(of, style) {
-  return of.assignments.map((one) => shape(geometryFrom(app.setup.proj4, one.site.geometry), style, { label: projectName(one.project).replace(/[(（].*$/, ""), id: one.project }));
+  return of.assignments.map((one) => shape(geometryFrom(app.setup.proj4, one.site.geometry), style, { label: one.component ?? projectName(one.project).replace(/[(（].*$/, ""), id: one.project }));
 }
 
 function drawPlan() {

@@ -1,0 +1,192 @@
+"""Who serves a load, and on which accounts it is booked: one answer for the books and for the plan.
+
+A load is booked on the nearest facility within reach that is of a kind to serve and has room, and on those that feed
+it; `gis.network.serve` says the same in bounds for the rules. Lorries load every stretch of road on their way to the
+nearest trunk road.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gis.ground import Ground
+from gis.intervals import Interval
+from gis.meetings import MEETINGS, Kind, Serving
+from gis.network import headroom_of, route, upstream_of, with_room
+from gis.ways import reach_of
+from layers.records import Bools, Floats, Ints
+
+ROAD_REACH_M = 2_000.0  # assumption: the access of a plant meets a road within this
+Routes = Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A kind of load: the need it is, the layer that serves it, and how far that may be."""
+
+    kind: str
+    role: str
+    reach: str | float
+    zh: str
+    fit: Kind | None = None
+
+
+def _served(meeting: str, zh: str) -> Demand:
+    one = MEETINGS[meeting]
+    assert isinstance(one, Serving)
+    return Demand(one.need, one.role, one.reach, zh, one.fit)
+
+
+PLANTS = (
+    _served("power_headroom_kva", "报装容量"),
+    _served("water_headroom_m3d", "用水量"),
+    _served("effluent_headroom_m3d", "排水量"),
+)
+FREIGHT = Demand("freight_td", "roads", ROAD_REACH_M, "货运量")
+DEMANDS = (*PLANTS, FREIGHT)
+
+
+def whole(amount: float) -> int:
+    """A whole number that is surely enough: noise in the last bit of a float is no square metre."""
+    return math.ceil(round(amount, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Reachable:
+    """The facilities of a kind for P sites and N projects.
+
+    far_m : (P, K) from each site; reach_m : (N,) how far a connection may go, NaN unknown
+    headroom : (K,) what each has left, those upstream counted; NaN where nobody knows
+    may : (K, N) perhaps of a kind to serve; accounts : (K,) what a load on each is booked on, its own first
+    """
+
+    far_m: Floats
+    reach_m: Floats
+    headroom: Floats
+    may: Bools
+    accounts: tuple[tuple[str, ...], ...]
+    balances: Mapping[str, float]
+
+    @property
+    def known(self) -> Bools:
+        """(K,) whose capacity is kept in an account."""
+        return ~np.isnan(self.headroom)
+
+    def near(self, n: int) -> Bools:
+        """(P, K) within a project's reach, and perhaps of a kind to serve it."""
+        near: Bools = (self.far_m <= self.reach_m[n]) & self.may[:, n]
+        return near
+
+    def routes(self, site: int, n: int) -> Routes | None:
+        """The accounts of every facility that may serve, the nearest first. None where nobody knows of any capacity
+        there; empty where no facility is within reach."""
+        if math.isnan(self.reach_m[n]):
+            return None
+        rows = np.flatnonzero(self.near(n)[site])
+        if not self.known.any() or (len(rows) and not self.known[rows].any()):
+            return None
+        order = rows[np.argsort(self.far_m[site, rows], kind="stable")]
+        return [self.accounts[row] for row in order if self.known[row]]
+
+    def booked(self, n: int, need: float, more: Mapping[str, float] | None = None) -> Ints:
+        """(P,) the facility that a load is booked on, -1 where none of known capacity is within reach.
+
+        The nearest with room for it. Where none has: the nearest that would have with `more` in its accounts, else the
+        nearest, so that a load is never left out because it is too large.
+        """
+        asked = np.array([need])
+        room = with_room(self.headroom, asked)[0][:, 0]
+        could = np.array([all(self.balances[name] + (more or {}).get(name, 0.0) >= need for name in some)
+                          for some in self.accounts], dtype=bool)  # fmt: skip
+        near = self.near(n) & self.known
+        found: Ints = np.full(len(self.far_m), -1, dtype=np.int64)
+        for keep in (room, could, np.ones_like(room)):
+            far_m = np.where(near & keep, self.far_m, np.inf)
+            if not far_m.shape[1]:
+                break
+            here = (found < 0) & np.isfinite(far_m.min(axis=1))
+            found[here] = far_m.argmin(axis=1)[here]
+        return found
+
+
+def reachable(
+    ground: Ground, one: Demand, needs: Mapping[str, Interval], pools: Mapping[str, float] | None = None
+) -> Reachable | None:
+    """The facilities that may serve a kind of load; None where no layer of them is loaded.
+
+    pools : account -> what is left, the world's unless given
+    """
+    layer = ground.layer(one.role)
+    if layer is None:
+        return None
+    pools = ground.world.pools() if pools is None else pools
+    count = len(needs[one.kind].hi)
+    reach_m = needs[one.reach].hi if isinstance(one.reach, str) else np.full(count, one.reach)
+    may = np.ones((len(layer.features), count), dtype=bool)
+    if one.fit is not None:
+        may = one.fit[0](layer, needs[one.fit[1]].hi)[1]
+    upstream = layer.once("upstream", upstream_of)
+    lines = [[f"capacity/{name}/{one.kind}" for name in route(str(id_), upstream)] for id_ in layer.column("id")]
+    accounts = tuple(tuple(name for name in line if name in pools) for line in lines)
+    headroom = headroom_of(layer, pools, one.kind)
+    return Reachable(ground.matrix_m(one.role, layer), reach_m, headroom, may, accounts, pools)
+
+
+def ways(ground: Ground, pools: Mapping[str, float] | None = None) -> list[Routes | None]:
+    """Of each site the accounts of the stretches from its gate to the trunk road, as the one route there is; of the
+    first stretch where the drawing leads to none.
+
+    None where a stretch keeps no account, for what it still carries is not known; empty where no road is within reach.
+    """
+    layer = ground.layer(FREIGHT.role)
+    reach = reach_of(ground)
+    if layer is None or reach is None:
+        return [None] * ground.count
+    known = ~np.isnan(headroom_of(layer, ground.world.pools() if pools is None else pools, FREIGHT.kind))
+    names = [f"capacity/{one}/{FREIGHT.kind}" for one in layer.column("id")]
+    found: list[Routes | None] = []
+    for site in range(ground.count):
+        if not reach.access_m[site] <= ROAD_REACH_M:
+            found.append([])
+            continue
+        rows = list(dict.fromkeys(reach.roads.network.row[reach.edges(site)].tolist()))
+        found.append([tuple(names[row] for row in rows)] if known[rows].all() else None)
+    return found
+
+
+def loads_of(
+    ground: Ground, needs: Mapping[str, Interval], pools: Mapping[str, float], more: Mapping[str, float]
+) -> tuple[dict[str, Floats], dict[str, Bools], dict[str, Bools]]:
+    """What N projects would have booked on P sites, one by one: kind -> (N,) the load, as the books take it; account
+    of a facility -> (P, N) whether it is drawn on; account of a stretch of road -> (P,) whether it is on the way.
+
+    more : account -> what may be added to it
+    """
+    loads = {one.kind: np.array([_load(need) for need in needs[one.kind].hi.tolist()]) for one in DEMANDS}
+    serves: dict[str, Bools] = {}
+    for one in PLANTS:
+        found = reachable(ground, one, needs, pools)
+        if found is None:
+            continue
+        for n, need in enumerate(loads[one.kind].tolist()):
+            if not need:
+                continue
+            row = found.booked(n, need, more)
+            for facility in np.unique(row[row >= 0]).tolist():
+                for name in found.accounts[facility]:
+                    serves.setdefault(name, np.zeros((ground.count, len(needs[one.kind].hi)), dtype=bool))
+                    serves[name][row == facility, n] = True
+    on_way: dict[str, Bools] = {}
+    if loads[FREIGHT.kind].any():
+        for site, routes in enumerate(ways(ground, pools)):
+            for name in (name for some in routes or () for name in some):
+                on_way.setdefault(name, np.zeros(ground.count, dtype=bool))[site] = True
+    return loads, serves, on_way
+
+
+def _load(need: float) -> float:
+    return float(whole(need)) if need > 0 else 0.0
