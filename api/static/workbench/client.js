@@ -15,8 +15,9 @@ export const keep = (text) => (text ? sessionStorage.setItem(PLACE, text) : sess
 export const authorization = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
 
 // A key that was taken away: back to the gate at once, before the map's requests count as so many wrong keys.
+let isKnown = false; // the key opened something once
 export function leave() {
-  if (!key() || document.body.dataset.ready !== "yes") return;
+  if (!key() || !isKnown) return;
   keep("");
   location.reload();
 }
@@ -34,6 +35,7 @@ export async function send(method, path, body = null, headers = {}) {
     const told = await answer.json().catch(() => ({ title: answer.statusText }));
     throw new Problem(answer.status, told);
   }
+  isKnown = true;
   return answer;
 }
 
