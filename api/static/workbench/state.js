@@ -6,7 +6,7 @@ export const state = {
 };
 const listeners = new Map();
 let timer = 0;
-let written = "";
+let written = location.hash; // what the place of this page says, as far as we know
 
 export function on(name, act) {
   listeners.set(name, [...(listeners.get(name) ?? []), act]);
@@ -33,8 +33,9 @@ export function hash() {
 }
 
 function write() {
-  written = hash();
-  history.replaceState(null, "", written);
+  if (location.hash !== written) return; // somebody went to another place, and `hashchange` is on its way
+  history.replaceState(null, "", hash());
+  written = location.hash;
 }
 
 // Whether the hash said something; layers are kept only where they are named.
