@@ -18,6 +18,7 @@ import shapely
 from api.answers import geojson
 from api.books import NO_PROMISE
 from api.county import County
+from api.jobs import require_done
 from api.planning import verdict_of
 from api.reservations import by_phase, spelled
 from api.scope import Scope
@@ -56,8 +57,7 @@ def book_plan(
 ) -> tuple[list[Reservation], bool]:
     """Book a plan that is done. Stale names what changed since it was made; GroundTaken, QuotaShort and CapacityShort
     name the project and what is short; nothing is written then."""
-    if plan["status"] != "done":
-        raise Stale(f"plan {plan['id']} is {plan['status']}, not done", plan=plan["id"], plan_status=plan["status"])
+    require_done(plan)
     rows = plan["assignments"]
     if not rows:
         raise BadInput("there is nothing to adopt", [Fault("the plan places no project", "See `unplaced`", field="id")])

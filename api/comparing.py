@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layers.errors import Stale
+from api.jobs import require_done
 
 
 def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -13,8 +13,7 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     `moved` holds the projects whose site or year differs, each with the reasons where it is not placed.
     """
     for plan in (one, other):
-        if plan["status"] != "done":
-            raise Stale(f"plan {plan['id']} is {plan['status']}, not done", plan=plan["id"])
+        require_done(plan)
     first, second = _by_project(one), _by_project(other)
     moved = [
         {"project": key, "from": first.get(key), "to": second.get(key)}

@@ -163,9 +163,7 @@ class County:
         )
         found = _with_ways_out(answer(checked, 0, 0, site), checked, 0, ways_out)
         kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
-        if book.digest not in self._pinned:
-            kept.append(("rulebook", book.digest, recheck.book_document(book)))
-        text = self.store.save_all(kept)[0]
+        text = self.store.save_all([*kept, *self._book_to_keep(book)])[0]
         self._pinned.add(book.digest)
         self.access.record(by, "check", found["id"], found["verdict"])
         return found, text
@@ -174,12 +172,12 @@ class County:
         """What a claim is worked out from, by digests; rulebook and layers are kept under theirs."""
         labels = world.labels
         layers = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
-        kept = {("rulebook", book.digest): recheck.book_document(book)} if book.digest not in self._pinned else {}
+        kept = self._book_to_keep(book)
         if layers not in self._pinned:
-            kept["layers", layers] = labels
+            kept.append(("layers", layers, labels))
         if kept:
-            self.store.save_all([(*name, body) for name, body in kept.items()])
-            self._pinned |= {digest for _, digest in kept}
+            self.store.save_all(kept)
+            self._pinned |= {digest for _, digest, _ in kept}
         return {
             "rulebook": book.digest,
             "layers": layers,
@@ -187,6 +185,10 @@ class County:
             "as_of": world.as_of.isoformat(),
             "program": recheck.program(),
         }
+
+    def _book_to_keep(self, book: Rulebook) -> list[tuple[str, str, Any]]:
+        """The rulebook as a document, unless this process has kept it before."""
+        return [] if book.digest in self._pinned else [("rulebook", book.digest, recheck.book_document(book))]
 
     def project(self, given: Project | None, project_id: str | None, scope: Scope | None = None) -> Project:
         """The project that was sent, or the one of that id in the library, as far as it is the user's."""

@@ -16,8 +16,9 @@ import numpy as np
 import shapely
 
 from api.answers import geojson
-from gis.connections import EVERY_ROAD, KINDS, Connection, connect
+from gis.connections import EVERY_ROAD, Connection, connect
 from gis.ground import Routes
+from gis.meetings import UTILITY_ROLES
 from gis.network_report import report
 from gis.routes import Reached, accumulate, key_of
 from gis.rules import Rulebook
@@ -75,9 +76,9 @@ class Networks:
         """Work out the accumulation of every facility that stands in the world's year; how many there are."""
         find = self.lookup(world, make=True)
         wanted = [("road", "roads", EVERY_ROAD)]
-        for utility, kind in KINDS.items():
-            layer = world.near(kind.role, (0.0, 0.0, 0.0, 0.0))
-            wanted += [] if layer is None else [(utility, kind.role, str(one)) for one in layer.column("id")]
+        for utility, role in UTILITY_ROLES.items():
+            layer = world.near(role, (0.0, 0.0, 0.0, 0.0))
+            wanted += [] if layer is None else [(utility, role, str(one)) for one in layer.column("id")]
         for one in wanted:
             said(" ".join(one))
             find(*one)

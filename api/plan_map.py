@@ -15,6 +15,7 @@ from api.mapstyle import PLAN_COLORS
 from api.scope import Scope
 from api.sheets import AROUND, around, lonlat, sheets
 from layers.store import Store
+from layers.units import mu
 
 FIELDS = (
     ("number", "序号 No."),
@@ -26,7 +27,6 @@ FIELDS = (
     ("value", "价值 Value"),
     ("waits", "待 Waits for"),
 )
-MU_M2 = 2000 / 3
 AROUND_M = 1_500.0
 SHOWN = (
     "zones",
@@ -95,7 +95,7 @@ def _row(number: int, row: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[
         "name": " / ".join(filter(None, (str(names.get(row["project"], row["project"])), row.get("component")))),
         "project": row["project"],
         "site": site["name"],
-        "area_mu": round(site["area_m2"] / MU_M2, 2),
+        "area_mu": float(mu(site["area_m2"])),
         "approval_year": row["approval_year"],
         "production_year": row["production_year"],
         "value": row["value"],

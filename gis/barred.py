@@ -40,7 +40,7 @@ def barred(checked: Checked, rule: Rule, j: int, window: Bounds) -> shapely.Geom
     if rule.op != "<=" or not isinstance(rule.limit, (int, float)) or rule.limit > TOUCH:
         return None
     if isinstance(one, Overlap):
-        layer = _layer(world, one.role, window)
+        layer = world.near(one.role, window)
         if layer is None:
             return None
         found = split(layer, one.sort)[1]
@@ -53,7 +53,7 @@ def barred(checked: Checked, rule: Rule, j: int, window: Bounds) -> shapely.Geom
 def _of_features(
     one: Outside | OutsideFittingZone | HeldByOthers, world: World, project: Project, window: Bounds
 ) -> shapely.Geometry | None:
-    layer = _layer(world, one.role, window)
+    layer = world.near(one.role, window)
     if layer is None:
         return None
     if isinstance(one, HeldByOthers):
@@ -74,10 +74,6 @@ def _limit(checked: Checked, rule: Rule, j: int) -> float | None:
     return limit if math.isfinite(limit) else None
 
 
-def _layer(world: World, role: str, window: Bounds) -> Snapshot | None:
-    return world.near(role, window)
-
-
 def _joined(layer: Snapshot, window: Bounds, grown_m: float = 0.0) -> shapely.Geometry:
     """The features of a layer in a window as one geometry, grown where they may begin nearer than they are drawn."""
     box = shapely.box(*window)
@@ -88,7 +84,7 @@ def _joined(layer: Snapshot, window: Bounds, grown_m: float = 0.0) -> shapely.Ge
 
 
 def _near(one: Distance, world: World, limit_m: float, window: Bounds) -> shapely.Geometry | None:
-    layer = _layer(world, one.role, window)
+    layer = world.near(one.role, window)
     if layer is None:
         return None
     found = split(layer, one.sort)[1]

@@ -18,12 +18,13 @@ import shapely
 from gis import terrain
 from gis.ground import Ground, Routes
 from gis.intervals import Interval
+from gis.meetings import UTILITY_ROLES
 from gis.needs import measure_needs
-from gis.network import can_feed, hands_out, headroom_of
 from gis.routes import Item, Route, bill, least_sure
 from gis.rules import Rulebook
+from gis.serving import PLANTS, Demand, reachable
 from gis.surface import Prices
-from gis.ways import WATER_REACH_M, head_of
+from gis.ways import head_of
 from layers.records import Bools, Floats, Project, Snapshot, World
 
 Served = Literal["served", "unknown", "short", "none"]
@@ -68,18 +69,7 @@ class Connection:
         return max(self.need - self.headroom, 0.0) if self.status == "short" else 0.0
 
 
-@dataclass(frozen=True)
-class _Kind:
-    role: str
-    need: str
-    unit: str
-
-
-KINDS = {
-    "power": _Kind("substations", "power_kva", "kva"),
-    "water": _Kind("water_sources", "water_m3d", "m3d"),
-    "effluent": _Kind("wastewater_plants", "effluent_m3d", "m3d"),
-}
+DEMAND_ON = {one.role: one for one in PLANTS}
 
 
 def connect(site: shapely.Geometry, project: Project, book: Rulebook, world: World, kept: Routes) -> list[Connection]:
@@ -90,36 +80,36 @@ def connect(site: shapely.Geometry, project: Project, book: Rulebook, world: Wor
     ground = Ground(np.array([site], dtype=object), world, book)
     needs = measure_needs([project], book)
     found = []
-    for utility, kind in KINDS.items():
-        amount = float(needs[kind.need].hi[0])
+    for utility, role in UTILITY_ROLES.items():
+        demand = DEMAND_ON[role]
+        amount = float(needs[demand.kind].hi[0])
         if amount == 0:
             continue
         many = 2 if utility == "power" and needs["wants_dual_supply"].hi[0] == 1 else 1
-        found += _connections(ground, needs, utility, kind, kept, many)
+        found += _connections(ground, needs, utility, demand, kept, many)
     found.append(_access(ground, needs, kept))
     return found
 
 
 def _connections(
-    ground: Ground, needs: Mapping[str, Interval], utility: str, kind: _Kind, kept: Routes, many: int
+    ground: Ground, needs: Mapping[str, Interval], utility: str, demand: Demand, kept: Routes, many: int
 ) -> list[Connection]:
-    layer = ground.layer(kind.role)
-    need = float(needs[kind.need].hi[0])
-    blank = Connection(utility, "none", None, None, need, math.nan, kind.unit, math.nan, "", None, ())
-    if layer is None or len(layer.features) == 0 or math.isnan(need):
+    layer, around = ground.layer(demand.role), reachable(ground, demand, needs)
+    need = float(needs[demand.kind].hi[0])
+    blank = Connection(
+        utility, "none", None, None, need, math.nan, demand.kind.rpartition("_")[2], math.nan, "", None, ()
+    )
+    if layer is None or around is None or len(layer.features) == 0 or math.isnan(need):
         why = ("项目未填写需求", "the project does not say how much") if math.isnan(need) else (
-            f"未加载图层 {kind.role}", f"the layer {kind.role} is not loaded or empty"
+            f"未加载图层 {demand.role}", f"the layer {demand.role} is not loaded or empty"
         )  # fmt: skip
         return [replace(blank, notes=(why,))]
-    left = headroom_of(layer, ground.world.pools(), kind.need)
-    far = ground.matrix_m(kind.role, layer)[0]
-    reach_m = float(needs["power_reach_m"].hi[0]) if utility == "power" else WATER_REACH_M
-    surely, may = _fit(layer, needs, utility)
-    near = far <= reach_m
+    left, far, reach_m = around.headroom, around.far_m[0], float(around.reach_m[0])
+    near, may = far <= reach_m, around.near(0)[0]
     groups: tuple[tuple[Served, Bools], ...] = (
-        ("served", near & surely & (left >= need)),
-        ("unknown", near & may & (np.isnan(left) | (left >= need))),
-        ("short", near & may & (left < need)),
+        ("served", near & around.surely[:, 0] & (left >= need)),
+        ("unknown", may & (np.isnan(left) | (left >= need))),
+        ("short", may & (left < need)),
     )
     for status, keep in groups:
         rows = np.flatnonzero(keep)
@@ -142,15 +132,6 @@ def _connections(
         return chosen
     why = (f"{reach_m / 1000:g} km 内无可接设施", f"no facility of a fitting kind within {reach_m / 1000:g} km")
     return [replace(blank, notes=(why,))]
-
-
-def _fit(layer: Snapshot, needs: Mapping[str, Interval], utility: str) -> tuple[Bools, Bools]:
-    """(K,) facilities that certainly are of a kind to serve, and those that may be."""
-    if utility == "power":
-        surely, may = can_feed(layer, needs["supply_kv"].hi[:1])
-        return surely[:, 0], may[:, 0]
-    fit = hands_out(layer) if utility == "water" else np.ones(len(layer.features), dtype=bool)
-    return fit, fit
 
 
 def _priced(

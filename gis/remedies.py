@@ -16,9 +16,9 @@ from gis.expansions import Option, clearing, expansions
 from gis.ground import Ground
 from gis.meetings import MEETINGS, Serving
 from gis.needs import PAYLOAD_T
-from gis.network import route, upstream_of
 from gis.quota import QuotaNeed, accounts, shares
 from gis.rules import Rule
+from gis.serving import PLANTS, Reachable, reachable
 from gis.ways import prices_of, reach_of
 from layers.records import Snapshot
 
@@ -64,14 +64,12 @@ def missing(checked: Checked, rule: Rule, j: int, ground: Ground) -> Missing | N
     one = _serving(rule)
     if one is None or rule.scope != "sum":
         return None
-    found = _lacking_least(checked, one, j, ground)
-    if found is None:
+    layer, found = ground.layer(one.role), _reachable(checked, one, ground)
+    need = float(checked.needs[one.need].hi[j])
+    if layer is None or found is None or math.isnan(need) or (row := _least(found, j)) is None:
         return None
-    layer, row, need = found
-    pools = checked.world.pools()
-    names = route(str(layer.column("id")[row]), layer.once("upstream", upstream_of))
-    drawn = [f"capacity/{name}/{one.need}" for name in names]
-    amounts = {name: float(math.ceil(need - pools[name])) for name in drawn if name in pools and pools[name] < need}
+    left = {name: found.balances[name] for name in found.accounts[row]}
+    amounts = {name: float(math.ceil(need - balance)) for name, balance in left.items() if balance < need}
     if not amounts:
         return None
     called = dict(zip(map(str, layer.column("id")), layer.names, strict=True))
@@ -107,45 +105,36 @@ def _serving(rule: Rule) -> Serving | None:
     return some[0] if some and rule.id != "power.dual" else None
 
 
-def _lacking_least(checked: Checked, serving: Serving, j: int, ground: Ground) -> tuple[Snapshot, int, float] | None:
-    """The facility within reach that has most left, and what is needed of it; None where none is known."""
-    layer = ground.layer(serving.role)
-    if layer is None or len(layer.features) == 0:
-        return None
-    left = _left(checked, serving, j, ground, layer)
-    need = float(checked.needs[serving.need].hi[j])
-    return None if np.isnan(left).all() or math.isnan(need) else (layer, int(np.nanargmax(left)), need)
+def _reachable(checked: Checked, serving: Serving, ground: Ground) -> Reachable | None:
+    """The facilities that may serve; None where none is loaded."""
+    demand = next(one for one in PLANTS if one.kind == serving.need)
+    found = reachable(ground, demand, checked.needs)
+    return found if found is not None and len(found.accounts) else None
 
 
-def _left(checked: Checked, serving: Serving, j: int, ground: Ground, layer: Snapshot) -> np.ndarray:
-    """(K,) what each facility within reach has left; NaN for those that cannot serve."""
-    reach_m = float(checked.needs[serving.reach].hi[j]) if isinstance(serving.reach, str) else serving.reach
-    far = ground.matrix_m(serving.role, layer)[0]
-    may = np.ones(len(far), dtype=bool)
-    if serving.fit is not None:
-        may = serving.fit[0](layer, checked.needs[serving.fit[1]].hi[j : j + 1])[1][:, 0]
-    return np.where(may & (far <= reach_m), serving.headroom(ground), np.nan)
+def _least(found: Reachable, j: int) -> int | None:
+    """The row of the facility within reach that has most left; None where nobody knows of any."""
+    left = np.where(found.near(j)[0], found.headroom, np.nan)
+    return None if np.isnan(left).all() else int(np.nanargmax(left))
 
 
 def _room(checked: Checked, serving: Serving, j: int, ground: Ground) -> Text | None:
     """The facility within reach that lacks least, and what would make it enough."""
-    layer = ground.layer(serving.role)
-    if layer is None or len(layer.features) == 0:
+    layer, found = ground.layer(serving.role), _reachable(checked, serving, ground)
+    if layer is None or found is None:
         return None
-    need = float(checked.needs[serving.need].hi[j])
-    reach_m = float(checked.needs[serving.reach].hi[j]) if isinstance(serving.reach, str) else serving.reach
-    far = ground.matrix_m(serving.role, layer)[0]
-    left = _left(checked, serving, j, ground, layer)
-    if np.isnan(left).all():
-        near = int(np.argmin(far))
+    row = _least(found, j)
+    if row is None:
+        far_m = found.far_m[0]
+        near, reach_km = int(np.argmin(far_m)), float(found.reach_m[j]) / 1000
         return {
-            "zh": f"{reach_m / 1000:g} km 内没有可接且余量已知的设施；"
-            f"最近的是{layer.names[near]}（{far[near] / 1000:.1f} km）",
-            "en": f"nothing that could serve and whose room is known within {reach_m / 1000:g} km; the nearest is "
-            f"{layer.names[near]} ({far[near] / 1000:.1f} km)",
+            "zh": f"{reach_km:g} km 内没有可接且余量已知的设施；"
+            f"最近的是{layer.names[near]}（{far_m[near] / 1000:.1f} km）",
+            "en": f"nothing that could serve and whose room is known within {reach_km:g} km; the nearest is "
+            f"{layer.names[near]} ({far_m[near] / 1000:.1f} km)",
         }
-    row = int(np.nanargmax(left))
-    return _short(checked, layer, row, need - float(left[row]), serving.need)
+    need = float(checked.needs[serving.need].hi[j])
+    return _short(checked, layer, row, need - float(found.headroom[row]), serving.need)
 
 
 def _short(checked: Checked, layer: Snapshot, row: int, short: float, account: str) -> Text | None:

@@ -61,12 +61,14 @@ class Reachable:
 
     far_m : (P, K) from each site; reach_m : (N,) how far a connection may go, NaN unknown
     headroom : (K,) what each has left, those upstream counted; NaN where nobody knows
-    may : (K, N) perhaps of a kind to serve; accounts : (K,) what a load on each is booked on, its own first
+    surely, may : (K, N) certainly and perhaps of a kind to serve
+    accounts : (K,) what a load on each is booked on, its own first
     """
 
     far_m: Floats
     reach_m: Floats
     headroom: Floats
+    surely: Bools
     may: Bools
     accounts: tuple[tuple[str, ...], ...]
     balances: Mapping[str, float]
@@ -126,14 +128,14 @@ def reachable(
     pools = ground.world.pools() if pools is None else pools
     count = len(needs[one.kind].hi)
     reach_m = needs[one.reach].hi if isinstance(one.reach, str) else np.full(count, one.reach)
-    may = np.ones((len(layer.features), count), dtype=bool)
+    surely, may = (np.ones((len(layer.features), count), dtype=bool),) * 2
     if one.fit is not None:
-        may = one.fit[0](layer, needs[one.fit[1]].hi)[1]
+        surely, may = one.fit[0](layer, needs[one.fit[1]].hi)
     upstream = layer.once("upstream", upstream_of)
     lines = [[f"capacity/{name}/{one.kind}" for name in route(str(id_), upstream)] for id_ in layer.column("id")]
     accounts = tuple(tuple(name for name in line if name in pools) for line in lines)
     headroom = headroom_of(layer, pools, one.kind)
-    return Reachable(ground.matrix_m(one.role, layer), reach_m, headroom, may, accounts, pools)
+    return Reachable(ground.matrix_m(one.role, layer), reach_m, headroom, surely, may, accounts, pools)
 
 
 def ways(ground: Ground, pools: Mapping[str, float] | None = None) -> list[Routes | None]:

@@ -27,13 +27,7 @@ def slope_deg(elevation_m: Grid, cell_m: float) -> Grid:
     >>> float(slope_deg(plane, 10.0)[2, 2])
     45.0
     """
-    rows, columns = elevation_m.shape
-    out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
-    if min(rows, columns) < 3:
-        return out
-    east, south = _rise(lambda down, right: elevation_m[1 + down : rows - 1 + down, 1 + right : columns - 1 + right])
-    out[1:-1, 1:-1] = np.degrees(np.arctan(np.hypot(east, south) / (8 * cell_m)))
-    return out
+    return _inner(elevation_m, lambda east, south: np.degrees(np.arctan(np.hypot(east, south) / (8 * cell_m))))
 
 
 def hillshade(elevation_m: Grid, cell_m: float) -> Grid:
@@ -44,16 +38,14 @@ def hillshade(elevation_m: Grid, cell_m: float) -> Grid:
     >>> float(hillshade(flat, 10.0)[1, 1].round(4))
     0.7071
     """
-    rows, columns = elevation_m.shape
-    out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
-    if min(rows, columns) < 3:
-        return out
-    east, south = _rise(lambda down, right: elevation_m[1 + down : rows - 1 + down, 1 + right : columns - 1 + right])
-    east, south = east / np.float32(8 * cell_m), south / np.float32(8 * cell_m)
-    # The ground's normal (-east, south, 1) against the way to the sun, (-1, 1, sqrt(2)) / 2, in (east, north, up).
-    light = (east + south + np.float32(np.sqrt(2))) / (2 * np.sqrt(1 + east * east + south * south))
-    out[1:-1, 1:-1] = np.maximum(light, 0)
-    return out
+
+    def light(east: Grid, south: Grid) -> Grid:
+        east, south = east / np.float32(8 * cell_m), south / np.float32(8 * cell_m)
+        # The ground's normal (-east, south, 1) against the way to the sun, (-1, 1, sqrt(2)) / 2, in (east, north, up).
+        lit: Grid = (east + south + np.float32(np.sqrt(2))) / (2 * np.sqrt(1 + east * east + south * south))
+        return np.maximum(lit, 0)
+
+    return _inner(elevation_m, light)
 
 
 def slope_at(elevation: Raster, at: Cells) -> Floats:
@@ -69,6 +61,16 @@ def aspect_at(elevation: Raster, at: Cells) -> Floats:
     east, south = _rise_at(elevation, at)
     faces: Floats = np.degrees(np.arctan2(-east, south)).astype(float) % 360
     return np.where((east == 0) & (south == 0), np.nan, faces)
+
+
+def _inner(elevation_m: Grid, of_rise: Callable[[Grid, Grid], Grid]) -> Grid:
+    """What follows from the rise (`_rise`) at every cell, the outermost without a value."""
+    rows, columns = elevation_m.shape
+    out = np.full(elevation_m.shape, np.nan, dtype=np.float32)
+    if min(rows, columns) >= 3:
+        rise = _rise(lambda down, right: elevation_m[1 + down : rows - 1 + down, 1 + right : columns - 1 + right])
+        out[1:-1, 1:-1] = of_rise(*rise)
+    return out
 
 
 def _rise(z: Callable[[int, int], Grid]) -> tuple[Grid, Grid]:

@@ -180,3 +180,8 @@ def _number(value: float | Decimal, unit: Unit) -> str:
         said = f"{value:,}" if isinstance(value, int) else f"{round_half_up(value, 4):f}"
         said = said.rstrip("0").rstrip(".") if "." in said else said
     return said.replace("-", "−")
+
+
+def joined(*some: object) -> str | None:
+    """What is there of some texts, a space between them; None where nothing is."""
+    return " ".join(str(one) for one in some if one) or None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 import shapely
 
-from api.reports import boundary, mapsheet
+from api.reports import boundary, mapsheet, of_occupation
 from api.reports.mapsheet import Ground, Paper, Subject, fit
 from api.reports.model import (
     Blanks,
@@ -27,15 +26,15 @@ from api.reports.model import (
     Verdict,
     Words,
     digest_of,
+    joined,
     words,
 )
 from api.scope import Scope
-from api.xlsx import PURPOSES, WORDS, converted, is_synthetic
+from api.xlsx import PURPOSES, WORDS, is_synthetic
 from gis.explain import quantity
-from gis.occupation import TABLES
 from layers.crs import LONLAT, parse_cached, transform
 from layers.store import Store
-from layers.units import exact
+from layers.units import mu
 
 Row = Mapping[str, Any]
 TONES: dict[str, Literal["good", "warn", "unknown", "bad"]] = {
@@ -48,12 +47,6 @@ SEVERITIES = {
 }
 AUTHORITIES = {"statute": "法律法规", "standard": "标准规范", "policy": "政策文件", "assumption": "经验假定"}
 DECISIONS = {"satisfied": "已满足", "maintained": "维持", "overridden": "不采纳"}
-PURPOSES_EN = {
-    "screening": "screening", "pre_review": "pre-review", "conversion": "conversion", "supply": "supply",
-    "entry": "entry", "verification": "verification",
-}  # fmt: skip
-MOST_ROWS = 300  # of an occupation table on paper
-CUT = ("ownership_summary", "control_lines", "planning", "allocation")
 SIGNS = {"<=": "≤", ">=": "≥"}
 BOUNDS = {"at_least": "> ", "at_most": "< "}
 QUOTAS = (
@@ -104,7 +97,7 @@ def report(
         Section(Words("项目与地块", "Project and site"), _project(check)),
         Section(Words("不符合事项", "What fails"), [_failing(of["fail"])]),
         Section(Words("数据不足、无法判定的事项", "What had no data: unknown is not pass"), [_unknown(of["unknown"])]),
-        Section(Words("占用情况", "Occupation"), _occupation(check["occupation"])),
+        Section(Words("占用情况", "Occupation"), of_occupation.occupation(check["occupation"])),
         Section(Words("指标需求", "Quota need"), _quota(check)),
         Section(Words("已审查并符合的事项", "What was shown"), [_passing(of["pass"])]),
         Section(Words("不涉及的事项", "What was not concerned"), [_exempt(of["exempt"])]),
@@ -180,10 +173,10 @@ def _project(check: Row) -> list[Block]:
     rows: list[tuple[Words, object, Unit]] = [
         (Words("项目名称", "Project"), project.get("name") or project.get("id"), ""),
         (Words("项目代码", "Project id"), project.get("id"), ""),
-        (Words("行业代码", "Industry"), _joined(industry.get("code"), industry.get("system")), ""),
+        (Words("行业代码", "Industry"), joined(industry.get("code"), industry.get("system")), ""),
         (Words("建设性质", "Nature"), project.get("nature"), ""),
         (Words("拟用地面积（㎡）", "Land asked for, m²"), project.get("land_m2"), "m2"),
-        (Words("审查环节", "Purpose"), f"{PURPOSES.get(purpose, purpose)} {PURPOSES_EN.get(purpose, '')}", ""),
+        (Words("审查环节", "Purpose"), f"{PURPOSES[purpose]} {purpose.replace('_', '-')}", ""),
         *(
             (Words(zh, en), project.get(name), unit)
             for name, zh, en, unit in DEMANDS
@@ -312,126 +305,6 @@ def _opinions(given: Sequence[Row]) -> Table:
     return Table(None, columns, rows)
 
 
-AREA = (Column("面积（㎡）", "m²", "m2", 1.1), Column("公顷", "ha", "ha", 0.8), Column("亩", "mu", "mu", 0.8))
-OWNED = (Column("国有（㎡）", "State, m²", "m2", 1.0), Column("集体（㎡）", "Collective, m²", "m2", 1.1))
-
-
-def _occupation(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
-    tables, cut = _capped(tables)
-    made: list[Block] = []
-    if rows := tables.get("land_class_summary"):
-        made.append(_classes(rows))
-    if rows := tables.get("land_classes"):
-        made.append(_land_use(rows))
-    if rows := tables.get("ownership_summary"):
-        made.append(_owners(rows))
-    if rows := tables.get("control_lines"):
-        made.append(_lines(rows))
-    if rows := tables.get("planning"):
-        columns = (
-            Column("图层", "Layer", width=1.2), Column("规划分区或用途", "Planned zone or use", width=2),
-            Column("面积（㎡）", "m²", "m2"), Column("占比", "Share", "share", 0.7),
-            Column("批准文号", "Document", width=1.2),
-        )  # fmt: skip
-        said = [
-            (one["layer_zh"], _joined(one.get("zone"), one.get("name")), one["area_m2"], one["share"],
-             one.get("document")) for one in rows
-        ]  # fmt: skip
-        made.append(Table(Words("规划符合性", "Planning"), columns, said))
-    if rows := tables.get("allocation"):
-        columns = (
-            Column("图层", "Layer", width=1.2), Column("要素", "Feature", width=1.6),
-            Column("文号或合同", "Document", width=1.2), Column("面积（㎡）", "m²", "m2"),
-            Column("结论", "Finding", width=1.6),
-        )  # fmt: skip
-        said = [
-            (one["layer_zh"], _joined(one.get("feature"), one.get("name")), one.get("document"), one["area_m2"],
-             one["zh"]) for one in rows
-        ]  # fmt: skip
-        made.append(Table(Words("已批已供核查", "Double allocation"), columns, said))
-    made.extend(cut)
-    if rows := tables.get("notes"):
-        made.extend(Text(one["zh"], one.get("en") or "", "small") for one in rows)
-    return made
-
-
-def _capped(tables: Mapping[str, Sequence[Row]]) -> tuple[dict[str, Sequence[Row]], list[Text]]:
-    """Tables short enough for paper, and a word for each that was cut; totals stand last and stay."""
-    kept, cut = {}, []
-    for name, rows in tables.items():
-        kept[name] = rows
-        if len(rows) > MOST_ROWS and name in CUT:
-            kept[name] = [*rows[: MOST_ROWS - 1], rows[-1]]
-            rest = len(rows) - MOST_ROWS
-            zh, en = TABLES[name].zh, TABLES[name].en
-            cut.append(
-                Text(f"“{zh}”另有 {rest:,} 行，见 XLSX 报告。", f"{en}: {rest:,} more rows in the workbook.", "strong")
-            )
-    return kept, cut
-
-
-def _classes(rows: Sequence[Row]) -> Table:
-    columns = (Column("地类", "Class", width=1.9), *AREA, Column("占比", "Share", "share", 0.8), *OWNED)
-    other = converted(rows, "land_class_summary")
-    said = [
-        (Words(one["zh"], one["en"]), one["area_m2"], *pair, one["share"], one["state_m2"], one["collective_m2"])
-        for one, pair in zip(rows, other, strict=True)
-    ]
-    strong = frozenset(n for n, one in enumerate(rows) if one["item"] == "total" or not one.get("level"))
-    return Table(
-        Words("三大类与地类汇总", "Land classes"), columns, said, strong, [int(one.get("level") or 0) for one in rows]
-    )
-
-
-def _land_use(rows: Sequence[Row]) -> Table:
-    columns = (
-        Column("编码", "Code", width=0.7), Column("地类名称", "Class", width=1.5), *AREA, *OWNED,
-        Column("分类标准", "System", width=1.3),
-    )  # fmt: skip
-    other = converted(rows, "land_classes")
-    said: list[Sequence[object]] = [
-        (one["code"], one["name"], one["area_m2"], *pair, one["state_m2"], one["collective_m2"], one["system"])
-        for one, pair in zip(rows, other, strict=True)
-    ]
-    sums = [
-        sum((exact(one[name] or 0) for one in rows), Decimal(0)) for name in ("area_m2", "state_m2", "collective_m2")
-    ]
-    whole = [sum((pair[n] or Decimal(0) for pair in other), Decimal(0)) for n in (0, 1)]
-    said.append(("合计", "", sums[0], *whole, *sums[1:], ""))
-    return Table(Words("现状分类面积", "Land use by code"), columns, said, frozenset({len(rows)}))
-
-
-def _owners(rows: Sequence[Row]) -> Table:
-    columns = (
-        Column("坐落单位", "Seat", width=1.2), Column("权属单位", "Owner", width=1.4), *AREA,
-        Column("占比", "Share", "share", 0.8), *OWNED,
-    )  # fmt: skip
-    other = converted(rows, "ownership_summary")
-    said = [
-        (
-            "合计" if one["kind"] == "total" else _joined(one["seat_name"], one.get("village_code")),
-            None if one["kind"] == "total" else _joined(one["owner_name"], one.get("owner_code")) or "权属单位未载明",
-            one["area_m2"], *pair, one["share"], one["state_m2"], one["collective_m2"],
-        )
-        for one, pair in zip(rows, other, strict=True)
-    ]  # fmt: skip
-    strong = frozenset(n for n, one in enumerate(rows) if one["kind"] == "total")
-    return Table(Words("权属汇总", "Owners"), columns, said, strong)
-
-
-def _lines(rows: Sequence[Row]) -> Table:
-    columns = (
-        Column("控制线", "Control line", width=1.4), Column("要素", "Feature", width=1.6),
-        Column("压占（㎡）", "m²", "m2"), Column("占比", "Share", "share", 0.7),
-        Column("判定", "Status", width=0.8), Column("依据", "Basis", width=2),
-    )  # fmt: skip
-    said = [
-        (one["layer_zh"], _joined(one.get("name"), one.get("feature")), one["area_m2"], one["share"],
-         WORDS.get(one["status"] or "", one["status"]), one["basis"]) for one in rows
-    ]  # fmt: skip
-    return Table(Words("三条控制线", "Control lines"), columns, said)
-
-
 def _quota(check: Row) -> list[Block]:
     need = check["quota_need"]
     columns = (
@@ -440,7 +313,7 @@ def _quota(check: Row) -> list[Block]:
     )  # fmt: skip
     rows = [
         (Words(zh, en), need[name], None if need[name] is None else need[name] / 10_000,
-         None if need[name] is None else need[name] * 0.0015)
+         None if need[name] is None else mu(need[name]))
         for name, zh, en, _ in QUOTAS
     ]  # fmt: skip
     blocks: list[Block] = [Table(Words("本项目需用", "This project"), columns, rows, indent=[one[3] for one in QUOTAS])]
@@ -493,10 +366,6 @@ def _editions(check: Row) -> list[Block]:
         (Words("审查时间", "Checked at"), check["created_at"], ""),
     ]  # fmt: skip
     return [Table(None, columns, rows), Facts(digests)]
-
-
-def _joined(*some: object) -> str | None:
-    return " ".join(str(one) for one in some if one) or None
 
 
 def _map(

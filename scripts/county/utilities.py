@@ -22,16 +22,6 @@ XY = tuple[float, float]
 TWO_KVA = 16_000.0  # from here on a station has two transformers, as the firm shares of `pools` take it
 SURVEYED = date(2026, 6, 30)  # the day on which the loads were read
 LINE_KVA = {110: 116_000.0, 35: 31_000.0}  # thermal limits of LGJ-240 and LGJ-185, as in connection_prices.csv
-MAIN_OF = {
-    "县城原水管": "WS-INTAKE",
-    "城关供水干管": "WS-CHENGGUAN",
-    "板溪坪供水干管": "WS-BANXI",
-    "板溪坪东供水管": "WS-BANXI",
-    "合水坪供水管(规划)": "WS-SHUITIANBA",
-    "木黄坪供水管": "WS-MULONG",
-    "朗溪园区供水干管": "WS-LANGXI",
-    "慕龙供水干管(木黄至合水)": "WS-MULONG",
-}
 WATER_LOAD = 0.45  # share of a works' capacity that is drawn today
 EFFLUENT_LOAD = 0.5
 RAW_WATER = {"WS-CHENGGUAN": "WS-INTAKE", "WS-LANGXI": "WS-LANGXI-R"}  # works -> the source it draws from
@@ -263,42 +253,38 @@ def _mains(seed: int, terrain: Terrain, water: gpd.GeoDataFrame) -> gpd.GeoDataF
     at = {i: (g.x, g.y) for i, g in zip(water["id"], water.geometry, strict=True)}
     bench = {name: (b.x, b.y) for name, b in terrain.benches.items()}
     river = terrain.rivers[0]
-    runs: list[tuple[str, shapely.LineString, float, int | None]] = [
-        ("县城原水管", _sagging(at["WS-INTAKE"], at["WS-CHENGGUAN"], rng, 40), 600, None),
-        ("城关供水干管", _sagging(at["WS-CHENGGUAN"], town("峨岭").at, rng, 40), 500, None),
-        (
-            "板溪坪供水干管",
-            _sagging(at["WS-BANXI"], _shifted(bench["板溪坪"], -900, -300), rng, 60),
-            400,
-            None,
-        ),
-        (
-            "板溪坪东供水管",
-            _sagging(at["WS-BANXI"], _shifted(bench["板溪坪"], 1_100, 350), rng, 60),
-            300,
-            None,
-        ),
-        ("合水坪供水管(规划)", _sagging(at["WS-SHUITIANBA"], bench["合水坪"], rng, 120), 400, 2027),
-        ("木黄坪供水管", _sagging(at["WS-MULONG"], bench["木黄坪"], rng, 120), 300, None),
+    ends: list[tuple[str, str, XY, float, float, int | None]] = [  # name, source, end, bend, diameter, year
+        ("县城原水管", "WS-INTAKE", at["WS-CHENGGUAN"], 40, 600, None),
+        ("城关供水干管", "WS-CHENGGUAN", town("峨岭").at, 40, 500, None),
+        ("板溪坪供水干管", "WS-BANXI", _shifted(bench["板溪坪"], -900, -300), 60, 400, None),
+        ("板溪坪东供水管", "WS-BANXI", _shifted(bench["板溪坪"], 1_100, 350), 60, 300, None),
+        ("合水坪供水管(规划)", "WS-SHUITIANBA", bench["合水坪"], 120, 400, 2027),
+        ("木黄坪供水管", "WS-MULONG", bench["木黄坪"], 120, 300, None),
     ]
-    for name, start, stop, diameter in (("朗溪", 400.0, 4_700.0, 400), ("木黄", -1_200.0, 12_500.0, 600)):
-        begin = float(river.line.project(shapely.Point(town(name).at)))
+    runs: list[tuple[str, str, shapely.LineString, float, int | None]] = [
+        (name, source, _sagging(at[source], end, rng, bend), diameter, year)
+        for name, source, end, bend, diameter, year in ends
+    ]
+    for name, source, place, start, stop, diameter in (
+        ("朗溪园区供水干管", "WS-LANGXI", "朗溪", 400.0, 4_700.0, 400.0),
+        ("慕龙供水干管(木黄至合水)", "WS-MULONG", "木黄", -1_200.0, 12_500.0, 600.0),
+    ):
+        begin = float(river.line.project(shapely.Point(town(place).at)))
         run = substring(river.line, begin + start, begin + stop).simplify(25).offset_curve(170, join_style="round")
-        label = "朗溪园区供水干管" if name == "朗溪" else "慕龙供水干管(木黄至合水)"
-        runs.append((label, run, float(diameter), None))
-    sources = [MAIN_OF[r[0]] for r in runs]
+        runs.append((name, source, run, diameter, None))
+    works = {source: one for one, source in RAW_WATER.items()}
     head = dict(zip(water["id"], water["head_m"], strict=True))
-    lines: Geoms = shapely.set_precision(np.array([r[1] for r in runs], dtype=object), 0.001)
+    lines: Geoms = shapely.set_precision(np.array([r[2] for r in runs], dtype=object), 0.001)
     return frame(
         "water_mains",
         lines,
         id=[f"WM-{n:02d}" for n in range(1, len(runs) + 1)],
         name=[r[0] for r in runs],
-        diameter_mm=[r[2] for r in runs],
-        from_id=sources,
-        to_id=["WS-CHENGGUAN" if r[0] == "县城原水管" else None for r in runs],
-        head_m=[head[one] for one in sources],
-        open_year=[r[3] for r in runs],
+        diameter_mm=[r[3] for r in runs],
+        from_id=[r[1] for r in runs],
+        to_id=[works.get(r[1]) for r in runs],
+        head_m=[head[r[1]] for r in runs],
+        open_year=[r[4] for r in runs],
     )
 
 

@@ -21,7 +21,7 @@ from docx import Document
 from fastapi.testclient import TestClient
 
 from api.answers import answer, asked_columns
-from api.reports import boundary, docx, fonts, html, mapsheet, of_check, of_parcels, of_plan, pdf, xlsx
+from api.reports import boundary, docx, fonts, html, mapsheet, of_check, of_occupation, of_parcels, of_plan, pdf, xlsx
 from api.reports.model import Table, shown
 from api.reports.plate import Sheet, Window, plate
 from gis.check import check, rulebook
@@ -219,8 +219,8 @@ def test_a_boundary_of_fifty_thousand_points_is_not_a_book(store: GeoPackage, fa
     many = [*farm["occupation"]["allocation"]] * 400
     cut = {**farm, "occupation": {**farm["occupation"], "allocation": many}}
     blocks = of_check.report(cut, store).sections[4].blocks
-    assert max(len(one.rows) for one in blocks if isinstance(one, Table)) == of_check.MOST_ROWS
-    told = f"另有 {len(many) - of_check.MOST_ROWS:,} 行"
+    assert max(len(one.rows) for one in blocks if isinstance(one, Table)) == of_occupation.MOST_ROWS
+    told = f"另有 {len(many) - of_occupation.MOST_ROWS:,} 行"
     assert any(told in one.zh for one in blocks if not isinstance(one, Table))  # type: ignore[union-attr]
 
 

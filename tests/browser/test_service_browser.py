@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
-import uvicorn
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page
 
@@ -21,6 +16,7 @@ from api.app import create_app
 from api.settings import Settings
 from layers.crs import LONLAT, between, parse_cached
 from tests.counties import EAST, FARM, NORTH, found_county, small_world
+from tests.serving import serving
 from tests.worlds import layer
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "vendor")]
@@ -48,24 +44,6 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     found_county(path, small_world().replaced(made)).close()
     with serving(path) as base:
         yield base
-
-
-@contextlib.contextmanager
-def serving(path: Path) -> Iterator[str]:
-    """A county's service on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = create_app(Settings(county=path, port=port))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 30
-    while not server.started and time.monotonic() < until:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(timeout=30)
 
 
 @pytest.fixture

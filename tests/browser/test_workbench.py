@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shapely
-import uvicorn
 from playwright.sync_api import Browser, Error, Page, expect
 from pyproj import Transformer
 
-from api.app import create_app
-from api.settings import Settings
 from layers.access import Access
 from tests.counties import EAST, FARM, GOOD, NORTH, TEA, found_county, small_world
+from tests.serving import serving
 from tests.worlds import layer
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "vendor")]
@@ -36,23 +32,6 @@ RICH = {**TEA, "tax_wan": 500, "output_wan": 3_000, "jobs": 60}
 PANELS = ("layers", "check", "search", "projects", "plan", "quota", "parcels")
 
 
-@contextmanager
-def serving(county: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = create_app(Settings(county=str(county), port=port))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 30
-    while not server.started and time.monotonic() < until:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(timeout=30)
-
-
 @pytest.fixture
 def base(tmp_path: Path) -> Iterator[str]:
     """A county of three parcels on cultivated land, with quota for one and a half of them."""
@@ -62,7 +41,7 @@ def base(tmp_path: Path) -> Iterator[str]:
     kinds = ("new_construction", "agricultural", "cultivated")
     pools = {f"quota__520625__{YEAR}__{kind}": 15_000.0 for kind in kinds}
     store = found_county(tmp_path / "small.gpkg", small_world().replaced(fields).with_pools(**pools))
-    rich = {**TEA, "tax_wan": 500, "output_wan": 3_000, "jobs": 60, "stage": "引进"}
+    rich = {**RICH, "stage": "引进"}
     store.save("project", "TEA", rich)
     store.save("project", "OIL", {**rich, "id": "OIL", "name": "菜籽油", "tax_wan": 300})
     store.save("project", "EVIL", {**rich, "id": "EVIL", "name": ATTACK, "stage": "储备", "tax_wan": 200})
