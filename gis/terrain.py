@@ -37,6 +37,9 @@ def hillshade(elevation_m: Grid, cell_m: float) -> Grid:
     >>> flat = np.zeros((3, 3), dtype=np.float32)
     >>> float(hillshade(flat, 10.0)[1, 1].round(4))
     0.7071
+    >>> away = -30 * np.add.outer(np.arange(3), np.arange(3)).astype(np.float32)  # steep, and turned from the sun
+    >>> float(hillshade(away, 10.0)[1, 1])
+    0.0
     """
 
     def light(east: Grid, south: Grid) -> Grid:

@@ -213,6 +213,12 @@ def test_a_shortage_names_the_station_the_gap_and_the_upgrade():
     )
 
 
+def test_a_shortage_is_that_of_a_station_within_reach_however_much_a_far_one_has():
+    two = stations((3_000, 35), (900_000, 110), name=["合水变电站", "远方变电站"])
+    left = {"capacity__substations-1__power_kva": 800.0, "capacity__substations-2__power_kva": 3_900.0}
+    assert "short by 3,200 kVA at 合水变电站" in said(world(left, substations=two), "power.headroom")["en"]
+
+
 def test_a_weak_bridge_is_named_with_its_limit():
     found = said(world(roads=village(bridge_limit_t=12.0)), "road.bridge")
     assert "12 t limit at a bridge of roads-1" in found["en"]
