@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -72,6 +73,12 @@ class Static(StaticFiles):
         return answer
 
 
+def _warm(county: County) -> None:
+    county.warm()
+    gc.collect()
+    gc.freeze()  # what is there for good is not looked through again and again: 130 ms in which nobody is answered
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application over one county. Refused where it would be open to a network without users."""
     chosen = settings if settings is not None else Settings()  # type: ignore[call-arg]
@@ -92,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        warming = Thread(target=county.warm)  # the first caller should not wait for the layers
+        warming = Thread(target=_warm, args=(county,))  # the first caller should not wait for the layers
         warming.start()
         county.plans.start()
         yield

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from datetime import date
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import shapely
-from anyio import CapacityLimiter
 from fastapi import Request
 
 from api import opinions, recheck
@@ -38,7 +40,7 @@ from layers.store import Store
 from layers.stored_world import StoredWorld
 
 MOST_DRAWN = 1_000
-AT_THE_DESK = 8
+T = TypeVar("T")
 
 
 class County:
@@ -61,9 +63,9 @@ class County:
         self.opinions = opinions.Opinions(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
-        # Who writes to the books stands in line: threads that all want the interpreter serve nobody sooner, and those
-        # who wait for it one after the other are served in the order they came.
-        self.desk = CapacityLimiter(AT_THE_DESK)
+        # Who asks something of the books is measured in the order they came, and waits for the COMMIT without a
+        # thread: threads that all want the interpreter serve nobody sooner, and some of them much later.
+        self._desk = ThreadPoolExecutor(1, "desk")
         self._drawn: dict[str, dict[str, Any] | None] = {}
         self._readers = BoundedSemaphore(settings.max_readers)
 
@@ -75,6 +77,10 @@ class County:
                 self._drawn.clear()
             self._drawn[digest] = known
         return known
+
+    async def at_the_desk(self, work: Callable[[], T]) -> T:
+        """What somebody wants to know before it is written to the books, in the order they came."""
+        return await asyncio.get_running_loop().run_in_executor(self._desk, copy_context().run, work)
 
     @property
     def site_limits(self) -> tuple[int, float]:

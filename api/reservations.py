@@ -12,14 +12,14 @@ import shapely
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from api.answers import geojson
-from api.books import NO_PROMISE, Amount, AreasIn, Unit, Year, event_of, key_of, paper, told
+from api.books import NO_PROMISE, Amount, AreasIn, Ready, Unit, Year, event_of, key_of, paper, told
 from api.county import County
 from api.parcels import DocumentIn
 from api.scope import Scope, seen
 from api.sites import SiteIn, resolve
 from gis.claims import claim
 from gis.supply import judge_term, modes
-from layers.errors import BadInput, Fault, GroundTaken, NeedSeen, Refused
+from layers.errors import BadInput, Fault, NeedSeen, Refused
 from layers.ledger import acts, book
 from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
 from layers.ledger.states import STATE_NAMES, legal
@@ -153,8 +153,8 @@ class TransitionIn(Strict):
         return self
 
 
-def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
-    """Reserve, or note an intention; the answer as JSON text, the same for the same key for ever."""
+def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> Ready | str:
+    """Reserve, or note an intention: what has to be written, or the answer (JSON text) that the key was given."""
     ledger, by = county.store.ledger, scope.user.name
     once = key_of(by, key, "/reservations", asked)
     if (known := ledger.answered(once)) is not None:  # before the site is looked for: it may have changed since
@@ -185,12 +185,11 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
         pinned=pinned,
     )
     drawn = county.drawn(acts.digest_of(site.geometry), site.geometry)
-    try:
-        text = ledger.once(once, lambda page: _text(acts.reserve(page, ask), drawn))
-    except GroundTaken as error:
-        raise scope.taken(error) from error
-    county.access.record(by, "reserve", json.loads(text)["id"], asked.batch or ask.project or "")
-    return text
+    return Ready(
+        lambda page: _text(acts.reserve(page, ask), drawn),
+        once,
+        lambda text: ("reserve", id_of(text), asked.batch or ask.project or ""),
+    )
 
 
 def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | None:
@@ -216,8 +215,9 @@ def claimed(
 
 def turn(
     county: County, key: str, asked: TransitionIn, scope: Scope, if_match: str | None, once: str | None = None
-) -> str:
-    """An event of a reservation, as it was at a version; the answer as JSON text."""
+) -> Ready | str:
+    """An event of a reservation, as it was at a version: what has to be written, or the answer (JSON text) that the key
+    was given."""
     ledger, by = county.store.ledger, scope.user.name
     was = _may(scope, asked.event, key)
     version = seen_of(if_match)
@@ -244,15 +244,11 @@ def turn(
         phases = () if was.plan is None or project is None else by_phase(taken, project)
         ask = replace(ask, claim=taken, pinned=pinned, phases=phases)
 
-    def work(page: acts.Page) -> str:
-        return _text(acts.turn(page, ask), drawn)
-
-    try:
-        text = ledger.run(work) if named is None else ledger.once(named, work)
-    except GroundTaken as error:
-        raise scope.taken(error) from error
-    county.access.record(by, f"reservation-{asked.event}", key, json.loads(text)["state"])
-    return text
+    return Ready(
+        lambda page: _text(acts.turn(page, ask), drawn),
+        named,
+        lambda text: (f"reservation-{asked.event}", key, json.loads(text)["state"]),
+    )
 
 
 def _may(scope: Scope, event: str, key: str) -> Reservation:

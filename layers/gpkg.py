@@ -27,7 +27,7 @@ from layers.crs import working
 from layers.errors import BadInput, Fault, StoreBroken
 from layers.ingest import Prepared
 from layers.ledger import sqlite_sql
-from layers.ledger.sqlite import SqliteLedger
+from layers.ledger.sqlite import SqliteLedger, patient
 from layers.records import Geoms, Layer, Raster
 from layers.schema import role
 from layers.shelf import Shelf, table_of
@@ -95,7 +95,7 @@ class GeoPackage(Shelf):
         self.cache = path.with_suffix(".cache")
         try:
             self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-            self._db.set_busy_timeout(10_000)
+            self._db.set_busy_handler(patient)
             self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
             facts = dict(self._db.execute("SELECT key, value FROM parkplan_county"))
             with self._db:

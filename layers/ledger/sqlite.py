@@ -212,7 +212,7 @@ class SqliteLedger(RowLedger):
 
     def _open(self) -> apsw.Connection:
         db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-        db.set_busy_handler(_patient)
+        db.set_busy_handler(patient)
         db.execute(f"PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         return db
 
@@ -260,7 +260,7 @@ class SqliteLedger(RowLedger):
                 db.close()
 
 
-def _patient(tries: int) -> bool:
+def patient(tries: int) -> bool:
     """Ask again every millisecond: whoever sleeps longer never gets in where two processes write all the time."""
     time.sleep(0.001)
     return tries < WAIT_S * 1000
