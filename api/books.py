@@ -114,7 +114,10 @@ class EntryIn(Strict):
 
 def key_of(actor: str, key: str, path: str, asked: BaseModel) -> Key:
     """An idempotency key with what it stands for: the request as it was understood."""
-    said = json.dumps([path, asked.model_dump(mode="json")], ensure_ascii=False, sort_keys=True)
+    body = asked.model_dump(mode="json")
+    if not body.get("linked"):  # keys from before there was linked quota still stand for what they did
+        body.pop("linked", None)
+    said = json.dumps([path, body], ensure_ascii=False, sort_keys=True)
     return Key(actor, key, hashlib.sha256(said.encode()).hexdigest())
 
 
@@ -309,7 +312,7 @@ def _used(ledger: Ledger) -> Mapping[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for one in ledger.reservations(("approved", "supplied", "commissioned", "released")):
         for charge in one.charges:
-            if account(charge.account).kind in (*NESTED, "balance_area", "balance_paddy", "energy_tce"):
+            if account(charge.account).kind in (*NESTED, "balance_area", "balance_paddy", "linked", "energy_tce"):
                 by = found.setdefault(charge.account, {})
                 whose = "project" if one.batch is None else "batch"
                 by[whose] = by.get(whose, 0) + charge.amount

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -176,21 +174,7 @@ class County:
 
     def pin(self, book: Rulebook, world: StoredWorld) -> dict[str, Any]:
         """What a claim is worked out from, by digests; rulebook and layers are kept under theirs."""
-        labels = world.labels
-        layers = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
-        kept = self._book_to_keep(book)
-        if layers not in self._pinned:
-            kept.append(("layers", layers, labels))
-        if kept:
-            self.store.save_all(kept)
-            self._pinned |= {digest for _, digest, _ in kept}
-        return {
-            "rulebook": book.digest,
-            "layers": layers,
-            "books": world.books,
-            "as_of": world.as_of.isoformat(),
-            "program": recheck.program(),
-        }
+        return recheck.pin(self.store, book, world, self._pinned)
 
     def _book_to_keep(self, book: Rulebook) -> list[tuple[str, str, Any]]:
         """The rulebook as a document, unless this process has kept it before."""

@@ -57,7 +57,8 @@ class ReservationIn(Strict):
     """Ground, quota and capacity for a project (its record, or its id in the library) or for a batch (批次).
 
     `charge_to` names the unit whose quota is charged; default: the units the site lies in, by area. With `intended`
-    it is an intention (意向), which holds nothing.
+    it is an intention (意向), which holds nothing. With `linked` its new construction is charged to linked quota
+    (增减挂钩节余指标) and not to the year's plan.
     """
 
     model_config = ConfigDict(
@@ -75,11 +76,14 @@ class ReservationIn(Strict):
     expires_at: AwareDatetime | None = None
     document: DocumentIn | None = None
     intended: bool = False
+    linked: bool = False
 
     @model_validator(mode="after")
     def _one_of(self) -> ReservationIn:
         if sum(one is not None for one in (self.project, self.project_id, self.batch)) != 1:
             raise ValueError("give exactly one of project, project_id and batch")
+        if self.intended and self.linked:
+            raise ValueError("an intention draws on nothing; say linked when it is reserved")
         return self
 
 
@@ -130,8 +134,8 @@ class ProgressIn(Strict):
 
 class TransitionIn(Strict):
     """An event of a reservation. `approved` is the tuple that was approved (核销), all that was applied for where it is
-    not said; `supply` belongs to supply, `progress` to progress, `expires_at` to reserve, extend and return,
-    `surveyed_on` to commission: the load survey that includes the plant."""
+    not said; `supply` belongs to supply, `progress` to progress, `expires_at` to reserve, extend and return, `linked`
+    (增减挂钩) to reserve, `surveyed_on` to commission: the load survey that includes the plant."""
 
     event: event_of(TURNS)  # type: ignore[valid-type]
     approved: AreasIn | None = None
@@ -139,6 +143,7 @@ class TransitionIn(Strict):
     progress: ProgressIn | None = None
     expires_at: AwareDatetime | None = None
     surveyed_on: date | None = None
+    linked: bool = False
     document: DocumentIn | None = None
 
     @model_validator(mode="after")
@@ -146,6 +151,8 @@ class TransitionIn(Strict):
         for name, events in BELONGS.items():
             if getattr(self, name) is not None and self.event not in events:
                 raise ValueError(f"{name} does not belong to {self.event}")
+        if self.linked and self.event != "reserve":
+            raise ValueError(f"linked does not belong to {self.event}")
         if self.event == "supply" and self.supply is None:
             raise ValueError("supply names mode, contract and winner")
         if self.event == "progress" and self.progress is None:
@@ -168,7 +175,7 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> Read
     for_year = asked.for_year or day.year
     taken, pinned = Claim(), None
     if not asked.intended:
-        taken, pinned = claimed(county, site.geometry, project, for_year, asked.charge_to)
+        taken, pinned = claimed(county, site.geometry, project, for_year, asked.charge_to, asked.linked)
     ask = acts.Ask(
         actor=by,
         ground=site.geometry,
@@ -201,7 +208,12 @@ def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | No
 
 
 def claimed(
-    county: County, ground: shapely.Geometry, project: Project | None, for_year: int, charge_to: str | None
+    county: County,
+    ground: shapely.Geometry,
+    project: Project | None,
+    for_year: int,
+    charge_to: str | None,
+    linked: bool = False,
 ) -> tuple[Claim, dict[str, Any]]:
     """What holding ground takes, and what that was worked out from.
 
@@ -209,7 +221,7 @@ def claimed(
     book, world = county.rulebook(), county.store.at(None, for_year)
     world.pools()
     with county.turn:
-        found = claim(ground, project, book, world, charge_to)
+        found = claim(ground, project, book, world, charge_to, linked=linked)
     return found, county.pin(book, world) | {"facts": claim_digest(found)}
 
 
@@ -240,7 +252,7 @@ def turn(
     )
     drawn = county.drawn(was.ground, ground)
     if asked.event == "reserve" and was.state == "intended":
-        taken, pinned, project = _claim_of(county, was)
+        taken, pinned, project = _claim_of(county, was, asked.linked)
         phases = () if was.plan is None or project is None else by_phase(taken, project)
         ask = replace(ask, claim=taken, pinned=pinned, phases=phases)
 
@@ -263,25 +275,29 @@ def _may(scope: Scope, event: str, key: str) -> Reservation:
     return was
 
 
-def _claim_of(county: County, was: Reservation) -> tuple[Claim, dict[str, Any], Project | None]:
+def _claim_of(county: County, was: Reservation, linked: bool) -> tuple[Claim, dict[str, Any], Project | None]:
     """What an intention takes now that it is reserved, what that was worked out from, and for which project."""
     ledger = county.store.ledger
     record = ledger.history(was.id)[0].draft.detail["project"]
     project = None if record is None else Project.model_validate(record)
-    taken, pinned = claimed(county, ledger.ground(was.ground), project, was.for_year, was.charge_to)
+    taken, pinned = claimed(county, ledger.ground(was.ground), project, was.for_year, was.charge_to, linked)
     return taken, pinned, project
 
 
 def by_phase(whole: Claim, project: Project) -> tuple[tuple[int, Claim], ...]:
     """A claim by years of approval where a project is built in phases: quota by their ground, replacement farmland
-    with it; loads and energy with the first. Empty where there is one phase only."""
+    and linked quota with it; loads and energy with the first. Empty where there is one phase only."""
     years = [one.approval_year for one in project.phases]
     if len(years) < 2 or None in years:
         return ()
     parts = book.shared(whole.areas, [(str(n), one.land_m2) for n, one in enumerate(project.phases)])
     found = []
     for n, (year, (_, areas)) in enumerate(zip(years, parts, strict=True)):
-        amounts = {"balance_area": areas.cultivated, "balance_paddy": areas.paddy}
+        amounts = {
+            "balance_area": areas.cultivated,
+            "balance_paddy": areas.paddy,
+            "linked": areas.new_construction,
+        }
         others = [replace(one, amount=amounts[one.kind]) for one in whole.others if amounts.get(one.kind)]
         if n == 0:
             others += [one for one in whole.others if one.kind not in amounts]
