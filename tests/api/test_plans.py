@@ -9,17 +9,13 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from api.jobs import Plans
-from api.searching import _column
-from gis.intervals import Interval
 from gis.joint import pool_words
 from layers.gpkg import GeoPackage
 from layers.ledger.keeping import open_books
@@ -62,15 +58,6 @@ def test_a_search_ranks_what_passes_and_counts_what_fails_by_rule(client: TestCl
     assert found["considered"] == len(found["candidates"]) + 1
     assert found["rejected"]["farmland.basic"] == 1
     assert sum(one["share"] for one in found["robustness"]["first_place"]) == pytest.approx(1.0)
-
-
-def test_ends_of_a_range_that_differ_by_rounding_are_one_number() -> None:
-    low = np.array([12.0, 12.0, np.inf, np.nan, 3.0])
-    high = np.array([12.0 + 1e-10, 13.0, np.inf, np.nan, 3.0])
-    facts = SimpleNamespace(columns={"road_m": Interval(low, high)})
-    found = SimpleNamespace(checked=SimpleNamespace(meetings={}, facts=facts))
-    known = np.isnan(_column(found, "road_m"))
-    assert known.tolist() == [False, True, False, True, False]
 
 
 def test_weights_by_a_name_that_is_no_criterion_are_refused(client: TestClient) -> None:
