@@ -92,17 +92,21 @@ def test_a_plan_is_a_job_with_assignments_pools_and_a_proof(client: TestClient) 
 
 def test_a_plan_says_what_it_is_at_before_the_solver_speaks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, float | None]] = []
+    said: list[dict[str, Any]] = []
     kept = GeoPackage.save
 
     def save(self: GeoPackage, kind: str, key: str, body: Any) -> str:
         if kind == "plan" and body["status"] == "running":
             seen.append((body["progress"]["phase"], body["progress"]["share"]))
+            said.append(body["progress"])
         return kept(self, kind, key, body)
 
     monkeypatch.setattr(GeoPackage, "save", save)
     with served(path) as client:
         ended(client, client.post("/plans", json={"projects": [TEA]}).json())
     assert seen[:2] == [("measuring", 0.0), ("choosing", 1.0)]
+    assert said[1]["done"] == said[1]["of"] == 3
+    assert said[1]["what"] == {"zh": "候选地块", "en": "candidate sites"}
 
 
 def test_a_shortage_is_said_in_one_language_at_a_time() -> None:
@@ -181,6 +185,37 @@ def test_a_plan_that_waits_can_be_cancelled(path: Path) -> None:
     assert plans.cancel(job["id"])["status"] == "cancelled"
     plans._work(job["id"])
     assert plans.read(job["id"])["status"] == "cancelled"
+    store.close()
+
+
+def test_a_plan_that_measures_is_cancelled_before_the_next_batch(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from api import jobs
+    from gis import check
+    from gis.scenario import Scenario
+    from layers.records import Project
+
+    monkeypatch.setattr(check, "BLOCK", 1)  # each candidate is a batch of its own
+    heard: list[tuple[int, int]] = []
+    store = GeoPackage(path)
+    plans = Plans(store, lambda: check.rulebook().confirmed(store.list("confirmation")))
+    plans._put = lambda key: None  # type: ignore[method-assign]
+    job = plans.submit([Project.model_validate(TEA)], Scenario.model_validate({}), "p", None)
+    kept = jobs.joint_plan
+
+    def joint_plan(*given: Any, told: Any, **named: Any) -> Any:
+        def hears(done: int, of: int) -> None:
+            heard.append((done, of))
+            plans.cancel(job["id"])
+            told(done, of)
+
+        return kept(*given, told=hears, **named)
+
+    monkeypatch.setattr(jobs, "joint_plan", joint_plan)
+    plans._work(job["id"])
+    ended = store.load("plan", job["id"])
+    assert heard == [(1, 3)]
+    assert (ended["status"], ended["progress"]["phase"]) == ("cancelled", "measuring")
+    assert not {"assignments", "pools", "plan_digest", "reason"} & set(ended)
     store.close()
 
 

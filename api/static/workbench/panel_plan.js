@@ -94,7 +94,7 @@ function progress(told) {
   const limit = told.asked.scenario.time_limit_s;
   const measuring = phase === "measuring";
   return [h("progress", { max: measuring ? 1 : limit, value: measuring ? share : Math.min(seconds, limit), "aria-label": t("plan.progress") }),
-    h("span", {}, measuring ? t("plan.measuring", { share: percent(share, 0) }) : t("plan.so_far", { seconds: number(seconds, 0), objective: number(objective, 1), bound: number(bound, 1), gap: percent(gap, 2) })),
+    h("span", {}, measuring ? t("plan.measuring", { share: percent(share, 0), done: number(told.progress.done ?? 0, 0), of: told.progress.of ? number(told.progress.of, 0) : "…" }) : t("plan.so_far", { seconds: number(seconds, 0), objective: number(objective, 1), bound: number(bound, 1), gap: percent(gap, 2) })),
     button(t("plan.cancel"), () => ask("DELETE", `/plans/${told.id}`).catch(() => {}), { id: "cancel-plan" })];
 }
 

@@ -30,7 +30,7 @@ export function controls(criteria) {
     asked.method === "owa" ? field(t("rank.orness"), slider(0, 1, 0.05, asked.orness, (value) => { asked.orness = value; }, { id: "rank-orness" }), t("rank.orness_hint")) : null,
     field(t("rank.weights"), choice(WAYS.map((one) => [one, t(`rank.way_${one}`)]), asked.way, (value) => { asked.way = value; draw(); }, { id: "rank-way" })),
     asked.way === "stated" ? h("div", { class: "weights" }, criteria.map((one) => field(said(one), slider(0, 10, 1, asked.stated[one.name] ??= 1, (value) => { asked.stated[one.name] = value; }, { "data-criterion": one.name })))) : null,
-    asked.way === "ahp" ? compare(criteria, draw) : null);
+    asked.way === "ahp" ? compare(criteria) : null);
   draw();
   return place;
 }
@@ -40,15 +40,18 @@ function slider(min, max, step, value, onchange, attributes) {
   return h("span", { class: "slider" }, h("input", { type: "range", min, max, step, value, ...attributes, oninput: (event) => { onchange(Number(event.target.value)); told.textContent = number(Number(event.target.value)); } }), told);
 }
 
-function compare(criteria, draw) {
+function compare(criteria) {
   const words = Object.fromEntries(criteria.map((one) => [one.name, said(one)]));
+  const place = h("div");
+  const draw = () => fill(place, pairs().map(([one, other]) => {
+    const key = `${one} ${other}`;
+    return field(t("rank.pair", { one: words[one], other: words[other] }), choice(TIMES.map((times) => [times, times]), asked.pairs[key] ?? "1", (value) => { asked.pairs[key] = value; }, { "data-pair": key }));
+  }));
   const chosen = (name, on) => { asked.compared = on ? [...asked.compared, name] : asked.compared.filter((one) => one !== name); draw(); };
+  draw();
   return h("div", { class: "weights" }, h("p", { class: "note" }, t("rank.compare")),
-    more(t("rank.compared", { count: asked.compared.length }), criteria.map((one) => h("label", { class: "tick" }, h("input", { type: "checkbox", checked: asked.compared.includes(one.name), "data-compared": one.name, onchange: (event) => chosen(one.name, event.target.checked) }), ` ${said(one)}`))),
-    pairs().map(([one, other]) => {
-      const key = `${one} ${other}`;
-      return field(t("rank.pair", { one: words[one], other: words[other] }), choice(TIMES.map((times) => [times, times]), asked.pairs[key] ?? "1", (value) => { asked.pairs[key] = value; }, { "data-pair": key }));
-    }));
+    criteria.map((one) => h("label", { class: "tick" }, h("input", { type: "checkbox", checked: asked.compared.includes(one.name), "data-compared": one.name, onchange: (event) => chosen(one.name, event.target.checked) }), ` ${said(one)}`)),
+    place);
 }
 
 const bar = (share, most = 1) => h("span", { class: "bar" }, h("i", { style: { width: `${most ? Math.min(share / most, 1) * 100 : 0}%` } }));
