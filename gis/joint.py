@@ -17,11 +17,12 @@ from gis.alternatives import Point, alternatives, front
 from gis.companions import Bonuses, Linked, bonuses, linked
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
+from gis.quota import UNTIL_USED
 from gis.scenario import ChainBonus, Purchase, Scenario
 from gis.solver.known import Watch, gap_of
 from gis.verify_plan import Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
-from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, kind_of, phases_of, pools_of
+from gis.yearly import ENERGY, EVER, QUOTA, County, Phases, granted_of, kind_of, phases_of, pools_of, used_tce
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints, Project
 
@@ -114,7 +115,7 @@ def plan(
         if first in years:
             late = np.repeat(np.array(years) != first, count)
             benefit[late, n] = -np.inf
-    if scenario.energy_cap_tce is not None:
+    if scenario.energy_caps:
         benefit[:, np.isnan(county.energy_tce)] = -np.inf  # unknown is not zero
     pools, held = pools_of(county, phases, scenario, count)
     needs = linked(sites.ground, benefit, county.links)
@@ -155,7 +156,7 @@ def plan(
         once = {**asked, "time_limit_s": each_s}
         trades = front(benefit, *spared, points=scenario.front_points, first=choice, watch=watch, **once)
     assigned = tuple(
-        _assigned(sites, keys, county, phases, years, choice, value, int(n))
+        _assigned(sites, keys, county, phases, years, choice, value, int(n), bool(scenario.energy_caps))
         for n in np.flatnonzero(choice.site[: len(keys)] >= 0)
     )
     assigned = _waiting(assigned, scenario, county, choice)
@@ -343,6 +344,7 @@ def _assigned(
     choice: Choice,
     value: Floats,
     n: int,
+    is_capped: bool,
 ) -> Assigned:
     turn, site = divmod(int(choice.site[n]), len(sites.ground))
     steps = []
@@ -350,10 +352,9 @@ def _assigned(
         approval, start, done = (
             years[turn] + int(one[row]) for one in (phases.approval, phases.start, phases.production)
         )
-        takes = {
-            f"quota/{county.unit[site]}/{kind}": float(county.quota_m2[kind][site] * phases.share[row])
-            for kind in QUOTAS
-        }
+        takes = county.quota(site, n, phases, int(row))
+        if is_capped:
+            takes[ENERGY] = float(used_tce(county, phases)[row])
         takes |= {account: float(phases.load[kind_of(account)][row]) for account in county.takes(site, n)}
         steps.append(Step(approval, start, done, takes))
     link = next((one for one in county.links if one.component == n), None)
@@ -386,11 +387,13 @@ def _verified(
     accounts = {**county.accounts, **scenario.balances}
     keys = [one.key for one in projects]
     stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in (*county.serves, *county.ways)]
+    if scenario.energy_caps:
+        stocks.append(Stock(ENERGY, "load", {-1: float("inf"), **scenario.energy_caps}))
     granted = granted_of(accounts)
-    for unit in sorted(set(county.unit)):
-        for kind in QUOTAS:
-            years_of = granted.get((unit, kind), {})
-            stocks.append(Stock(f"quota/{unit}/{kind}", "quota", years_of, scenario.carry_years))
+    for kind in county.drawn:
+        carried = EVER if kind in UNTIL_USED else scenario.carry_years
+        for unit in sorted(set(county.charged(kind)) - {""}):
+            stocks.append(Stock(f"quota/{unit}/{kind}", "quota", granted.get((unit, kind), {}), carried))
     bought = []
     for one in scenario.purchases:
         if one.name in choice.expansions_used:

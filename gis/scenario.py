@@ -62,7 +62,9 @@ class Scenario(Strict):
     accept: Annotated[str, Field(pattern="^(clear|warned|conditional)$")] = "conditional"
     fund_wan: Amount | None = None
     fund_weight: Amount = 1.0
-    energy_cap_tce: Amount | None = None
+    energy_cap_tce: Amount | dict[Year, Amount] | None = Field(
+        None, description="what all projects in production may use a year, or year -> what they may from then on"
+    )
     purchases: tuple[Purchase, ...] = ()
     upgrades: bool = Field(True, description="may also buy what the price table knows would enlarge a facility")
     balances: dict[str, float] = Field({}, description="account -> balance to plan with instead of the county's")
@@ -96,6 +98,12 @@ class Scenario(Strict):
             for account, amount in one.adds.items():
                 found[account] = found.get(account, 0.0) + amount
         return found
+
+    @property
+    def energy_caps(self) -> dict[int, float]:
+        """Year -> what all projects in production may use from then on; 0 is ever since, empty no cap."""
+        cap = self.energy_cap_tce
+        return dict(sorted(cap.items())) if isinstance(cap, dict) else {} if cap is None else {0: cap}
 
     @property
     def worst(self) -> Verdict:
