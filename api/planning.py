@@ -19,10 +19,10 @@ from gis.intervals import Interval
 from gis.joint import Joint, plan
 from gis.judge import Status, Verdict, outcome
 from gis.landuse import KINDS
-from gis.needs import measure_needs
+from gis.needs import measure_needs, traits_of
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
-from gis.scenario import Purchase, Scenario
+from gis.scenario import PREFERRED, Purchase, Scenario
 from gis.serving import loads_of
 from gis.solver.known import Watch
 from gis.yearly import DRAWN, ENERGY, FARMLAND, QUOTA, QUOTAS, County
@@ -193,6 +193,8 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     checked = found.checked
     accounts = dict(world.pools())
     value, notes = _value(found, scenario)
+    factor, preferred = _preferred(found, scenario)
+    value, notes = value * factor, (*notes, *preferred)
     allowed: Bools = verdict_of(checked) <= scenario.worst
     quota = {}
     for kind in QUOTAS:
@@ -224,6 +226,22 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
         allowed, value, units, quota, serves, loads, energy, kinds, accounts,
         _spared(found, scenario), on_way, kept=kept,
     ), notes  # fmt: skip
+
+
+def _preferred(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ...]]:
+    """(N,) what the benefit of projects is multiplied by because of their industry, the most where two sorts hold."""
+    traits, factor, notes = traits_of(found.checked.rulebook), np.ones(len(found.projects)), []
+    for n, one in enumerate(found.projects):
+        sorts = {sort: by for sort, by in scenario.preferred.items() if traits.of(one, sort) == 1.0}
+        if sorts:
+            sort = max(sorts, key=lambda name: sorts[name])
+            factor[n] = sorts[sort]
+            told = (
+                f"{one.key}：{PREFERRED[sort]}，价值按 {sorts[sort]:g} 倍计",
+                f"{one.key}: {sort}, counts {sorts[sort]:g} times",
+            )
+            notes.append(told)
+    return factor, tuple(notes)
 
 
 def _kept(units: Sequence[str], accounts: set[str]) -> dict[str, list[str]]:

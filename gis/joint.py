@@ -6,6 +6,7 @@ Sites run down once for each year a project may be approved in, projects run acr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -247,7 +248,7 @@ def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Sce
 
     def strange(names: Iterable[str]) -> list[str]:
         """Neither an account nor quota of one of the units, which may be granted one day."""
-        units = set(county.unit)
+        units = {unit for kind in county.drawn for unit in county.charged(kind)}
         some = sorted(set(names) - set(county.accounts))
         return [name for name in some if (said := QUOTA.fullmatch(name)) is None or said["unit"] not in units]
 
@@ -460,7 +461,12 @@ def _why_not(
         if over.any():
             full.append((int(over.sum()), pool.name, float(use[over].min() - left)))
     if (blocked > 0).all():
-        for _, name, amount in sorted(full, reverse=True)[:3]:
+        told: set[str] = set()
+        for _, name, amount in sorted(full, reverse=True):
+            one = re.sub(r"/\d{4}/|[ @]\S.*", "/", name)  # the same account in another window of years says no more
+            if one in told or len(told) == 3:
+                continue
+            told.add(one)
             zh, en = pool_words(name)
             short.append((f"{zh} 至少缺 {amount:,.0f}", f"{en} is short by at least {amount:,.0f}"))
         return tuple(short)

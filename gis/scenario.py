@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -13,6 +13,8 @@ from layers.records import Strict
 
 Amount = Annotated[float, Field(ge=0)]
 Year = Annotated[int, Field(ge=2000, le=2100)]
+Preferred = Literal["high_tech", "agri_processing", "light_industry"]
+PREFERRED = {"high_tech": "高新技术", "agri_processing": "农产品加工", "light_industry": "轻工"}
 GOOD = {"clear": Verdict.CLEAR, "warned": Verdict.WARNED, "conditional": Verdict.CONDITIONAL}
 
 
@@ -73,6 +75,9 @@ class Scenario(Strict):
     must: tuple[str, ...] = ()
     locks: dict[str, str] = Field({}, description="project -> site it stands on")
     priorities: dict[str, Amount] = Field({}, description="project -> what its benefit is multiplied by")
+    preferred: dict[Preferred, Amount] = Field(
+        {}, description="sort of industry -> what the benefit of its projects is multiplied by (优先调剂用地指标)"
+    )
     alternatives: Annotated[int, Field(ge=0, le=20)] = 0
     spare: Annotated[tuple[str, ...], Field(max_length=2)] = ()
     front_points: Annotated[int, Field(ge=2, le=12)] = 5

@@ -90,6 +90,20 @@ def test_a_plan_is_a_job_with_assignments_pools_and_a_proof(client: TestClient) 
     assert all(one["used"] <= one["balance"] for one in quota)
 
 
+def test_projects_of_a_preferred_industry_come_first_when_ground_is_short(client: TestClient) -> None:
+    rivals = [{**TEA, "id": f"R{n}", "tax_wan": 30, "industry": {"code": "3392"}} for n in (1, 2)]
+    tea = {**TEA, "tax_wan": 10}
+    asked = {"projects": [tea, *rivals], "scenario": {"weights": {"tax_wan": 1}}}
+    plain = ended(client, client.post("/plans", json=asked).json())
+    assert {one["project"] for one in plain["assignments"]} == {"R1", "R2"}, plain
+    asked["scenario"] = {"weights": {"tax_wan": 1}, "preferred": {"agri_processing": 10, "high_tech": 2}}
+    found = ended(client, client.post("/plans", json=asked).json())
+    assert "TEA" in {one["project"] for one in found["assignments"]}
+    assert any("agri_processing, counts 10 times" in one["en"] for one in found["notes"])
+    asked["scenario"] = {"preferred": {"beauty": 2}}
+    assert client.post("/plans", json=asked).status_code == 422
+
+
 def test_a_plan_says_what_it_is_at_before_the_solver_speaks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, float | None]] = []
     said: list[dict[str, Any]] = []
