@@ -156,6 +156,12 @@ def prepare(
     """Everything that is measured before anything is chosen; `told` as of `measure`."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
+    if past := [year for year in scenario.start_years or () if year < world.as_of.year]:
+        faults = [
+            Fault(f"{year} is over on {world.as_of}", "Give years to come", layer="scenario", field="start_years")
+            for year in past
+        ]
+        raise BadInput("the scenario cannot be used", faults)
     parts, links = parts_of(projects)
     columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
     found = measure(store, parts, book, world, columns, zones=zones, told=told)

@@ -6,6 +6,8 @@ Sites run down once for each year a project may be approved in, projects run acr
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,16 +18,19 @@ import shapely
 
 from gis.alternatives import Point, alternatives, front
 from gis.companions import Bonuses, Linked, bonuses, linked
+from gis.contradictions import contradictions, pool_words, why_none
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
 from gis.quota import UNTIL_USED
 from gis.scenario import ChainBonus, Purchase, Scenario
 from gis.solver.known import Watch, gap_of
-from gis.verify_plan import Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
+from gis.verify_plan import SHARED_M2, Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
 from gis.yearly import ENERGY, EVER, QUOTA, County, Phases, granted_of, kind_of, phases_of, pools_of, used_tce
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints, Project
+
+MOST_MUSTS = 40  # beyond them it is not looked for which two contradict each other
 
 
 @dataclass(frozen=True)
@@ -171,10 +176,15 @@ def plan(
         of_plant.setdefault(link.plant, []).append(link)
     components = {link.component for link in county.links}
     unplaced = {}
+    against: dict[int, list[str]] = {}
+    if choice.status == "infeasible" and must.sum() <= MOST_MUSTS:
+        against = contradictions(must, sites, narrow, asked["conflicts"], keys)
     for n in np.flatnonzero(choice.site[: len(keys)] < 0).tolist():
         if n in components:
             continue
         reasons = list(_why_not(n, county, sites, pools, narrow, choice))
+        if choice.status == "infeasible" and np.isfinite(narrow[:, n]).any():
+            reasons = list(why_none(n, must, against, choice.shortfall))
         for link in of_plant.get(n, ()):
             for zh, en in _why_not(link.component, county, sites, pools, narrow, choice):
                 reasons.append((f"{link.name}：{zh}", f"{link.name}: {en}"))
@@ -244,7 +254,10 @@ def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Sce
         fault(f"there is no project {key!r}", "must, locks, priorities")
     for key, site in scenario.locks.items():
         if site not in sites.names:
-            fault(f"there is no candidate site {site!r} for {key}", "locks")
+            parts = [name for name in sites.names if name.startswith(f"{site}/")]
+            near = parts[:5] or difflib.get_close_matches(site, sites.names, n=3)
+            fix = f"Candidates near that name: {', '.join(near)}" if near else "Correct the name"
+            faults.append(Fault(f"there is no candidate site {site!r} for {key}", fix, layer="scenario", field="locks"))
 
     def strange(names: Iterable[str]) -> list[str]:
         """Neither an account nor quota of one of the units, which may be granted one day."""
@@ -319,18 +332,18 @@ def _locks(
         n, site = keys.index(key), sites.names.index(name)
         open_ = [k for k in range(len(years)) if np.isfinite(benefit[k * count + site, n])]
         if not open_:
-            faults.append(
-                Fault(
-                    f"{key} may not stand on {name}",
-                    "Take the lock off, or see its check",
-                    None,
-                    "scenario",
-                    key,
-                    "locks",
-                )
-            )
+            why = "does not pass its check there" if sites.fits[site, n] else "asks for another size of ground"
+            reason, fix = f"{key} may not stand on {name}: it {why}", "Take the lock off, or see its check"
+            faults.append(Fault(reason, fix, None, "scenario", key, "locks"))
         else:
             locked.append((n, open_[0] * count + site))
+    stands = {n: row % count for n, row in locked}
+    for one, other in itertools.combinations(stands, 2):
+        shared_m2 = sites.ground[stands[one]].intersection(sites.ground[stands[other]]).area
+        if shared_m2 > SHARED_M2:
+            who = f"{keys[one]} and {keys[other]}"
+            reason = f"{who} are locked on the same ground: {sites.names[stands[one]]}, {sites.names[stands[other]]}"
+            faults.append(Fault(reason, "Take one of the locks off", None, "scenario", keys[other], "locks"))
     if faults:
         raise BadInput("a project is locked on ground where it may not stand", faults)
     return locked
@@ -473,13 +486,3 @@ def _why_not(
     if (benefit[rows, n] <= 0).all():
         return (("在任何候选地块上的价值都不为正", "its value is not above zero on any candidate"),)
     return (("可用地块已由价值更高的项目占用，或与之冲突", "projects of more value take its ground or rule it out"),)
-
-
-def pool_words(name: str) -> tuple[str, str]:
-    """A pool in both languages; its account is a name and stays.
-
-    >>> pool_words("quota/520625-NE/2027/linked since 2026")
-    ('quota/520625-NE/2027/linked（2026 年起）', 'quota/520625-NE/2027/linked since 2026')
-    """
-    account, since, year = name.partition(" since ")
-    return (f"{account}（{year} 年起）" if since else account), name

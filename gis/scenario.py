@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from gis.judge import Verdict
 from layers.errors import BadInput, Fault
@@ -16,6 +16,12 @@ Year = Annotated[int, Field(ge=2000, le=2100)]
 Preferred = Literal["high_tech", "agri_processing", "light_industry"]
 PREFERRED = {"high_tech": "高新技术", "agri_processing": "农产品加工", "light_industry": "轻工"}
 GOOD = {"clear": Verdict.CLEAR, "warned": Verdict.WARNED, "conditional": Verdict.CONDITIONAL}
+
+
+Cap = Annotated[
+    Annotated[Amount, Tag("always")] | Annotated[dict[Year, Amount], Tag("by_year")],
+    Discriminator(lambda said: "by_year" if isinstance(said, dict) else "always"),
+]
 
 
 class Purchase(Strict):
@@ -64,7 +70,7 @@ class Scenario(Strict):
     accept: Annotated[str, Field(pattern="^(clear|warned|conditional)$")] = "conditional"
     fund_wan: Amount | None = None
     fund_weight: Amount = 1.0
-    energy_cap_tce: Amount | dict[Year, Amount] | None = Field(
+    energy_cap_tce: Cap | None = Field(
         None, description="what all projects in production may use a year, or year -> what they may from then on"
     )
     purchases: tuple[Purchase, ...] = ()

@@ -99,10 +99,11 @@ def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("plann
     twice = sorted({key for key in keys if keys.count(key) > 1})
     faults = [Fault("the project stands twice", "Name each once", feature=key) for key in twice]
     if not faults:
-        named = {*asked.scenario.must, *asked.scenario.locks, *asked.scenario.priorities}
+        named = {"must": asked.scenario.must, "locks": asked.scenario.locks, "priorities": asked.scenario.priorities}
         faults = [
-            Fault(f"there is no project {key!r} in this plan", "Correct the name", field="scenario")
-            for key in sorted(named - set(keys))
+            Fault(f"there is no project {key!r} in this plan", "Correct the name", field=f"scenario.{row}.{key}")
+            for row, some in named.items()
+            for key in sorted(set(some) - set(keys))
         ]
     if faults:
         raise BadInput("the plan cannot be made", faults)

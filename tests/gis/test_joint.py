@@ -409,3 +409,25 @@ def test_alternatives_say_who_moves():
         assert new is not None
         places.add(new[0])
     assert places == {"s0", "s1", "s2"}
+
+
+def test_musts_that_contradict_each_other_name_each_other():
+    kinds = {"is_food": np.array([True, False, False]), "is_dusty": np.array([False, True, False])}
+    far = scenario(must=("p0", "p1"), apart=(KeepApart(kind="is_food", other="is_dusty", distance_m=9_000.0),))
+    joint = plan(*world(projects(3), kinds=kinds), far)
+    assert joint.choice.status == "infeasible"
+    assert "has to be placed and so has p1" in joint.unplaced["p0"][0][1]
+    assert "has to be placed and so has p0" in joint.unplaced["p1"][0][1]
+    assert "there is no plan" in joint.unplaced["p2"][0][1]
+
+
+def test_musts_that_lack_a_pool_say_what_all_of_them_lack():
+    quota = {"quota/U/2026/new_construction": 1.5 * HA}
+    joint = plan(*world(projects(2), quota=quota), scenario(must=("p0", "p1")))
+    assert "quota/U/2026/new_construction short by 5,000" in joint.unplaced["p0"][0][1]
+
+
+def test_two_locks_on_one_ground_are_refused_and_name_both():
+    with pytest.raises(BadInput) as refused:
+        plan(*world(projects(2)), scenario(locks={"p0": "s1", "p1": "s1"}))
+    assert "p0 and p1 are locked on the same ground: s1, s1" in refused.value.faults[0].reason
