@@ -16,7 +16,7 @@ def contradictions(
 ) -> dict[int, list[str]]:
     """Project that has to be placed -> those that have to be as well and never can be beside it, whatever the year."""
     count = len(sites.ground)
-    open_: Bools = np.isfinite(benefit).reshape(-1, count, benefit.shape[1]).any(axis=0)
+    open_ = np.asarray(np.isfinite(benefit).reshape(-1, count, benefit.shape[1]).any(axis=0), dtype=bool)
     groups = sites.overlaps()
     found: dict[int, list[str]] = {}
     for i, j in itertools.combinations(np.flatnonzero(must).tolist(), 2):

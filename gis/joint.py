@@ -250,8 +250,9 @@ def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Sce
     def fault(reason: str, field: str) -> None:
         faults.append(Fault(reason, "Correct the name", layer="scenario", field=field))
 
-    for key in sorted({*scenario.must, *scenario.locks, *scenario.priorities} - set(keys)):
-        fault(f"there is no project {key!r}", "must, locks, priorities")
+    for row, some in (("must", scenario.must), ("locks", scenario.locks), ("priorities", scenario.priorities)):
+        for key in sorted(set(some) - set(keys)):
+            fault(f"there is no project {key!r}", f"{row}.{key}")
     for key, site in scenario.locks.items():
         if site not in sites.names:
             parts = [name for name in sites.names if name.startswith(f"{site}/")]

@@ -63,7 +63,7 @@ def test_a_search_ranks_what_passes_and_counts_what_fails_by_rule(client: TestCl
 def test_weights_by_a_name_that_is_no_criterion_are_refused(client: TestClient) -> None:
     wrong = client.post("/searches", json={"project_id": "TEA", "weights": {"beauty": 1}})
     assert wrong.status_code == 422
-    assert wrong.json()["errors"][0]["field"] == "beauty"
+    assert wrong.json()["errors"][0]["field"] == "ranking.weights.beauty"
     zero = client.post("/searches", json={"project_id": "TEA", "weights": {"area_m2": 0}})
     assert zero.status_code == 422
 

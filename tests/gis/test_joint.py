@@ -328,7 +328,7 @@ def test_names_that_stand_for_nothing_and_locks_on_blocked_ground_are_refused_wi
     asked = world(projects(2))
     with pytest.raises(BadInput) as refused:
         plan(*asked, scenario(must=("nobody",), locks={"p0": "nowhere"}, balances={"quota/U/1999/x": 1.0}))
-    assert [fault.field for fault in refused.value.faults] == ["must, locks, priorities", "locks", "balances"]
+    assert [fault.field for fault in refused.value.faults] == ["must.nobody", "locks", "balances"]
     blocked = np.ones((3, 2), dtype=bool)
     blocked[1, 0] = False
     with pytest.raises(BadInput, match="p0 may not stand on s1"):
