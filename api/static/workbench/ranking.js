@@ -50,7 +50,7 @@ function compare(criteria) {
   const chosen = (name, on) => { asked.compared = on ? [...asked.compared, name] : asked.compared.filter((one) => one !== name); draw(); };
   draw();
   return h("div", { class: "weights" }, h("p", { class: "note" }, t("rank.compare")),
-    criteria.map((one) => h("label", { class: "tick" }, h("input", { type: "checkbox", checked: asked.compared.includes(one.name), "data-compared": one.name, onchange: (event) => chosen(one.name, event.target.checked) }), ` ${said(one)}`)),
+    h("div", { class: "ticks", tabindex: "0", role: "group", "aria-label": t("rank.compare") }, criteria.map((one) => h("label", { class: "tick" }, h("input", { type: "checkbox", checked: asked.compared.includes(one.name), "data-compared": one.name, onchange: (event) => chosen(one.name, event.target.checked) }), ` ${said(one)}`))),
     place);
 }
 
