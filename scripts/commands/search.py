@@ -95,7 +95,9 @@ def read_comparisons(path: Path) -> dict[str, dict[str, float | str]]:
             return {one: dict(others) for one, others in said.items()}
     except (OSError, ValueError) as error:
         fix = "Give a UTF-8 file of comparisons, .csv or .json"
-        raise BadInput(f"{path.name} cannot be read", [Fault(str(error), fix, file=path.name)]) from error
+        raise BadInput(
+            f"{path.name} cannot be read", [Fault(getattr(error, "strerror", None) or str(error), fix, file=path.name)]
+        ) from error
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(map(str.strip, row))]
     names = rows[0][1:] if rows else []
     fix = "The first row names the criteria, and so does the first cell of each further row"
