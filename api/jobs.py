@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from api.networks import Networks
 from api.planning import dressed, joint_plan
 from api.recheck import book_document
 from gis.rules import Rulebook
@@ -74,8 +75,8 @@ def plan_digest(plan: Mapping[str, Any]) -> str:
 class Plans:
     """The plans of a county and the one thread of this process that works them out."""
 
-    def __init__(self, store: Store, book: Callable[[], Rulebook]) -> None:
-        self._store, self._book = store, book
+    def __init__(self, store: Store, book: Callable[[], Rulebook], networks: Networks | None = None) -> None:
+        self._store, self._book, self._networks = store, book, networks
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -178,9 +179,11 @@ class Plans:
 
         try:
             world = self._store.at()
+            routes = None if self._networks is None else self._networks.lookup(world, make=True)
             joint, measured = joint_plan(
-                self._store, projects, scenario, self._book(), world, watch, zones=job["zones"], told=measured_so_far
-            )
+                self._store, projects, scenario, self._book(), world, watch, zones=job["zones"], told=measured_so_far,
+                routes=routes,
+            )  # fmt: skip
         except BadInput as error:
             self._end(job, "failed", error.message, [str(fault) for fault in error.faults])
             return

@@ -126,6 +126,11 @@ class Networks:
 def told(one: Connection, world: World) -> dict[str, Any]:
     """A connection as JSON: the bill line by line, the way as lon/lat GeoJSON."""
     line = None if one.route is None else one.route.line
+    return {**told_without_way(one), "route": geojson([line], world.crs)[0]}
+
+
+def told_without_way(one: Connection) -> dict[str, Any]:
+    """A connection as JSON: who serves, and the bill line by line."""
     return {
         "utility": one.utility,
         "status": one.status,
@@ -151,7 +156,6 @@ def told(one: Connection, world: World) -> dict[str, Any]:
             for item in one.items
         ],
         "notes": [{"zh": zh, "en": en} for zh, en in one.notes],
-        "route": geojson([line], world.crs)[0],
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from api.costing import billed
 from gis.billing import Placed, bill, land_price_wan
 from gis.check import Checked, check
 from gis.companions import kin_of, parts_of
@@ -198,7 +199,7 @@ def _billed(made: Joint, ready: Prepared, world: World, routes: Routes | None) -
     found, some = ready.found, ready.offered
     placed = [
         Placed(
-            one.key, found.projects[one.column], found.sites.ground[one.site],
+            one.project, one.component, found.projects[one.column], found.sites.ground[one.site],
             {utility: int(rows[one.offer, one.site, one.column]) for utility, rows in some.facility.items()},
             int(some.second[one.offer, one.site, one.column]),
         )
@@ -401,6 +402,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
             for one in joint.pools
         ],
         "expansions": [_built(one) for one in joint.built],
+        "bill": None if joint.bill is None else billed(joint.bill, world),
         **finite,
         "shortfall": joint.shortfall,
         "alternatives": [

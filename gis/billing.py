@@ -63,11 +63,16 @@ def land_price_wan(book: Rulebook) -> Floats:
 class Placed:
     """One project (or component) on its ground by one of its offers: rows of the facilities that serve it."""
 
-    key: str
+    name: str
+    component: str | None
     project: Project
     ground: shapely.Geometry
     facility: Mapping[str, int]
     second: int
+
+    @property
+    def key(self) -> str:
+        return self.name if self.component is None else f"{self.name}/{self.component}"
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,15 @@ class Linked:
 class Owed:
     """What one project pays in wan (typical), None where nobody knows; earthwork and land low, typical, high."""
 
-    key: str
+    project: str
+    component: str | None
     links: tuple[Linked, ...]
     earthwork_wan: Band | None
     land_wan: Band
+
+    @property
+    def key(self) -> str:
+        return self.project if self.component is None else f"{self.project}/{self.component}"
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -244,7 +254,7 @@ def bill(
     owed = []
     for whose, paid, platform in zip(placed, settled, platforms, strict=True):
         low, typical, high = (yuan(whose.ground.area * one) for one in price.tolist())
-        owed.append(Owed(whose.key, tuple(paid), platform, (low, typical, high)))
+        owed.append(Owed(whose.name, whose.component, tuple(paid), platform, (low, typical, high)))
     purchases = tuple((one.name, yuan(one.cost_wan)) for one in bought)
     found = Bill(tuple(owed), tuple(dug), purchases, tuple(ways), fund_wan, covers)
     return found, _billed(found, lines)
