@@ -72,6 +72,16 @@ def billed(found: Bill, world: World) -> dict[str, Any]:
     }
 
 
+def served_by(found: Bill, key: str) -> dict[str, Any]:
+    """Which facility a project is connected to, by utility; a second supply beside the first."""
+    said: dict[str, Any] = {}
+    for link in (link for one in found.owed if one.key == key for link in one.links):
+        to = {"facility": link.connection.facility, "name": link.connection.name, "grade": link.connection.grade}
+        name = link.utility if link.utility not in said else f"{link.utility}_second"
+        said[name] = to
+    return said
+
+
 def _owed(one: Owed) -> dict[str, Any]:
     return {
         "project": one.project,

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from api.costing import billed
+from api.costing import billed, served_by
 from gis.billing import Placed, bill, land_price_wan
 from gis.check import Checked, check
 from gis.companions import kin_of, parts_of
@@ -382,6 +382,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
                     for step in one.steps
                 ],
                 "waits_for": list(one.waits_for),
+                "served_by": {} if joint.bill is None else served_by(joint.bill, one.key),
             }
             for one in joint.assigned
         ],

@@ -91,7 +91,8 @@ def _utilities(bill: Row) -> Table:
     columns = (
         Column("类别", "Utility"), Column("条数", "Count", "year", 0.5), Column("单独合计", "Alone", "number"),
         Column("共用后合计", "Shared", "number"), Column("节省", "Saved", "number"), Column("低价", "Low", "number"),
-        Column("高价", "High", "number"), Column("各自（m）", "m alone", "m"), Column("实建（m）", "m built", "m"),
+        Column("高价", "High", "number"), Column("各自（m）", "m alone", "number"),
+        Column("实建（m）", "m built", "number"),
     )  # fmt: skip
     rows = [
         (
@@ -106,7 +107,8 @@ def _utilities(bill: Row) -> Table:
 def _connections(bill: Row, names: Mapping[str, str]) -> Table:
     columns = (
         Column("项目", "Project", width=1.8), Column("类别", "Utility", width=0.7), Column("接自", "From", width=1.8),
-        Column("规格", "Grade", width=0.7), Column("长度（m）", "m", "m", 0.8), Column("单独", "Alone", "number", 0.8),
+        Column("规格", "Grade", width=0.7), Column("长度（m）", "m", "number", 0.8),
+        Column("单独", "Alone", "number", 0.8),
         Column("分摊", "Share", "number", 0.8), Column("说明", "Notes", width=1.6),
     )  # fmt: skip
     rows = [
