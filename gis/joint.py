@@ -191,9 +191,9 @@ def plan(
     for n in np.flatnonzero(choice.site[: len(keys)] < 0).tolist():
         if n in components:
             continue
-        reasons = list(_why_not(n, county, sites, pools, narrow, choice))
+        reasons = list(_why_not(n, county, scenario, sites, pools, narrow, choice))
         for link in of_plant.get(n, ()):
-            for zh, en in _why_not(link.component, county, sites, pools, narrow, choice):
+            for zh, en in _why_not(link.component, county, scenario, sites, pools, narrow, choice):
                 reasons.append((f"{link.name}：{zh}", f"{link.name}: {en}"))
         unplaced[keys[n]] = tuple(reasons)
     different = tuple(_different(sites, keys, years, choices, choice, other) for other in others)
@@ -440,7 +440,13 @@ def _verified(
 
 
 def _why_not(
-    n: int, county: County, sites: Candidates, pools: Sequence[Pool], benefit: Floats, choice: Choice
+    n: int,
+    county: County,
+    scenario: Scenario,
+    sites: Candidates,
+    pools: Sequence[Pool],
+    benefit: Floats,
+    choice: Choice,
 ) -> tuple[tuple[str, str], ...]:
     """Why a project is not placed: no ground, no check, or which pools are too full for its best sites."""
     if not sites.fits[:, n].any():
@@ -449,7 +455,9 @@ def _why_not(
         return (("面积合适的候选地块均未通过校验", "no candidate of its size passes the check"),)
     rows = np.flatnonzero(np.isfinite(benefit[:, n]))
     if not len(rows):
-        return (("能耗未知，而方案设有能耗上限", "its energy is unknown and the scenario has a cap"),)
+        if scenario.energy_cap_tce is not None and np.isnan(county.energy_tce[n]):
+            return (("能耗未知，而方案设有能耗上限", "its energy is unknown and the scenario has a cap"),)
+        return (("费用未知，而建设资金须列支", "what it costs the fund is unknown, and the fund has a ceiling"),)
     short: list[tuple[str, str]] = []
     blocked = np.zeros(len(rows), dtype=int)
     full = []

@@ -48,12 +48,13 @@ function form(place, told) {
   const limit = h("input", { type: "number", min: 1, max: 3600, value: asked?.time_limit_s ?? 30 });
   const fund = h("input", { type: "number", min: 0, value: asked?.fund_wan ?? "" });
   let accept = asked?.accept ?? "conditional";
+  let covers = (asked?.fund_covers ?? []).join(" ");
   const run = button(t("plan.run"), async () => {
     const asked_ = chosen.size ? [...chosen] : (plan?.asked.projects.map((one) => one.id ?? one.name) ?? []);
     if (!asked_.length) { fill(told, h("p", { class: "problem", role: "alert" }, t("plan.choose_first"))); return; }
     const scenario = {
       start_years: years.value.split(/[,，\s]+/).filter(Boolean).map(Number), time_limit_s: Number(limit.value), accept,
-      ...(fund.value === "" ? {} : { fund_wan: Number(fund.value) }),
+      ...(fund.value === "" ? {} : { fund_wan: Number(fund.value), fund_covers: covers.split(" ").filter(Boolean) }),
       locks: Object.fromEntries([...locks].filter(([project]) => asked_.includes(project))),
     };
     const made = await trying(told, () => ask("POST", "/plans", { projects: asked_, scenario }), run);
@@ -67,6 +68,7 @@ function form(place, told) {
     watch(made.id, place);
   }, { class: "main", id: "run-plan", disabled: !may("planner") });
   return h("div", { class: "row wrap" }, field(t("plan.years"), years), field(t("plan.limit"), limit), field(t("plan.fund"), fund),
+    field(t("scenario.fund_covers"), choice(["", "connection", "connection earthwork", "connection earthwork land"].map((one) => [one, ["purchases", ...one.split(" ").filter(Boolean)].map((what) => t(`utility.${what}`)).join(" + ")]), covers, (one) => { covers = one; })),
     field(t("plan.accept"), choice(["clear", "warned", "conditional"].map((one) => [one, named("verdict", one)]), accept, (one) => { accept = one; })),
     h("span", { class: "grow" }), button(t("plan.choose", { count: chosen.size }), () => app.open("projects")), run);
 }
