@@ -81,10 +81,18 @@ class Connection:
 DEMAND_ON = {one.role: one for one in PLANTS}
 
 
-def connect(site: shapely.Geometry, project: Project, book: Rulebook, world: World, kept: Routes) -> list[Connection]:
+def connect(
+    site: shapely.Geometry,
+    project: Project,
+    book: Rulebook,
+    world: World,
+    kept: Routes,
+    entrance: shapely.Point | None = None,
+) -> list[Connection]:
     """The connections of one site and project: power (two where it asks for a second supply), water, effluent, road.
 
-    A demand that an estimate bounds counts with its upper end; one that nobody said has no connection but a row.
+    A demand that an estimate bounds counts with its upper end; one that nobody said has no connection but a row. The
+    access road begins at the `entrance`, else where it is shortest.
     """
     ground = Ground(np.array([site], dtype=object), world, book)
     needs = measure_needs([project], book)
@@ -96,7 +104,7 @@ def connect(site: shapely.Geometry, project: Project, book: Rulebook, world: Wor
             continue
         many = 2 if utility == "power" and needs["wants_dual_supply"].hi[0] == 1 else 1
         found += _connections(ground, needs, utility, demand, kept, many)
-    found.append(access(ground, float(needs["freight_td"].hi[0]), kept))
+    found.append(access(ground, float(needs["freight_td"].hi[0]), kept, entrance))
     return found
 
 
@@ -297,7 +305,7 @@ def _thing(prices: Prices, utility: str, item: str, count: float, unit: str, zh:
     return Item(zh, en, count, unit, (low, typical, high), prices.confidence(utility, item), is_line=False)
 
 
-def access(ground: Ground, need: float, kept: Routes) -> Connection:
+def access(ground: Ground, need: float, kept: Routes, entrance: shapely.Point | None = None) -> Connection:
     """The access road of one site to the nearest public road, for `need` tonnes a day."""
     made = Connection("road", "none", None, None, need, math.nan, "td", math.nan, "三级公路", None, ())
     layer = ground.layer("roads")
@@ -306,7 +314,7 @@ def access(ground: Ground, need: float, kept: Routes) -> Connection:
     assert ground.book is not None
     prices = Prices.of(ground.book)
     reached = kept("road", "roads", EVERY_ROAD)
-    route = reached.route(ground.sites[0]) if reached is not None else None
+    route = reached.route(entrance or ground.sites[0]) if reached is not None else None
     if route is None:
         return replace(made, notes=(("路线未计算或不可达", "no route is kept, or none leads there"),))
     pieces = layer.pieces
@@ -314,7 +322,7 @@ def access(ground: Ground, need: float, kept: Routes) -> Connection:
     row = int(layer.owner[at])
     base = prices.of_item("road", ACCESS)
     items = bill(route, prices, base, prices.confidence("road", ACCESS))
-    far = float(shapely.distance(ground.sites[0], pieces[at]))
+    far = float(shapely.distance(entrance or ground.sites[0], pieces[at]))
     name, facility = layer.names[row], str(layer.column("id")[row])
     return replace(
         made, status="served", facility=facility, name=name, distance_m=far, route=route, items=tuple(items),
