@@ -160,6 +160,12 @@ class Plans:
         began = time.monotonic()
         told = [began]
 
+        def alive() -> None:
+            if time.monotonic() - told[0] >= BEAT_S:
+                told[0] = time.monotonic()
+                job.update(progress={**job["progress"], "seconds": told[0] - began}, process=self._process())
+                self._store.save("plan", key, job)
+
         def measured_so_far(done: int, of: int) -> None:
             if time.monotonic() - told[0] >= BEAT_S or done == of:
                 told[0] = time.monotonic()
@@ -179,7 +185,10 @@ class Plans:
 
         try:
             world = self._store.at()
-            routes = None if self._networks is None else self._networks.lookup(world, make=True)
+            routes = None
+            if self._networks is not None:
+                self._networks.make_all(world, lambda way: alive())
+                routes = self._networks.lookup(world, make=True)
             joint, measured = joint_plan(
                 self._store, projects, scenario, self._book(), world, watch, zones=job["zones"], told=measured_so_far,
                 routes=routes,

@@ -54,7 +54,9 @@ def plan(
                 text = f"{progress.seconds:6.1f} s  {progress.objective:,.1f}  gap {progress.gap:.2%}"
                 err.print(text, end="\r", highlight=False)
 
-        routes = Networks(store, lambda: book).lookup(world, make=True)
+        networks = Networks(store, lambda: book)
+        networks.make_all(world, lambda way: None if as_json else err.print(f"路线 ways: {way}", end="\r"))
+        routes = networks.lookup(world, make=True)
         joint, measured = joint_plan(store, wanted, chosen, book, world, watch, routes=routes)
         found = dressed(joint, measured, world, chosen)
         if adopt and not joint.violations:
