@@ -174,3 +174,30 @@ def test_a_plan_from_before_there_were_bills_is_still_drawn(client: TestClient, 
     chart = plan_chart(store, plan)
     assert chart.plan["bill"] is None
     store.close()
+
+
+def test_the_report_has_a_chapter_on_costs_and_says_what_each_weight_is(client: TestClient) -> None:
+    plan = planned(client, *PLANTS)
+    page = client.get(f"/plans/{plan['id']}/report.html").text
+    assert "共用廊道节省" in page
+    assert "接入工程明细" in page
+    assert "connection_wan" in page
+    book = client.get(f"/plans/{plan['id']}/report.xlsx")
+    assert book.status_code == 200
+
+
+def test_who_costs_the_fund_nobody_knows_what_is_left_out_and_told_so(client: TestClient) -> None:
+    silent = {**PLANTS[0], "effluent_m3d": None}
+    open_ = planned(client, silent)
+    assert [one["en"] for one in open_["notes"] if "effluent" in one["en"]]
+    if open_["assignments"]:  # where the rules let it stand, its bill is not complete
+        assert open_["bill"]["complete"] is False
+    closed = planned(client, silent, fund_wan=1e6, fund_covers=["connection"])
+    assert closed["assignments"] == []
+
+
+def test_two_plans_are_compared_by_what_they_cost(client: TestClient) -> None:
+    one, both = planned(client, PLANTS[0]), planned(client, *PLANTS)
+    found = client.get(f"/plans/{one['id']}/compare", params={"with": both["id"]}).json()
+    assert found["cost_wan"] == [one["bill"]["total_wan"], both["bill"]["total_wan"]]
+    assert found["saving_wan"] == [0.0, both["bill"]["connection_wan"]["saving"]]
