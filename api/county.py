@@ -53,7 +53,7 @@ class County:
         self._pinned: set[str] = set()  # digests of rulebooks and sets of layers that are kept beside the answers
         self.inbox = Inbox(beside(settings.county))
         self.networks = Networks(store, self.rulebook)
-        self.plans = Plans(store, self.rulebook)
+        self.plans = Plans(store, self.rulebook, self.networks)
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
         self.tiles = Tiles(store)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from api.networks import Networks
 from api.planning import dressed, joint_plan
 from api.recheck import book_document
 from gis.rules import Rulebook
@@ -79,8 +80,8 @@ class _Ended(Exception):
 class Plans:
     """The plans of a county and the one thread of this process that works them out."""
 
-    def __init__(self, store: Store, book: Callable[[], Rulebook]) -> None:
-        self._store, self._book = store, book
+    def __init__(self, store: Store, book: Callable[[], Rulebook], networks: Networks | None = None) -> None:
+        self._store, self._book, self._networks = store, book, networks
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -164,6 +165,12 @@ class Plans:
         began = time.monotonic()
         told = [began]
 
+        def alive() -> None:
+            if time.monotonic() - told[0] >= BEAT_S:
+                told[0] = time.monotonic()
+                job.update(progress={**job["progress"], "seconds": told[0] - began}, process=self._process())
+                self._store.save("plan", key, job)
+
         def measured_so_far(done: int, of: int) -> None:
             if self._stop.is_set() or self._is_cancelled(key):
                 raise _Ended
@@ -186,8 +193,20 @@ class Plans:
 
         try:
             world = self._store.at()
+            routes = None
+            if self._networks is not None:
+                self._networks.make_all(world, lambda way: alive())
+                routes = self._networks.lookup(world, make=True)
             joint, measured = joint_plan(
-                self._store, projects, scenario, self._book(), world, watch, zones=job["zones"], told=measured_so_far
+                self._store,
+                projects,
+                scenario,
+                self._book(),
+                world,
+                watch,
+                zones=job["zones"],
+                told=measured_so_far,
+                routes=routes,
             )
         except _Ended:
             if not self._stop.is_set():

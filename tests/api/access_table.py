@@ -55,6 +55,7 @@ TABLE = (
     Row("POST", "/checks/batch", CHECK, {"project_id": "{project_id}", "sites": [SITE]}),
     Row("GET", "/checks/{check_id}", READ),
     Row("POST", "/checks/{check_id}/recheck", READ),
+    Row("GET", "/checks/{check_id}/connections", READ),
     Row("GET", "/checks/{check_id}/report.geojson", READ),
     Row("GET", "/checks/{check_id}/report.xlsx", READ),
     Row("GET", "/checks/{check_id}/report.{kind}", READ),

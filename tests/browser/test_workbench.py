@@ -158,8 +158,10 @@ def test_the_committee_plans_locks_plans_again_compares_and_adopts(page: Page, b
     page.click("#run-plan")
     expect(page.locator(".board")).to_be_visible(timeout=60_000)
     first = page.evaluate("location.hash")
-    assert page.locator(".figures").inner_text().split("\n")[1].endswith("/ 3")
+    assert page.locator(".figures").first.inner_text().split("\n")[1].endswith("/ 3")
     assert page.locator(".card").count() >= 1
+    expect(page.get_by_role("heading", name="费用（万元，典型单价）")).to_be_visible()
+    expect(page.get_by_role("group", name="费用（万元，典型单价）")).to_contain_text("供电 木黄变电站")
     placed = page.locator("tr[data-project]:not(.unplaced)").first
     site = placed.locator(".card button").inner_text()
     placed.locator(".lock input").check()
@@ -189,6 +191,18 @@ def _running(route: Any) -> None:
     told = route.fetch().json()
     progress = {"seconds": 4.0, "objective": 900.0, "bound": 1_000.0, "gap": 0.11}
     route.fulfill(json={**told, "status": "running", "progress": progress})
+
+
+def test_a_check_shows_who_would_serve_and_at_what_cost(page: Page, base: str) -> None:
+    open_(page, base, "#panel=check&project=TEA")
+    page.get_by_role("button", name="宗地代码").click()
+    page.fill("#parcel-ids", GOOD)
+    page.click("#run-check")
+    page.get_by_text("接入方案").click()
+    page.get_by_role("button", name="显示路线与费用").click()
+    table = page.get_by_role("group", name="接入方案：供电、供水、排水、进场道路")
+    expect(table).to_contain_text("木黄变电站", timeout=60_000)
+    expect(table).to_contain_text("DN150")
 
 
 def test_the_quota_clerk_finds_why_an_account_is_short(page: Page, base: str) -> None:
