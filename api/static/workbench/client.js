@@ -1,10 +1,12 @@
 // The service, asked with the key of whoever sits here. What it refuses comes back as a Problem.
 
+import { half } from "./i18n.js";
+
 const PLACE = "parkplan.key";
 
 export class Problem extends Error {
   constructor(status, told) {
-    super(told.detail ?? told.title ?? String(status));
+    super(half(told, "detail") || half(told, "title") || String(status));
     this.status = status;
     this.told = told;
   }

@@ -4,7 +4,7 @@ import { ask, get, once } from "./client.js";
 import { geometryFrom } from "./coordinates.js";
 import { announce, fill, h } from "./dom.js";
 import { moment, number, percent, short, unit } from "./format.js";
-import { named, said, t } from "./i18n.js";
+import { half, named, said, t } from "./i18n.js";
 import { projectName, projects } from "./library.js";
 import { button, choice, field, more, reports, section, sign, table, trying } from "./parts.js";
 import { shape } from "./panel_check.js";
@@ -108,7 +108,7 @@ function show(place, list) {
       list?.length ? field(t("plan.which"), choice(list.map((one) => [one.id, label(one)]), plan.id, (id) => { set({ plan: id }); app.open("plan"); })) : null,
       others.length && done ? field(t("plan.against"), choice([["", t("word.none")], ...others.map((one) => [one.id, label(one)])], state.other, (other) => { set({ other }); compare(against); })) : null,
       h("span", { class: "grow" }), done && may("planner") ? button(t("plan.adopt"), () => adopt(against), { id: "adopt-plan" }) : null),
-    done ? null : h("div", { class: "progress", id: "plan-progress" }, ENDED.includes(plan.status) ? h("p", { class: "problem" }, named("plan", plan.status), " ", plan.reason ?? "", (plan.errors ?? []).map((one) => h("p", {}, one))) : progress(plan)),
+    done ? null : h("div", { class: "progress", id: "plan-progress" }, ENDED.includes(plan.status) ? h("p", { class: "problem" }, named("plan", plan.status), " ", half(plan, "reason"), half(plan, "errors") ? half(plan, "errors").map((one) => h("p", {}, one)) : null) : progress(plan)),
     done ? [outcome(), reports("/plans/{plan_id}/report.", `/plans/${plan.id}/report.`, `plan-${plan.id}`, null), board(place, list), against, pools(), unplaced(), notes()] : null);
   if (done) { drawPlan(); if (state.other) compare(against); }
 }

@@ -1,7 +1,7 @@
 // Small pieces that several panels show: verdicts, statuses, problems, tables, waiting.
 import { announce, h } from "./dom.js";
 import { download, forms, Problem } from "./client.js";
-import { language, named, said, t } from "./i18n.js";
+import { half, named, said, t } from "./i18n.js";
 
 const SIGNS = {
   clear: "✓", warned: "△", conditional: "◐", undetermined: "?", blocked: "✕",
@@ -18,14 +18,17 @@ export const sign = (name) => h("span", { class: `sign is-${name}`, "aria-hidden
 export function trouble(error) {
   if (!(error instanceof Problem)) return h("div", { class: "problem", role: "alert" }, h("b", {}, t("problem.title")), h("p", {}, error instanceof TypeError && /fetch|network/i.test(error.message) ? t("problem.no_answer") : String(error.message ?? error)));
   const { told } = error;
-  const faults = (told.errors ?? []).map((one) => h("li", {}, [one.feature, one.field].filter(Boolean).join(" · "), one.feature || one.field ? t("word.colon") : "", one.reason ?? "", one.fix ? h("span", { class: "fix" }, ` → ${one.fix}`) : null));
+  const faults = (told.errors ?? []).map(faultRow);
   const facts = told.account ? h("p", {}, t("problem.short", { account: told.account, needed: told.needed, available: told.available, unit: told.unit ?? "" })) : null;
   return h("div", { class: "problem", role: "alert" },
-    h("b", {}, `${error.status} ${language() === "en" ? told.title ?? "" : told.title_zh ?? told.title ?? ""}`),
-    h("p", {}, told.detail ?? ""), facts, faults.length ? h("ul", {}, faults) : null, told.fix ? h("p", { class: "fix" }, told.fix) : null);
+    h("b", {}, `${error.status} ${half(told, "title")}`),
+    h("p", {}, half(told, "detail")), facts, faults.length ? h("ul", {}, faults) : null, told.fix ? h("p", { class: "fix" }, half(told, "fix")) : null);
 }
 
-export const faultRow = (row) => h("li", {}, [row.layer, row.feature, row.field].filter(Boolean).map((word) => [h("code", {}, String(word)), " "]), row.reason ?? "", row.fix ? h("span", { class: "fix" }, ` → ${row.fix}`) : null);
+// Where it is wrong, what is wrong, and what to do about it.
+export const faultRow = (row) => h("li", {},
+  ["file", "layer", "feature", "field"].filter((name) => row[name]).map((name) => [h("span", { class: "where" }, `${t(`fault.${name}`)} `, h("code", {}, String(row[name]))), " "]),
+  half(row, "reason"), row.fix ? h("span", { class: "fix" }, ` → ${half(row, "fix")}`) : null);
 
 // Work that may fail, with its trouble shown in `place`.
 export async function trying(place, work, button = null) {
