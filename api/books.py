@@ -233,7 +233,7 @@ def entries(
     if of is not None:
         account(of)
     page, more = seen(lambda start, most: ledger.entries(of, start, most), after, limit, lambda one: one.seq, sees)
-    return {"entries": [fault_row(one) for one in page], "next": page[-1].seq if more else None}
+    return {"entries": [told(one) for one in page], "next": page[-1].seq if more else None}
 
 
 def verified(found: Verified) -> dict[str, Any]:

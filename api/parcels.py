@@ -300,7 +300,7 @@ def history(store: Store, parcel: str) -> dict[str, Any]:
         "stands": last.closed_by is None,
         "became": store.fabric.fate(parcel),
         "states": states(store, found.states),
-        "events": [fault_row(one) for one in found.events],
+        "events": [told(one) for one in found.events],
         "parents": list(events[last.opened_by].parents),
         "children": list(events[last.closed_by].children) if last.closed_by else [],
         "ancestors": list(found.ancestors),
