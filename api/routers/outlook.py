@@ -12,6 +12,7 @@ from pydantic import Field
 from api import outlook_xlsx
 from api.auth import READ, allow
 from api.county import County, county_of
+from api.gate import Gated
 from api.outlook import seen
 from api.outlook_page import page
 from api.routers.pages import rendered
@@ -19,7 +20,7 @@ from api.xlsx import MEDIA_TYPE
 from layers.access import User
 from layers.records import Strict
 
-router = APIRouter(tags=["outlook"])
+router = APIRouter(tags=["outlook"], route_class=Gated)
 Here = Annotated[County, Depends(county_of)]
 Reader = Annotated[User, Depends(allow(*READ))]
 

@@ -5,7 +5,7 @@ import { announce, byId, fill, h } from "./dom.js";
 import { area, number, unit } from "./format.js";
 import { named, said, t } from "./i18n.js";
 import { projectField } from "./library.js";
-import { badge, button, facts, findingRow, more, section, sign, table, trouble, trying, worst } from "./parts.js";
+import { badge, button, facts, findingRow, more, page, section, sign, table, trouble, trying, worst } from "./parts.js";
 import { shape, take } from "./panel_check.js";
 import { set, state } from "./state.js";
 
@@ -67,7 +67,7 @@ export async function dossier(id) {
   const lines = (occupied.control_lines ?? []).filter((one) => ["total", "outside"].includes(one.part));
   fill(place,
     h("p", {}, h("b", {}, attributes.name ?? id)), h("p", {}, h("code", {}, id)),
-    h("p", { class: "row" }, may(...CHECKS) ? button(t("dossier.check"), () => { take(id); app.open("check"); }, { class: "main" }) : null, h("a", { href: `/maps/parcels/${encodeURIComponent(id)}` }, t("link.map_page"))),
+    h("p", { class: "row" }, may(...CHECKS) ? button(t("dossier.check"), () => { take(id); app.open("check"); }, { class: "main" }) : null, page(`/maps/parcels/${encodeURIComponent(id)}`, t("link.map_page"))),
     facts([[t("word.area"), area(site.area_m2)], [t("dossier.ellipsoid"), `${number(site.area_ellipsoid_m2)} m²`], [t("word.zone"), site.zones.map((one) => zoneName(one.zone)).join(t("word.comma"))],
       [t("parcels.ready"), attributes.ready === undefined ? null : t(attributes.ready ? "word.yes" : "word.no")], [t("dossier.since"), parcel.valid_from ?? t("dossier.founding")], [t("dossier.as_of"), parcel.as_of]]),
     section(t("dossier.lines"), h("ul", { class: "given" }, lines.map((one) => h("li", {}, sign(one.area_m2 > 0 ? "fail" : one.area_m2 === null ? "unknown" : "pass"), " ", h("span", {}, said({ zh: one.layer_zh, en: one.layer_en }), one.part === "outside" ? t("dossier.outside") : ""), t("word.colon"), one.area_m2 === null ? t("word.unknown") : one.area_m2 > 0 ? area(one.area_m2) : t("dossier.not_touched"))))),

@@ -4,7 +4,7 @@ import { get } from "./client.js";
 import { fill, h, svg } from "./dom.js";
 import { number } from "./format.js";
 import { said, t } from "./i18n.js";
-import { more, trying } from "./parts.js";
+import { more, page, trying } from "./parts.js";
 import { set, state } from "./state.js";
 
 let legend = null;
@@ -86,8 +86,8 @@ export async function relief(name, draw = true) {
 }
 
 function links() {
-  const to = (path, key) => h("li", {}, h("a", { href: path }, t(key)));
+  const to = (path, key) => h("li", {}, page(path, t(key)));
   return more(t("layers.more"), h("ul", { class: "links" }, to("/maps/overview", "link.overview"),
-    app.setup.zones.map((one) => h("li", {}, h("a", { href: `/maps/zones/${encodeURIComponent(one.id)}` }, one.name))),
+    app.setup.zones.map((one) => h("li", {}, page(`/maps/zones/${encodeURIComponent(one.id)}`, one.name))),
     to("/outlook.html", "link.outlook"), to("/public", "link.public"), to("/docs", "link.docs"), to("/readyz", "link.state")));
 }

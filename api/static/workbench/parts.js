@@ -61,6 +61,8 @@ export const section = (title, ...rest) => h("section", {}, h("h3", {}, title), 
 export const more = (title, ...rest) => h("details", {}, h("summary", {}, title), ...rest);
 export const field = (label, control, hint = null) => h("label", { class: "field" }, h("span", {}, label), control, hint ? h("small", {}, hint) : null);
 export const button = (label, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, label);
+// A page of its own tab. `opener` hands the tab's key on to it; both are of this service.
+export const page = (address, label) => h("a", { href: address, target: "_blank", rel: "opener" }, label);
 export const facts = (pairs) => h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 
 export function choice(options, value, onchange, attributes = {}) {
@@ -92,7 +94,7 @@ export function reports(pattern, path, name, map) {
     one.disabled = true;
     await download(`${path}${form}`, `${name}.${form}`).catch((error) => place.after(trouble(error)));
     one.disabled = false;
-  }, { class: "link", "data-form": form })]), ...(map ? [" ", h("a", { href: map }, t("link.map_page"))] : [])); });
+  }, { class: "link", "data-form": form })]), ...(map ? [" ", page(map, t("link.map_page"))] : [])); });
   return place;
 }
 
