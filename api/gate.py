@@ -1,6 +1,6 @@
 """Pages that a browser opens by itself, without a key to send: an open shell takes their place and fetches them.
 
-The shell holds nothing of the county. Its script has the key of the tab (as the workbench keeps it) or asks for one, and
+The shell holds nothing of the county. Its script has the key of the tab, as the workbench keeps it, or asks for one and
 sends it in the header alone: no key in an address, a history, a log or a cookie.
 """
 

@@ -27,6 +27,9 @@ SPOKEN: dict[str, list[tuple[int, str]]] = {
     "HTTPException": [(1, "detail")],
     "problem": [(1, "detail")],
     "ValueError": [(0, "")],
+    "Wrong": [(0, "")],  # a cell of a project library
+    "kind": [(0, "")],  # one of two kinds of error, chosen by a condition
+    "replace": [(99, "reason"), (99, "fix")],
     "both": [(1, "sentence")],
     "_end": [(2, "reason")],
     "_say_and_exit": [(0, "message")],
@@ -51,6 +54,11 @@ class _Module:
         for node in ast.walk(self.tree):
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
+
+    @property
+    def imports(self) -> set[str]:
+        """The packages that stand in the module's own imports."""
+        return {one.module for one in self.tree.body if isinstance(one, ast.ImportFrom) and one.module}
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """The functions around a node, the nearest first, and the module."""
@@ -109,7 +117,7 @@ class Walk:
         self._seen.add((name, position))
         found: set[Sentence] = set()
         for module, call in self.calls[name]:
-            if name == "ValueError" and not _is_validator(module, call):
+            if name == "ValueError" and "pydantic" not in module.imports:
                 continue
             found |= self._of_call(module, call, position, keyword)
         return found
@@ -159,6 +167,8 @@ class Walk:
                 return self._plain(module, value, deeper)
             case ast.Call(func=func):
                 return self._returned(module, func, deeper)
+            case ast.Attribute(attr=name) if any(_is_property(one) for _, one in self.functions.get(name, [])):
+                return self._returned(module, node, deeper)
             case _:
                 return {"{}"}
 
@@ -244,13 +254,8 @@ def _class_of(module: _Module, function: ast.AST) -> str:
     return above.name if isinstance(above, ast.ClassDef) else ""
 
 
-def _is_validator(module: _Module, call: ast.Call) -> bool:
-    """Whether the ValueError is pydantic's to catch: raised in a method with a decorator that validates."""
-    for scope in module.around(call):
-        for one in getattr(scope, "decorator_list", []):
-            if "validator" in _name(one.func if isinstance(one, ast.Call) else one):
-                return True
-    return False
+def _is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(_name(one) == "property" for one in function.decorator_list)
 
 
 def _parts(value: ast.AST, index: int) -> Iterator[ast.AST]:

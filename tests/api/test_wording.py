@@ -43,11 +43,12 @@ def test_the_walk_finds_sentences_however_they_are_put_together(said: dict[str, 
 
 def test_the_catalogue_holds_no_sentence_that_nobody_says(said: dict[str, str]) -> None:
     spoken = {fix for *_, fix in PROBLEMS.values()} | set(said) | DYNAMIC
-    assert set(catalogue()["sentences"]) - spoken == set()
+    assert {one for one in catalogue()["sentences"] if not PYDANTIC.match(one)} - spoken == set()
 
 
 # said by the framework, or put together where the walk does not look
-DYNAMIC = {"Not Found", "Method Not Allowed"}
+DYNAMIC = {"Not Found", "Method Not Allowed", "There was an error parsing the body", "{}: {}"}
+PYDANTIC = re.compile(r"^(Field|Extra inputs|Input|String) ")  # of a cell of a project library, without its kind
 
 
 def test_a_chinese_sentence_is_chinese_and_keeps_every_value() -> None:
