@@ -15,10 +15,10 @@ from fastapi.responses import HTMLResponse
 from api import changes, maps
 from api.auth import READ, allow
 from api.county import County, county_of
-from api.gate import Gated
 from api.parcels import lineage, standing
 from api.plan_map import plan_chart
 from api.relief import relief
+from api.routers.gate import Gated
 from api.scope import Scope
 from api.sheets import AROUND, OVERVIEW, around, intended, lonlat, sheets
 from layers.access import User

@@ -12,9 +12,9 @@ from pydantic import Field
 from api import outlook_xlsx
 from api.auth import READ, allow
 from api.county import County, county_of
-from api.gate import Gated
 from api.outlook import seen
 from api.outlook_page import page
+from api.routers.gate import Gated
 from api.routers.pages import rendered
 from api.xlsx import MEDIA_TYPE
 from layers.access import User
