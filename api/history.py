@@ -1,7 +1,7 @@
 """The checks that were made: a short row of each, so that one is found again without reading them all.
 
-A row is kept beside its check. Checks never change, so a process that has seen a row keeps it; of those made before rows were
-kept it is drawn from the check itself, once.
+A row is kept beside its check. Checks never change, so a process that has seen a row keeps it; of those made before
+rows were kept it is drawn from the check itself, once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOUCH_DEG2 = 1e-10  # about a square metre
 
 
 def row(check: Mapping[str, Any], by: str | None) -> dict[str, Any]:
-    """What a list says of a check. `box` west, south, east, north in degrees; `by` None where nobody knows who asked."""
+    """What a list says of a check. `box` west, south, east, north in degrees; `by` None where nobody knows."""
     site, project = check["site"], check["project"]
     return {
         "id": check["id"],
@@ -99,9 +99,8 @@ class History:
         """The rows of checks that name a parcel, or whose ground shares more than a border with it (degrees)."""
         shapely.prepare(ground)
         for one in self.newest_first():
-            if parcel in one["parcels"] or (
-                shapely.intersects(ground, shapely.box(*one["box"])) and self._shares(one["id"], ground)
-            ):
+            is_near = shapely.intersects(ground, shapely.box(*one["box"]))
+            if parcel in one["parcels"] or (is_near and self._shares(one["id"], ground)):
                 yield one
 
     def _shares(self, key: str, ground: shapely.Geometry) -> bool:

@@ -8,6 +8,7 @@ import { LANGUAGES, language, named, said, speak, t } from "./i18n.js";
 import { measure } from "./measure.js";
 import { panel as check } from "./panel_check.js";
 import { panel as layers, relief } from "./panel_layers.js";
+import { panel as history } from "./panel_history.js";
 import { panel as parcels } from "./panel_parcels.js";
 import { panel as plan } from "./panel_plan.js";
 import { panel as projects } from "./panel_projects.js";
@@ -18,7 +19,7 @@ import { finder, readout } from "./readout.js";
 import { read, set, state } from "./state.js";
 import { stop as stopSwipe, swipe } from "./swipe.js";
 
-const PANELS = [layers, check, search, projects, plan, quota, parcels];
+const PANELS = [layers, check, history, search, projects, plan, quota, parcels];
 const PEOPLE = JSON.parse(document.body.dataset.people);
 let noteTimer = 0;
 
