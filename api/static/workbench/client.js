@@ -46,6 +46,14 @@ export async function ask(method, path, body = null, headers = {}) {
 }
 
 export const get = (path) => ask("GET", path);
+
+// What a layer's tiles are, and the colours of its classes; asked once, for none is drawn before.
+const layers = new Map();
+export function layerOf(role) {
+  if (!layers.has(role)) layers.set(role, get(`/tiles/${role}.json`).catch((error) => { layers.delete(role); throw error; }));
+  return layers.get(role);
+}
+
 export const once = () => ({ "Idempotency-Key": crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` });
 
 // A file under its own name; the key travels in a header, so a plain link would not do.

@@ -111,7 +111,7 @@ async function start() {
   try {
     app.user = await get("/whoami");
     people();
-    app.setup = await get("/workbench.json");
+    app.setup = { ...await get("/workbench.json"), classes: {} }; // the colours of land classes come with their layer
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     people();
@@ -132,8 +132,9 @@ async function start() {
   finder();
   tools();
   readout();
-  await relief(state.relief);
   const wanted = Object.keys(app.setup.styles).filter((role) => role in state.layers && app.setup.styles[role].loaded);
+  // the relief lies under the layers and waits for nobody: of a service that just started it comes last
+  relief(state.relief).catch((error) => app.note(error.message));
   await Promise.all(wanted.map((role) => app.map.setLayer(role, state.layers[role]).catch((error) => app.note(t("layers.failed", { name: said(app.setup.styles[role]) || role, why: error.message })))));
   await app.open(state.panel);
   if (app.map.kind === "flat") app.note(t("map.flat"), true);

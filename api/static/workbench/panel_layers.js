@@ -1,6 +1,6 @@
 // The layer tree: what is shown, how strongly, what it looks like, what it is made of, what is missing.
 import { app } from "./app.js";
-import { get } from "./client.js";
+import { get, layerOf } from "./client.js";
 import { fill, h, svg } from "./dom.js";
 import { number } from "./format.js";
 import { said, t } from "./i18n.js";
@@ -39,13 +39,19 @@ function row(layer) {
     type: "range", min: 0.1, max: 1, step: 0.1, value: state.layers[layer.role] ?? 1, hidden: !(layer.role in state.layers), "aria-label": t("layers.opacity", { name: said(layer) }),
     onchange: (event) => show(layer.role, Number(event.target.value)),
   });
-  const box = h("input", { type: "checkbox", id: `layer-${layer.role}`, onchange: () => { opacity.hidden = !box.checked; show(layer.role, box.checked ? Number(opacity.value) : null); } });
+  const box = h("input", { type: "checkbox", id: `layer-${layer.role}`, onchange: async () => { opacity.hidden = !box.checked; await show(layer.role, box.checked ? Number(opacity.value) : null); tints(); } });
   box.checked = layer.role in state.layers;
   const about = `${layer.source}${layer.vintage ? ` · ${layer.vintage}` : ""} · v${layer.version} · ${layer.digest.slice(0, 12)}`;
-  const tints = app.setup.classes[layer.role];
+  const classes = h("details", { hidden: true }, h("summary", {}, t("layers.classes")));
+  const tints = async () => {
+    const rows = box.checked ? (await layerOf(layer.role).catch(() => ({}))).classes ?? [] : [];
+    classes.hidden = !rows.length;
+    fill(classes, classes.firstChild, h("div", { class: "ramp" }, rows.map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one)))));
+  };
+  tints();
   return h("div", { class: "layer" }, box, h("label", { for: `layer-${layer.role}`, title: about }, swatch(style), said(layer)),
     h("span", { class: "count", title: t("layers.features") }, number(layer.features, 0)), opacity,
-    tints ? h("details", {}, h("summary", {}, t("layers.classes")), h("div", { class: "ramp" }, tints.map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one))))) : null);
+    classes);
 }
 
 export function show(role, opacity) {
