@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import shapely
@@ -19,9 +16,6 @@ from api.scope import Scope
 from layers.schema import roles
 from layers.store import Store
 
-LOCALES = Path(__file__).parent / "static" / "locale"
-LANGUAGES = ("zh-CN", "en")
-FIRST = LANGUAGES[0]
 SHOWN = {"zones", "plots", "parcels", "basic_farmland", "eco_redline", "urban_boundary", "river_management", "roads"}
 RELIEFS = tuple(TITLES)
 # what the workbench itself draws on top of the layers; dashes and hatches tell them apart without their colours
@@ -32,14 +26,6 @@ OVERLAYS = {
     "assigned_other": Style("check", "area", "#8a4b00", "#e69f00", 0.12, 2.5, dash="6 3"),
     "upload": Style("check", "area", "#111111", "#ffffff", 0.35, 3, dash="8 3"),
 }
-
-
-@cache
-def catalogue(language: str) -> dict[str, str]:
-    """Every string of the pages in one language, by key. Unknown languages are the first one."""
-    chosen = language if language in LANGUAGES else FIRST
-    words: dict[str, str] = json.loads((LOCALES / f"{chosen}.json").read_text(encoding="utf-8"))
-    return words
 
 
 def setup(store: Store, scope: Scope) -> dict[str, Any]:

@@ -86,6 +86,7 @@ export async function relief(name, draw = true) {
       return;
     }
   }
+  if (state.relief !== name) return; // another was chosen while this one was asked for
   app.relief = { name, told };
   if (draw) await app.map.setRelief(name, told);
   if (place) fill(place, (told?.legend ?? []).map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one))));
