@@ -8,6 +8,7 @@ The code keeps saying one plain English sentence where something goes wrong; nob
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from layers.errors import Fault
 
 CATALOGUE = Path(__file__).parent / "locale" / "refusals.zh-CN.json"
 LONGEST = 20_000  # characters; what is longer is a list of somebody's own names
+PLACE = re.compile(r"-?\d+\.\d+")
 SAYS = 8  # characters of its own that a sentence needs to be known within another
 DEEPEST = 3  # a sentence within a sentence within a sentence
 
@@ -87,13 +89,18 @@ def _value(text: str, depth: int) -> str:
     if text.endswith("]"):  # what GEOS finds wrong with a boundary, and where
         from layers.quality.within import REASONS  # with all that measures: seldom needed by the command line
 
-        head, _, place = text.partition("[")
-        return f"{REASONS.get(head, head)}[{place}"
+        head, _, place = text.removesuffix("]").partition("[")
+        return f"{REASONS.get(head, head)}，{PLACE.sub(_rounded, place)}"
     if text in words:
         return words[text]
     if depth < DEEPEST and " " in text and (said := _zh(text, depth)) is not None:
         return said
     return "、".join(words.get(one, one) for one in text.split(", ")) if ", " in text else text
+
+
+def _rounded(number: re.Match[str]) -> str:
+    """A coordinate to the centimetre, or to the seventh digit of a degree."""
+    return f"{float(number[0]):.{7 if abs(float(number[0])) <= 180 else 2}f}"
 
 
 def both(name: str, sentence: str) -> dict[str, str]:

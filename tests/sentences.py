@@ -83,7 +83,10 @@ class Walk:
         for module in self.modules:
             for node in ast.walk(module.tree):
                 if isinstance(node, ast.Call):
-                    self.calls[_name(node.func)].append((module, node))
+                    chosen = node.func
+                    either = (chosen.body, chosen.orelse) if isinstance(chosen, ast.IfExp) else (chosen,)
+                    for one in either:
+                        self.calls[_name(one)].append((module, node))
                 elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     self.functions[node.name].append((module, node))
         self._seen: set[tuple[str, int]] = set()

@@ -18,16 +18,22 @@ export const sign = (name) => h("span", { class: `sign is-${name}`, "aria-hidden
 export function trouble(error) {
   if (!(error instanceof Problem)) return h("div", { class: "problem", role: "alert" }, h("b", {}, t("problem.title")), h("p", {}, error instanceof TypeError && /fetch|network/i.test(error.message) ? t("problem.no_answer") : String(error.message ?? error)));
   const { told } = error;
-  const faults = (told.errors ?? []).map(faultRow);
+  const faults = told.errors?.length ? faultList(told.errors) : null;
   const facts = told.account ? h("p", {}, t("problem.short", { account: told.account, needed: told.needed, available: told.available, unit: told.unit ?? "" })) : null;
   return h("div", { class: "problem", role: "alert" },
     h("b", {}, `${error.status} ${half(told, "title")}`),
-    h("p", {}, half(told, "detail")), facts, faults.length ? h("ul", {}, faults) : null, told.fix ? h("p", { class: "fix" }, half(told, "fix")) : null);
+    h("p", {}, half(told, "detail")), facts, faults, told.fix && !faults ? h("p", { class: "fix" }, half(told, "fix")) : null);
 }
 
-// Where it is wrong, what is wrong, and what to do about it.
-export const faultRow = (row) => h("li", {},
-  ["file", "layer", "feature", "field"].filter((name) => row[name]).map((name) => [h("span", { class: "where" }, `${t(`fault.${name}`)} `, h("code", {}, String(row[name]))), " "]),
+// Every fault: where it is, what is wrong, and what to do about it. What all of them share is said once, above.
+export function faultList(rows) {
+  const shared = ["file", "layer"].filter((name) => rows.length > 1 && rows[0][name] && rows.every((row) => row[name] === rows[0][name]));
+  return h("div", { class: "faults" }, h("p", {}, h("b", {}, t("upload.faults", { count: rows.length })), shared.map((name) => [" ", t(`fault.${name}`), " ", h("code", {}, String(rows[0][name]))])),
+    h("ol", {}, rows.map((row) => faultRow(row, shared))));
+}
+
+export const faultRow = (row, said_ = []) => h("li", {},
+  ["file", "layer", "feature", "field"].filter((name) => !(Array.isArray(said_) && said_.includes(name))).filter((name) => row[name]).map((name) => [h("span", { class: "where" }, `${t(`fault.${name}`)} `, h("code", {}, String(row[name]))), " "]),
   half(row, "reason"), row.fix ? h("span", { class: "fix" }, ` → ${half(row, "fix")}`) : null);
 
 // Work that may fail, with its trouble shown in `place`.
