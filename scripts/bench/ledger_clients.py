@@ -176,7 +176,10 @@ class Client:
 
 
 def clients(port: int, operations: int, count: int, seed: int) -> None:
-    """Some clients in one process, told on standard input what the county is; prints what they found."""
+    """Some clients in one process, told on standard input what the county is; prints what they found.
+
+    It says `warm` once each of them was answered a few times: a trouble that begins before that troubles nobody.
+    """
     print("ready", flush=True)
     here = json.loads(sys.stdin.readline())
     enough = threading.Event()
@@ -187,16 +190,21 @@ def clients(port: int, operations: int, count: int, seed: int) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     some = [Client(port, seed * 1_000 + n, here) for n in range(count)]
+    warmed = threading.Barrier(count + 1)
 
     def run(one: Client) -> None:
         done = 0
         while done < operations // count or not enough.is_set():
             one.act()
             done += 1
+            if done == WARM:
+                warmed.wait(LONGEST_S)
 
     threads = [threading.Thread(target=run, args=(one,)) for one in some]
     for thread in threads:
         thread.start()
+    warmed.wait(LONGEST_S)
+    print("warm", flush=True)
     for thread in threads:
         thread.join()
     print(json.dumps({"found": [found for one in some for found in one.found], "full": sum(one.full for one in some)}))

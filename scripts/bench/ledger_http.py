@@ -207,12 +207,12 @@ def filling(folder: Path, times: int) -> Trouble:
 
     def trouble(server: Server) -> int:
         for _ in range(times):
-            time.sleep(1.0)
             with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as ballast:
                 while True:
                     ballast.write(bytes(4_096))
             time.sleep(1.5)
             (folder / "ballast").unlink()
+            time.sleep(1.0)
         return times
 
     return trouble
@@ -246,6 +246,9 @@ def attack(
             assert one.stdin is not None
             one.stdin.write(f"{here}\n")
             one.stdin.flush()
+        for one in running:
+            assert one.stdout is not None
+            one.stdout.readline()  # it is warm: the first answers of a server are slow, and no trouble should miss them
         try:
             found.troubles = trouble(server) if trouble is not None else 0
         except BaseException:  # nobody is left to wait for an answer
