@@ -539,7 +539,7 @@ def test_two_tabs_adopt_the_same_plan_and_the_second_is_told(page: Page, base: s
         one.on("dialog", lambda dialog: dialog.accept())
     for one in (page, other):
         one.click("#adopt-plan")
-        one.wait_for_timeout(1_500)
+        expect(one.locator("#adoption")).to_contain_text("采纳" if one is page else "此前已采纳")
     kept = page.request.get(f"{base}/reservations").json()
     held = [row for row in kept["reservations"] if row["state"] == "reserved"]
     assert len(held) == 1

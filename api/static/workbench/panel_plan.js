@@ -1,6 +1,6 @@
 // The plan board: run, watch, read who stands where, lock or move, run again, compare, adopt.
 import { app, may, zoneName } from "./app.js";
-import { ask, get, once } from "./client.js";
+import { ask, get, once, send } from "./client.js";
 import { geometryFrom } from "./coordinates.js";
 import { announce, fill, h } from "./dom.js";
 import { moment, number, percent, short, unit } from "./format.js";
@@ -241,10 +241,11 @@ async function compare(place) {
 async function adopt(place) {
   const told = h("div", { "aria-live": "polite", id: "adoption" });
   place.before(told);
-  const answer = await trying(told, () => ask("POST", `/plans/${plan.id}/adopt`, null, once()));
-  if (answer) {
+  const asked = await trying(told, async () => { const made = await send("POST", `/plans/${plan.id}/adopt`, null, once()); return { is_first: made.status === 201, answer: await made.json() }; });
+  if (asked) {
+    const { answer, is_first } = asked;
     const waits = new Map((answer.waiting ?? []).map((one) => [one.project, one.waits_for]));
-    fill(told, h("div", { class: "good" }, h("b", {}, t("plan.adopted")), " ", said(answer.notice)),
+    fill(told, h("div", { class: "good" }, h("b", {}, t(is_first ? "plan.adopted" : "plan.adopted_before")), " ", said(answer.notice)),
       table([t("word.project"), t("plan.booked"), t("plan.waits_for")], (answer.reservations ?? []).map((one) => [projectName(one.project), `${one.id} · ${named("reservation", one.state)}`, (waits.get(one.project) ?? []).map(waiting).join(t("word.comma"))]), { caption: t("plan.adopted") }));
   }
   announce(told.textContent);
