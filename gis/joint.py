@@ -346,9 +346,11 @@ def _lock(sites: Candidates, keys: Sequence[str], benefit: Floats, scenario: Sce
         if np.isfinite(benefit[:, n]).any():
             stands[n] = site
             continue
-        why = "does not pass its check there" if sites.fits[site, n] else "asks for another size of ground"
-        reason, fix = f"{key} may not stand on {name}: it {why}", "Take the lock off, or see its check"
-        faults.append(Fault(reason, fix, None, "scenario", key, "locks"))
+        if sites.fits[site, n]:
+            reason = f"{key} may not stand on {name}: it does not pass its check there"
+        else:
+            reason = f"{key} may not stand on {name}: it asks for another size of ground"
+        faults.append(Fault(reason, "Take the lock off, or see its check", None, "scenario", key, "locks"))
     for one, other in itertools.combinations(stands, 2):
         shared_m2 = sites.ground[stands[one]].intersection(sites.ground[stands[other]]).area
         if shared_m2 > SHARED_M2:

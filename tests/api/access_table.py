@@ -51,6 +51,7 @@ TABLE = (
     Row("GET", "/readyz", OPEN),
     Row("GET", "/metrics", OPEN),
     Row("GET", "/whoami", EVERYBODY),
+    Row("GET", "/checks", READ),
     Row("POST", "/checks", CHECK, {"project_id": "{project_id}", "site": SITE}),
     Row("POST", "/checks/batch", CHECK, {"project_id": "{project_id}", "sites": [SITE]}),
     Row("GET", "/checks/{check_id}", READ),

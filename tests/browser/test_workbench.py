@@ -29,7 +29,7 @@ YEAR = datetime.now(UTC).astimezone().year
 expect.set_options(timeout=30_000)
 ATTACK = "<img src=x onerror=\"window.__pwned='img'\">${window.__pwned='literal'}"
 RICH = {**TEA, "tax_wan": 500, "output_wan": 3_000, "jobs": 60}
-PANELS = ("layers", "check", "search", "projects", "plan", "quota", "parcels")
+PANELS = ("layers", "check", "history", "search", "projects", "plan", "quota", "parcels")
 
 
 @pytest.fixture
@@ -573,7 +573,7 @@ def test_two_tabs_adopt_the_same_plan_and_the_second_is_told(page: Page, base: s
         one.on("dialog", lambda dialog: dialog.accept())
     for one in (page, other):
         one.click("#adopt-plan")
-        one.wait_for_timeout(1_500)
+        expect(one.locator("#adoption")).to_contain_text("采纳" if one is page else "此前已采纳")
     kept = page.request.get(f"{base}/reservations").json()
     held = [row for row in kept["reservations"] if row["state"] == "reserved"]
     assert len(held) == 1
@@ -609,3 +609,17 @@ def test_a_key_that_is_taken_away_leads_back_to_the_gate(browser: Browser, tmp_p
         assert page.evaluate("sessionStorage.length") == 0
         page.close()
     access.close()
+
+
+def test_a_check_is_found_again_and_its_answer_opened(page: Page, base: str) -> None:
+    made = page.request.post(f"{base}/checks", data={"project_id": "TEA", "site": {"parcels": [GOOD]}}).json()
+    page.request.post(f"{base}/checks", data={"project_id": "OIL", "site": {"parcels": [FARM]}})
+    open_(page, base, "#panel=history")
+    expect(page.locator("#past-checks [data-check]")).to_have_count(2)
+    page.fill("#find-checks input[name=project]", RICH["name"])
+    page.click("#find-checks button")
+    expect(page.locator("#past-checks [data-check]")).to_have_count(1)
+    page.click(f"[data-check='{made['id']}'] button.link >> nth=0")
+    expect(page.locator("#verdict")).to_contain_text(made["conclusion"]["zh"])
+    page.evaluate(f"location.hash = '#panel=layers&parcel={GOOD}'")
+    expect(page.locator(f"#drawer [data-check='{made['id']}']")).to_be_visible(timeout=60_000)

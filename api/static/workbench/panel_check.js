@@ -5,7 +5,7 @@ import { announce, fill, h } from "./dom.js";
 import { area, number, unit } from "./format.js";
 import { named, said, t } from "./i18n.js";
 import { projectField } from "./library.js";
-import { badge, button, choice, facts, faultRow, field, findingRow, more, reports, section, table, trouble, trying, worst } from "./parts.js";
+import { badge, button, choice, facts, faultList, faultRow, field, findingRow, more, reports, section, table, trouble, trying, worst } from "./parts.js";
 import { opinions } from "./opinions.js";
 import { set, state } from "./state.js";
 
@@ -72,8 +72,8 @@ function uploaded(place) {
   fill(place,
     facts([[t("upload.crs"), one.found.crs], [t("upload.encoding"), one.found.encoding], [named("found", "format"), one.found.format ?? one.found.driver], [t("upload.features"), number(one.features_in, 0)], [t("word.area"), area(one.area_m2)]]),
     more(t("upload.found"), facts(Object.entries(one.found).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => [named("found", name), String(value)]))),
-    one.faults.length ? h("div", { class: "problem" }, h("b", {}, t("upload.faults", { count: one.faults.length })), h("ul", {}, one.faults.map(faultRow))) : h("p", { class: "good" }, t("upload.no_faults")),
-    one.notes.length ? more(t("upload.notes", { count: one.notes.length }), h("ul", {}, one.notes.map(faultRow))) : null);
+    one.faults.length ? h("div", { class: "problem" }, faultList(one.faults)) : h("p", { class: "good" }, t("upload.no_faults")),
+    one.notes.length ? more(t("upload.notes", { count: one.notes.length }), h("ul", {}, one.notes.map((row) => faultRow(row)))) : null);
 }
 
 function byDrawing(place) {

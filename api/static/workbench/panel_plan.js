@@ -1,10 +1,10 @@
 // The plan board: run, watch, read who stands where, lock or move, run again, compare, adopt.
 import { app, may, zoneName } from "./app.js";
-import { ask, get, once } from "./client.js";
+import { ask, get, once, send } from "./client.js";
 import { geometryFrom } from "./coordinates.js";
 import { announce, fill, h } from "./dom.js";
 import { moment, number, percent, short, unit } from "./format.js";
-import { named, said, t } from "./i18n.js";
+import { half, named, said, t } from "./i18n.js";
 import { projectName, projects } from "./library.js";
 import { button, choice, field, more, reports, section, sign, table, trying } from "./parts.js";
 import { shape } from "./panel_check.js";
@@ -115,7 +115,7 @@ function show(place, list) {
       list?.length ? field(t("plan.which"), choice(list.map((one) => [one.id, label(one)]), plan.id, (id) => { set({ plan: id }); app.open("plan"); })) : null,
       others.length && done ? field(t("plan.against"), choice([["", t("word.none")], ...others.map((one) => [one.id, label(one)])], state.other, (other) => { set({ other }); compare(against); })) : null,
       h("span", { class: "grow" }), done && may("planner") ? button(t("plan.adopt"), () => adopt(against), { id: "adopt-plan" }) : null),
-    done ? null : h("div", { class: "progress", id: "plan-progress" }, ENDED.includes(plan.status) ? h("p", { class: "problem" }, named("plan", plan.status), " ", plan.reason ?? "", (plan.errors ?? []).map((one) => h("p", {}, one))) : progress(plan)),
+    done ? null : h("div", { class: "progress", id: "plan-progress" }, ENDED.includes(plan.status) ? h("p", { class: "problem" }, named("plan", plan.status), " ", half(plan, "reason"), half(plan, "errors") ? half(plan, "errors").map((one) => h("p", {}, one)) : null) : progress(plan)),
     done ? [outcome(), reports("/plans/{plan_id}/report.", `/plans/${plan.id}/report.`, `plan-${plan.id}`, null), board(place, list), against, bill(), pools(), unplaced(), notes()] : null);
   if (done) { drawPlan(); if (state.other) compare(against); }
 }
@@ -278,10 +278,11 @@ async function compare(place) {
 async function adopt(place) {
   const told = h("div", { "aria-live": "polite", id: "adoption" });
   place.before(told);
-  const answer = await trying(told, () => ask("POST", `/plans/${plan.id}/adopt`, null, once()));
-  if (answer) {
+  const asked = await trying(told, async () => { const made = await send("POST", `/plans/${plan.id}/adopt`, null, once()); return { is_first: made.status === 201, answer: await made.json() }; });
+  if (asked) {
+    const { answer, is_first } = asked;
     const waits = new Map((answer.waiting ?? []).map((one) => [one.project, one.waits_for]));
-    fill(told, h("div", { class: "good" }, h("b", {}, t("plan.adopted")), " ", said(answer.notice)),
+    fill(told, h("div", { class: "good" }, h("b", {}, t(is_first ? "plan.adopted" : "plan.adopted_before")), " ", said(answer.notice)),
       table([t("word.project"), t("plan.booked"), t("plan.waits_for")], (answer.reservations ?? []).map((one) => [projectName(one.project), `${one.id} · ${named("reservation", one.state)}`, (waits.get(one.project) ?? []).map(waiting).join(t("word.comma"))]), { caption: t("plan.adopted") }));
   }
   announce(told.textContent);
