@@ -1,7 +1,8 @@
 """Better plans beside the search for the bound: most of a plan is kept, some projects are placed anew, over and over.
 
 It runs in a solver of its own, and begins only once the whole programme has proved not to be quickly done. Projects
-are freed by what they share, because those that draw on one pool can make room for each other.
+are freed by what they share, because those that draw on one pool can make room for each other. Once the relaxation has
+been brought near to plans, all are placed anew on what it finds cheapest.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from gis.solver.greedy import needed
 from gis.solver.known import Search
 from gis.solver.process import Solver
-from gis.solver.rows import Rows, joined
+from gis.solver.programme import Programme
+from gis.solver.wire import Message
 from layers.errors import SolverDied
 from layers.records import Bools, Floats, Ints
 
 AFTER_S = 1.0  # of the whole programme; most plans are done by then
 ROUND_S = 1.5  # for one neighbourhood
 EACH = 25  # best cells of a freed project
+CHEAPEST, CHEAPEST_S = 2, 4.0  # cells of each project, all together, for the round on what is cheapest
 FREED = 60  # projects freed at first; fewer after rounds that were not finished, more after idle ones
 PATIENCE = 40  # idle rounds in a row after which it stops
 
@@ -30,9 +32,10 @@ PATIENCE = 40  # idle rounds in a row after which it stops
 class Improver:
     """A thread that asks its own solver; plans come out of `found`."""
 
-    def __init__(self, one: Search, rows: Rows, worth: Floats, scale: float) -> None:
-        self._one, self._rows, self._scale = one, rows, scale
-        self._worth = worth
+    def __init__(self, one: Search, programme: Programme, worth: Floats) -> None:
+        self._one, self._programme = one, programme
+        self._worth = worth.ravel()[programme.cells]
+        self._cuts: Message | None = None
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -46,6 +49,10 @@ class Improver:
         while not self.found.empty():
             self._one.offer(*self.found.get())
 
+    def tightened(self, cuts: Message, reduced: Floats) -> None:
+        """Rows that hold for all plans, and what a cell costs beside the best of the relaxation that keeps them."""
+        self._worth, self._cuts = -reduced, cuts
+
     def end(self) -> None:
         self._stop.set()
         if self._thread is not None:
@@ -54,20 +61,25 @@ class Improver:
             self._one.offer(*self.found.get())
 
     def _run(self) -> None:
-        problem = self._rows.problem
-        sites, projects = problem.shape
-        rng = np.random.default_rng(self._one.seed)
-        count = min(EACH, sites)
-        ranked = np.argpartition(-self._worth, count - 1, axis=0)[:count] * projects + np.arange(projects)
-        freed, idle = min(FREED, projects), 0
+        one, programme = self._one, self._programme
+        projects = programme.rows.problem.shape[1]
+        rng = np.random.default_rng(one.seed)
+        near = self._near()
+        freed, idle, tight = min(FREED, projects), 0, False
         try:
             with Solver(niceness=5) as solver:  # the bound comes first where both cannot run
-                while not self._stop.is_set() and idle < PATIENCE and self._one.left_s > 0.2:
-                    site, bought = self._one.site, self._one.bought
+                programme.load(solver)
+                while not self._stop.is_set() and idle < PATIENCE and one.left_s > 0.2:
+                    site, bought = one.site, one.bought
                     assert site is not None
-                    free = self._free(rng, site, freed)
-                    done, better = self._round(solver, site, bought, free, ranked)
-                    freed = max(10, int(freed * 0.8)) if not done else freed
+                    if self._cuts is not None and not tight:
+                        tight, near = True, self._near()
+                        solver.ask("cut", **self._cuts)
+                        done, better = self._round(solver, site, bought, programme.cells < 0, self._cheapest(), True)
+                    else:
+                        free = self._free(rng, site, freed)[programme.project]
+                        done, better = self._round(solver, site, bought, ~free, near & free)
+                        freed = max(10, int(freed * 0.8)) if not done else freed
                     if better is None:
                         idle += 1
                         if done and idle % 4 == 0:
@@ -79,9 +91,22 @@ class Improver:
         except SolverDied:
             return  # the whole programme goes on without
 
+    def _near(self) -> Bools:
+        """(cells,) the best of each project."""
+        project = self._programme.project
+        order = np.lexsort((-self._worth, project))
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order)) - np.searchsorted(project[order], project[order])
+        return np.asarray(rank < EACH)
+
+    def _cheapest(self) -> Bools:
+        """(cells,) the best of all projects together."""
+        count = min(CHEAPEST * self._programme.rows.problem.shape[1], len(self._worth))
+        return np.asarray(self._worth >= -np.partition(-self._worth, count - 1)[count - 1])
+
     def _free(self, rng: np.random.Generator, site: Ints, freed: int) -> Bools:
         """Who is placed anew: everybody unplaced with room for, and the projects of some pools."""
-        problem = self._rows.problem
+        problem = self._programme.rows.problem
         placed = np.flatnonzero(site >= 0)
         free = np.zeros(len(site), dtype=bool)
         if len(problem.pools) and rng.random() < 0.7:
@@ -98,39 +123,28 @@ class Improver:
         return free & (problem.fixed < 0)
 
     def _round(
-        self, solver: Solver, site: Ints, bought: Bools, free: Bools, ranked: Ints
+        self, solver: Solver, site: Ints, bought: Bools, kept: Bools, near: Bools, long: bool = False
     ) -> tuple[bool, tuple[Ints, Bools] | None]:
-        """Whether the neighbourhood was looked through, and a better plan in it."""
-        rows, problem = self._rows, self._rows.problem
-        kept = problem.chosen(np.where(free, -1, site))
-        fresh = ranked[:, free].ravel()
-        fresh = fresh[np.isfinite(problem.benefit.ravel()[fresh])]
-        own = problem.chosen(site)
-        cells = np.unique(np.concatenate([fresh, own]))
-        columns = joined(rows.of_purchases(), rows.of_used_sites(), rows.of_cells(cells))
-        count = len(columns.cost)
-        ahead = count - len(cells)
-        lower = np.zeros(count)
-        lower[ahead + np.searchsorted(cells, kept)] = 1.0
-        x = np.zeros(count)
-        x[: len(problem.cost)] = bought
-        x[len(problem.cost) : ahead] = np.isin(rows.used_sites, site)
-        x[ahead + np.searchsorted(cells, own)] = 1.0
+        """Whether a neighbourhood was looked through, and a better plan in it.
+
+        kept, near : (cells,) whose part in the plan stays, and which others may be chosen
+        """
+        programme, problem = self._programme, self._programme.rows.problem
+        x = programme.values(site, bought)
+        own = x[programme.ahead :] > 0
+        lower, upper = np.zeros(len(x)), np.ones(len(x))
+        lower[programme.ahead :] = own & kept
+        upper[programme.ahead :] = own | near
+        seconds = min(CHEAPEST_S if long else ROUND_S, self._one.left_s)
         solver.ask(
-            "load",
-            seed=self._one.seed,
-            cost=columns.cost * self._scale,
+            "solve",
+            seconds=seconds,
+            gap=1e-6,
+            x=x,
             lower=lower,
-            upper=np.ones(count),
-            integer=np.ones(count, dtype=np.uint8),
-            row_lower=rows.lower,
-            row_upper=rows.upper,
-            start=columns.start,
-            row=columns.row,
-            value=columns.value,
+            upper=upper,
+            keeps_sums=bool(len(programme.sums)),
         )
-        seconds = min(ROUND_S, self._one.left_s)
-        solver.ask("solve", seconds=seconds, gap=1e-6, x=x)
         answer: dict[str, Any] | None = None
         for message in solver.answers(time.monotonic() + seconds + 2.0):
             if message is not None and message["kind"] == "solved":
@@ -143,9 +157,6 @@ class Improver:
         done = answer["status"] == "Optimal"
         if not len(answer["x"]):
             return done, None
-        found = np.full(problem.shape[1], -1, dtype=np.int64)
-        chosen = cells[answer["x"][ahead:] > 0.5]
-        found[chosen % problem.shape[1]] = chosen // problem.shape[1]
-        buys = needed(problem, found)
-        value, now = problem.value(found, buys), problem.value(site, bought)
-        return done, (found, buys) if value > now + 1e-7 * max(1.0, abs(now)) else None
+        found = programme.plan(answer["x"])
+        value, now = problem.value(*found), problem.value(site, bought)
+        return done, found if value > now + 1e-7 * max(1.0, abs(now)) else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gis.solver.conflicts import grouped
+from gis.solver.conflicts import SEED, grouped
 from gis.solver.problem import Problem
 from layers.records import Floats, Ints
 
@@ -93,6 +93,24 @@ class Rows:
         parts.append((column, self.first_tie + problem.tie_row[found], problem.tie_value[found]))
         cost: Floats = -problem.benefit.ravel()[cells]
         return _columns(cost, parts)
+
+    def needed(self, cells: Ints) -> Ints:
+        """Some cells without those that a better one always can stand for: of the same project, taking the same of
+        every pool, on ground that nobody else wants."""
+        problem = self.problem
+        sites, projects = np.divmod(cells, problem.shape[1])
+        wanted = np.bincount(sites, minlength=problem.shape[0])
+        shared, tied = np.isin(sites, problem.shared), np.isin(cells, problem.tie_cell)
+        bound = shared | tied | np.isin(cells, self.conflict_cell) | np.isin(cells, self.link_cells)
+        free = ~bound & ((wanted[sites] == 1) | ~problem.exclusive[sites])
+        # the same use is known by a sum of random numbers
+        same = problem.use_at(cells) @ np.random.default_rng(SEED).uniform(1.0, 2.0, len(problem.pools))
+        order = np.lexsort((-problem.benefit.ravel()[cells], tied, same, projects))
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = (np.diff(projects[order]) != 0) | (np.diff(same[order]) != 0) | (np.diff(tied[order]) != 0)
+        better = np.cumsum(free[order]) - free[order]  # free ones before it, in all
+        start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+        return np.sort(cells[order[better == better[start]]])
 
     def broken(self, cells: Ints) -> Ints:
         """The rows of conflicts in which more than one of some cells stand."""
