@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEEPS_SUMS = (1 << 8) | (1 << 9) | (1 << 12)
 
 LOOSE = 1e-6  # a cut with so much room holds nothing back
-LOOKED_BACK, LITTLE = 10, 0.02  # cuts end when so many rounds gained no more than this share of what all have gained
+LOOKED_BACK, LITTLE = 10, 0.05  # cuts end when so many rounds gained no more than this share of what all have gained
 
 
 class Child:

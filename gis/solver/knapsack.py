@@ -87,7 +87,7 @@ class Knapsack:
         programme with a row for each filling, which are added as they are broken."""
         count = len(parts)
         highs = highspy.Highs()
-        for name, value in (("output_flag", False), ("threads", 1)):
+        for name, value in (("output_flag", False), ("threads", 1), ("presolve", "off")):
             highs.setOptionValue(name, value)
         highs.addVars(count, np.zeros(count), np.ones(count))
         highs.changeColsCost(count, np.arange(count, dtype=np.int32), -taken)
@@ -110,14 +110,15 @@ class Knapsack:
         """Fillings of earlier times that still are fillings, with what more has room."""
         if not self._seen:
             return np.zeros((0, len(parts)), dtype=bool)
-        found: Bools = np.unique(np.array(self._seen)[:, parts], axis=0)
+        found: Bools = np.array(self._seen)[:, parts]
         room = left - found @ weight
         found, room = found[room >= 0], room[room >= 0]
         for one in np.argsort(-taken / weight, kind="stable"):
             more = ~found[:, one] & (weight[one] <= room)
             found[more, one] = True
             room[more] -= weight[one]
-        return np.asarray(np.unique(found, axis=0))
+        _, first = np.unique(found @ (1 << np.arange(len(parts))), return_index=True)
+        return np.asarray(found[first])
 
 
 def _add(highs: highspy.Highs, fillings: Bools) -> None:
@@ -173,7 +174,7 @@ def _whole(times: Floats) -> Ints:
 def _lifted(times: Ints, parts: Ints, whole: Ints, weight: Floats, full: float) -> tuple[Ints, int]:
     """(items,) what each item counts in the inequality, and the most that any filling of the pool counts.
 
-    One item after the other is given the most it may count. `lightest` is what it weighs at least to count so much.
+    One item after the other is given the most it may count. `lightest` is what it weighs at least to count so much or more.
     """
     out = np.zeros(len(weight), dtype=np.int64)
     out[parts] = times
@@ -198,13 +199,14 @@ def _lifted(times: Ints, parts: Ints, whole: Ints, weight: Floats, full: float) 
 
 def _reached(lightest: Floats, room: float) -> int:
     """The most that can be counted within so much room."""
-    return int(np.flatnonzero(lightest <= room).max(initial=0))
+    return max(int(lightest.searchsorted(room, side="right")) - 1, 0)
 
 
 def _with(lightest: Floats, count: int, heavy: float) -> Floats:
     """The same with one more item to choose from."""
     if count <= 0:
         return lightest
-    out = np.append(lightest, np.full(count, np.inf))
-    out[count:] = np.minimum(out[count:], lightest + heavy)
+    out = np.concatenate([lightest, np.full(count, np.inf)])
+    np.minimum(out[count:], lightest + heavy, out=out[count:])
+    np.minimum(out[:count], heavy, out=out[:count])
     return out
