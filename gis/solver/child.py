@@ -83,7 +83,7 @@ class Child:
 
     def tighten(self, asked: Message) -> None:
         """The model without whole numbers and with cuts of the pools' rows, until these gain little or `enough` is
-        reached; objectives on the way, then the cuts that hold something back and each column's reduced cost."""
+        reached; objectives on the way, then the cuts that hold something back, and each column's value and reduced cost."""
         until = time.monotonic() + float(asked["seconds"])
         highs, first = self.highs, self.highs.getNumRow()
         pools = self.knapsacks(asked["pools"], asked["item"])
@@ -111,7 +111,8 @@ class Child:
             loose = (first + np.flatnonzero(room > LOOSE)).astype(np.int32)
             highs.deleteRows(len(loose), loose)
             cuts = [cut for cut, left in zip(cuts, room, strict=True) if left <= LOOSE]
-        self.say(kind="tight", reduced=np.array(found.col_dual), **_joined(cuts))
+        x, reduced = np.array(found.col_value), np.array(found.col_dual)
+        self.say(kind="tight", x=x, reduced=reduced, **_joined(cuts))
 
     def knapsacks(self, pools: Ints, item: Ints) -> list[Knapsack]:
         """The rows of pools that have an end."""

@@ -1,8 +1,9 @@
 """Better plans beside the search for the bound: most of a plan is kept, some projects are placed anew, over and over.
 
 It runs in a solver of its own, and begins only once the whole programme has proved not to be quickly done. Projects
-are freed by what they share, because those that draw on one pool can make room for each other. Once the relaxation has
-been brought near to plans, all are placed anew on what it finds cheapest.
+are freed by what they share, because those that draw on one pool can make room for each other. Once cuts have brought
+the relaxation near to plans, all are placed anew on what it finds cheapest, and then those about whom the plan and the
+relaxation differ most (relaxation induced neighbourhoods, project by project).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from layers.records import Bools, Floats, Ints
 AFTER_S = 1.0  # of the whole programme; most plans are done by then
 ROUND_S = 1.5  # for one neighbourhood
 EACH = 25  # best cells of a freed project
-CHEAPEST, CHEAPEST_S = 2, 4.0  # cells of each project, all together, for the round on what is cheapest
+CHEAPEST, CHEAPEST_S = 2, 2.0  # cells of each project, all together, for the round on what is cheapest
+CHEAP = 3  # the same for the rounds after it
+CHANCE = 0.5  # how far chance reorders who differs, of whom a project wholly moved counts 2
 FREED = 60  # projects freed at first; fewer after rounds that were not finished, more after idle ones
 PATIENCE = 40  # idle rounds in a row after which it stops
 
@@ -36,6 +39,8 @@ class Improver:
         self._one, self._programme = one, programme
         self._worth = worth.ravel()[programme.cells]
         self._cuts: Message | None = None
+        self._relaxed: Floats | None = None
+        self._idle = 0
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -49,9 +54,10 @@ class Improver:
         while not self.found.empty():
             self._one.offer(*self.found.get())
 
-    def tightened(self, cuts: Message, reduced: Floats) -> None:
-        """Rows that hold for all plans, and what a cell costs beside the best of the relaxation that keeps them."""
-        self._worth, self._cuts = -reduced, cuts
+    def tightened(self, cuts: Message, relaxed: Floats, reduced: Floats) -> None:
+        """Rows that hold for all plans, and of the relaxation that keeps them (cells,) each cell's part and what it
+        costs beside the best."""
+        self._worth, self._relaxed, self._cuts = -reduced, relaxed, cuts
 
     def end(self) -> None:
         self._stop.set()
@@ -61,35 +67,45 @@ class Improver:
             self._one.offer(*self.found.get())
 
     def _run(self) -> None:
+        try:
+            while not self._is_over:
+                self._rounds(self._cuts)
+        except SolverDied:
+            return  # the whole programme goes on without
+
+    @property
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self._idle >= PATIENCE or self._one.left_s <= 0.2
+
+    def _rounds(self, cuts: Message | None) -> None:
+        """One neighbourhood after the other, until there are better cuts."""
         one, programme = self._one, self._programme
         projects = programme.rows.problem.shape[1]
         rng = np.random.default_rng(one.seed)
-        near = self._near()
-        freed, idle, tight = min(FREED, projects), 0, False
-        try:
-            with Solver(niceness=5) as solver:  # the bound comes first where both cannot run
-                programme.load(solver)
-                while not self._stop.is_set() and idle < PATIENCE and one.left_s > 0.2:
-                    site, bought = one.site, one.bought
-                    assert site is not None
-                    if self._cuts is not None and not tight:
-                        tight, near = True, self._near()
-                        solver.ask("cut", **self._cuts)
-                        done, better = self._round(solver, site, bought, programme.cells < 0, self._cheapest(), True)
-                    else:
-                        free = self._free(rng, site, freed)[programme.project]
-                        done, better = self._round(solver, site, bought, ~free, near & free)
-                        freed = max(10, int(freed * 0.8)) if not done else freed
-                    if better is None:
-                        idle += 1
-                        if done and idle % 4 == 0:
-                            freed = min(projects, int(freed * 1.3) + 1)
-                    else:
-                        idle = 0
-                        self.found.put(better)
-                        self._stop.wait(0.2)  # until it is the plan to begin from
-        except SolverDied:
-            return  # the whole programme goes on without
+        near = self._near() if cuts is None else self._cheapest(CHEAP)
+        freed, first = min(FREED, projects), cuts is not None
+        with Solver(niceness=5) as solver:  # the bound comes first where both cannot run
+            programme.load(solver)
+            if cuts is not None:
+                solver.ask("cut", **cuts)
+            while not self._is_over and self._cuts is cuts:
+                site, bought = one.site, one.bought
+                assert site is not None
+                if first:
+                    done, better = self._round(solver, site, bought, np.zeros_like(near), self._cheapest(CHEAPEST), CHEAPEST_S)
+                else:
+                    free = self._free(rng, site, freed)[programme.project]
+                    done, better = self._round(solver, site, bought, ~free, near & free, ROUND_S)
+                    freed = max(10, int(freed * 0.8)) if not done and better is None else freed
+                first = False
+                if better is None:
+                    self._idle += 1
+                    if done and self._idle % 4 == 0:
+                        freed = min(projects, int(freed * 1.3) + 1)
+                else:
+                    self._idle = 0
+                    self.found.put(better)
+                    self._stop.wait(0.2)  # until it is the plan to begin from
 
     def _near(self) -> Bools:
         """(cells,) the best of each project."""
@@ -99,17 +115,21 @@ class Improver:
         rank[order] = np.arange(len(order)) - np.searchsorted(project[order], project[order])
         return np.asarray(rank < EACH)
 
-    def _cheapest(self) -> Bools:
-        """(cells,) the best of all projects together."""
-        count = min(CHEAPEST * self._programme.rows.problem.shape[1], len(self._worth))
+    def _cheapest(self, each: int) -> Bools:
+        """(cells,) the best of all projects together, so many times as there are projects."""
+        count = min(each * self._programme.rows.problem.shape[1], len(self._worth))
         return np.asarray(self._worth >= -np.partition(-self._worth, count - 1)[count - 1])
 
     def _free(self, rng: np.random.Generator, site: Ints, freed: int) -> Bools:
-        """Who is placed anew: everybody unplaced with room for, and the projects of some pools."""
+        """Who is placed anew: many of the unplaced, and those who differ, those of some pools, or anybody."""
         problem = self._programme.rows.problem
         placed = np.flatnonzero(site >= 0)
         free = np.zeros(len(site), dtype=bool)
-        if len(problem.pools) and rng.random() < 0.7:
+        if self._relaxed is not None:
+            apart = np.abs(self._relaxed - self._programme.values(site, self._one.bought)[self._programme.ahead :])
+            differs = np.bincount(self._programme.project, apart, len(site)) + CHANCE * rng.random(len(site))
+            free[np.argsort(-differs)[:freed]] = True
+        elif len(problem.pools) and rng.random() < 0.7:
             use = problem.use_at(problem.chosen(site)) > 0
             for pool in rng.permutation(use.shape[1]):
                 members = placed[use[:, pool]]
@@ -123,7 +143,7 @@ class Improver:
         return free & (problem.fixed < 0)
 
     def _round(
-        self, solver: Solver, site: Ints, bought: Bools, kept: Bools, near: Bools, long: bool = False
+        self, solver: Solver, site: Ints, bought: Bools, kept: Bools, near: Bools, most_s: float
     ) -> tuple[bool, tuple[Ints, Bools] | None]:
         """Whether a neighbourhood was looked through, and a better plan in it.
 
@@ -135,7 +155,7 @@ class Improver:
         lower, upper = np.zeros(len(x)), np.ones(len(x))
         lower[programme.ahead :] = own & kept
         upper[programme.ahead :] = own | near
-        seconds = min(CHEAPEST_S if long else ROUND_S, self._one.left_s)
+        seconds, cuts = min(most_s, self._one.left_s), self._cuts
         solver.ask(
             "solve",
             seconds=seconds,
@@ -150,7 +170,7 @@ class Improver:
             if message is not None and message["kind"] == "solved":
                 answer = message
                 break
-            if self._stop.is_set():
+            if self._stop.is_set() or self._cuts is not cuts:
                 return False, None
         if answer is None:
             raise SolverDied("a neighbourhood was not answered in time")

@@ -189,10 +189,9 @@ def _tighten(
     )
     for message in _heard(solver, one, helper):
         if message["kind"] == "tight":
-            reduced = message.pop("reduced")
             cuts = {name: message[name] for name in ("start", "column", "value", "upper")}
             if helper is not None and len(cuts["upper"]):
-                helper.tightened(cuts, reduced[programme.ahead :])
+                helper.tightened(cuts, *(message[name][programme.ahead :] for name in ("x", "reduced")))
             return cuts
         one.bounded(_over_all(-message["bound"] / programme.scale, outside, one))
     return None
