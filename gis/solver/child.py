@@ -1,7 +1,7 @@
 """HiGHS in a process of its own: programmes come in on standard input, incumbents and answers go out on its output.
 
-Nothing else imports highspy (but `knapsack`, for this process), which cannot live beside ortools. The end of the input ends the process, also in the midst
-of a solve. Everything is minimised.
+Nothing else imports highspy (but `knapsack`, for this process), which cannot live beside ortools. The end of the input
+ends the process, also in the midst of a solve. Everything is minimised.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Child:
         )
 
     def tighten(self, asked: Message) -> None:
-        """The model without whole numbers and with cuts of the pools' rows, until these gain little or `enough` is
-        reached; objectives on the way, then the cuts that hold something back, and each column's value and reduced cost."""
+        """The model without whole numbers and with cuts of the pools' rows, until these gain little or reach `enough`:
+        objectives on the way, then the cuts that hold something back, each column's value and its reduced cost."""
         until = time.monotonic() + float(asked["seconds"])
         highs, first = self.highs, self.highs.getNumRow()
         pools = self.knapsacks(asked["pools"], asked["item"])

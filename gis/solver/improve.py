@@ -54,10 +54,10 @@ class Improver:
         while not self.found.empty():
             self._one.offer(*self.found.get())
 
-    def tightened(self, cuts: Message, relaxed: Floats, reduced: Floats) -> None:
-        """Rows that hold for all plans, and of the relaxation that keeps them (cells,) each cell's part and what it
-        costs beside the best."""
-        self._worth, self._relaxed, self._cuts = -reduced, relaxed, cuts
+    def tightened(self, tight: Message, ahead: int) -> None:
+        """Rows that hold for all plans, and each column's value and reduced cost in the relaxation that keeps them."""
+        self._worth, self._relaxed = -tight["reduced"][ahead:], tight["x"][ahead:]
+        self._cuts = {name: tight[name] for name in ("start", "column", "value", "upper")}
 
     def end(self) -> None:
         self._stop.set()
@@ -92,7 +92,9 @@ class Improver:
                 site, bought = one.site, one.bought
                 assert site is not None
                 if first:
-                    done, better = self._round(solver, site, bought, np.zeros_like(near), self._cheapest(CHEAPEST), CHEAPEST_S)
+                    done, better = self._round(
+                        solver, site, bought, np.zeros_like(near), self._cheapest(CHEAPEST), CHEAPEST_S
+                    )
                 else:
                     free = self._free(rng, site, freed)[programme.project]
                     done, better = self._round(solver, site, bought, ~free, near & free, ROUND_S)

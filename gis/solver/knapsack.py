@@ -64,7 +64,7 @@ class Knapsack:
         np.minimum.at(weight, self._item[on], self._weight[on])
         weight = np.where(np.isfinite(weight), weight, self._least)
         counted = self._weight >= weight[self._item] * (1 - 1e-9)
-        taken = np.bincount(self._item[counted], share[counted], self._count)
+        taken: Floats = np.bincount(self._item[counted], share[counted], self._count)
         parts = np.flatnonzero((taken > PART) & (taken < 1 - PART))
         whole = np.flatnonzero(taken >= 1 - PART)
         left = self._full - float(weight[whole].sum())
@@ -164,17 +164,19 @@ def _all(times: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
 def _whole(times: Floats) -> Ints:
     """Whole numbers in the same proportions, or nearly: what is right of them is worked out afterwards."""
+    scaled = times
     for denominator in DENOMINATORS:
         scaled = times * denominator
         if np.abs(scaled - np.round(scaled)).max() < 1e-6:
             break
-    return np.floor(scaled + 1e-6).astype(np.int64)
+    return np.asarray(np.floor(scaled + 1e-6), dtype=np.int64)
 
 
 def _lifted(times: Ints, parts: Ints, whole: Ints, weight: Floats, full: float) -> tuple[Ints, int]:
     """(items,) what each item counts in the inequality, and the most that any filling of the pool counts.
 
-    One item after the other is given the most it may count. `lightest` is what it weighs at least to count so much or more.
+    One item after the other is given the most it may count. `lightest` is what it weighs at least to count so much or
+    more.
     """
     out = np.zeros(len(weight), dtype=np.int64)
     out[parts] = times

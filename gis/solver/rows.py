@@ -19,6 +19,7 @@ from gis.solver.conflicts import SEED, grouped
 from gis.solver.problem import Problem
 from layers.records import Floats, Ints
 
+PART = 1e-6  # of a cell: less is none
 LARGEST = 4096.0  # of a scaled pool row: the solver keeps rows to 1e-6, which is then 2.4e-10 of the largest use
 
 
@@ -112,11 +113,11 @@ class Rows:
         start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
         return np.sort(cells[order[better == better[start]]])
 
-    def broken(self, cells: Ints) -> Ints:
-        """The rows of conflicts in which more than one of some cells stand."""
-        _, found = _matches(cells, self.conflict_cell)
-        row, times = np.unique(self.conflict_row[found], return_counts=True)
-        return row[times > 1]
+    def broken(self, cells: Ints, part: Floats | None = None) -> Ints:
+        """The rows of conflicts in which more than one of some cells stand, or more than one in all of their parts."""
+        position, found = _matches(cells, self.conflict_cell)
+        row, at = np.unique(self.conflict_row[found], return_inverse=True)
+        return row[np.bincount(at, None if part is None else part[position], len(row)) > 1 + PART]
 
     def of_purchases(self) -> Columns:
         pool, column = np.nonzero(self.problem.extra)

@@ -149,36 +149,35 @@ def _answer(solver: Solver, one: Search, kind: str) -> dict[str, Any] | None:
     return None
 
 
-def _solve(
-    solver: Solver, one: Search, programme: Programme, outside: float, helper: Improver | None = None
-) -> None:
+def _solve(solver: Solver, one: Search, programme: Programme, outside: float, helper: Improver | None = None) -> None:
     """A programme over some cells; no plan with another cell in it is worth more than `outside`.
 
-    Where there are many conflicts, those that the prices do not feel wait until a plan breaks them.
+    Where there are many conflicts, those that the prices do not feel wait until the relaxation or a plan breaks them.
     """
     rows = programme.rows
     conflicts = np.arange(rows.first_conflict, rows.first_link)
     idle = conflicts[~one.felt] if len(conflicts) > FEW_CONFLICTS and len(one.felt) else conflicts[:0]
-    cuts: Message | None = None
+    programme.load(solver, idle)
+    tight = _tighten(solver, one, programme, outside, helper)
+    if tight is None or one.is_done:
+        return
+    cuts = {name: tight[name] for name in ("start", "column", "value", "upper")}
+    broken = rows.broken(programme.cells, tight["x"][programme.ahead :]) if len(idle) else idle
     while True:
-        programme.load(solver, idle)
-        if cuts is None:
-            cuts = _tighten(solver, one, programme, outside, helper)
-        else:
+        if len(broken):
+            idle = np.setdiff1d(idle, broken)
+            programme.load(solver, idle)
             solver.ask("cut", **cuts)
-        if cuts is None or one.is_done:
-            return
         broken = _solve_with(solver, one, programme, outside, helper, idle)
         if not len(broken) or one.is_done:
             return
-        idle = np.setdiff1d(idle, broken)
 
 
 def _tighten(
     solver: Solver, one: Search, programme: Programme, outside: float, helper: Improver | None
 ) -> Message | None:
     """Add to a loaded programme what each pool alone says of whole projects, and tell the better bounds; returns the
-    rows added, None where the search has ended."""
+    rows added and the relaxation that keeps them, None where the search has ended."""
     rows = programme.rows
     solver.ask(
         "tighten",
@@ -189,10 +188,9 @@ def _tighten(
     )
     for message in _heard(solver, one, helper):
         if message["kind"] == "tight":
-            cuts = {name: message[name] for name in ("start", "column", "value", "upper")}
-            if helper is not None and len(cuts["upper"]):
-                helper.tightened(cuts, *(message[name][programme.ahead :] for name in ("x", "reduced")))
-            return cuts
+            if helper is not None and len(message["upper"]):
+                helper.tightened(message, programme.ahead)
+            return message
         one.bounded(_over_all(-message["bound"] / programme.scale, outside, one))
     return None
 
