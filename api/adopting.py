@@ -168,7 +168,7 @@ def _ask(
 ) -> acts.Ask:
     ground = _ground(row)
     takes = {name for step in row["phases"] for name in step["takes"]}
-    unit = next((name.split("/")[1] for name in sorted(takes) if name.startswith("quota/")), None)
+    unit = next((name.split("/")[1] for name in sorted(takes) if name.endswith("/new_construction")), None)
     year = row["approval_year"]
     whole = Claim()
     phases: tuple[tuple[int, Claim], ...] = ()

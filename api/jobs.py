@@ -37,6 +37,7 @@ DECIDED = (
     "layer_versions", "books",
 )  # fmt: skip
 ENDED = ("done", "failed", "cancelled")
+SEVERAL = {"zh": "候选地块", "en": "candidate sites"}
 ME = secrets.token_hex(8)
 
 
@@ -69,6 +70,10 @@ def plan_digest(plan: Mapping[str, Any]) -> str:
     kept = {name: plan.get(name) for name in DECIDED}
     text = json.dumps(kept, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _Ended(Exception):
+    """The plan at work was cancelled, or the service stops."""
 
 
 class Plans:
@@ -160,10 +165,13 @@ class Plans:
         told = [began]
 
         def measured_so_far(done: int, of: int) -> None:
+            if self._stop.is_set() or self._is_cancelled(key):
+                raise _Ended
             if time.monotonic() - told[0] >= BEAT_S or done == of:
                 told[0] = time.monotonic()
                 progress = {**job["progress"], "phase": "choosing" if done == of else "measuring", "share": done / of}
-                job.update(progress=progress | {"seconds": told[0] - began}, process=self._process())
+                progress |= {"seconds": told[0] - began, "done": done, "of": of, "what": SEVERAL}
+                job.update(progress=progress, process=self._process())
                 self._store.save("plan", key, job)
 
         def watch(progress: Any) -> bool:
@@ -181,6 +189,10 @@ class Plans:
             joint, measured = joint_plan(
                 self._store, projects, scenario, self._book(), world, watch, zones=job["zones"], told=measured_so_far
             )
+        except _Ended:
+            if not self._stop.is_set():
+                self._end(job, "cancelled", None)
+            return  # what a stop ended is taken up again when the service next starts
         except BadInput as error:
             self._end(job, "failed", error.message, [str(fault) for fault in error.faults])
             return

@@ -18,15 +18,17 @@ from gis.ground import Ground
 from gis.intervals import Interval
 from gis.joint import Joint, plan
 from gis.judge import Status, Verdict, outcome
-from gis.needs import measure_needs
+from gis.landuse import KINDS
+from gis.needs import measure_needs, traits_of
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
-from gis.scenario import Purchase, Scenario
+from gis.scenario import PREFERRED, Purchase, Scenario
 from gis.serving import loads_of
 from gis.solver.known import Watch
-from gis.yearly import QUOTA, QUOTAS, County
+from gis.yearly import DRAWN, ENERGY, FARMLAND, QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault
 from layers.ledger.placed import ROLE
+from layers.ledger.records import QUOTA_UNITS
 from layers.records import Bools, Floats, Project, World
 from layers.schema import roles
 from layers.store import Store
@@ -122,7 +124,7 @@ def measure(
                 )
             ],
         )
-    wanted = [*columns, *(f"quota_{kind}_m2" for kind in QUOTAS)]
+    wanted = [*columns, *(f"quota_{kind}_m2" for kind in KINDS)]
     guessed = [one.key for one in projects if one.land_m2 is None]
     notes = [
         (f"{key}：用地为估算，按上限计", f"{key}: its land is estimated, the larger end counts") for key in guessed
@@ -154,6 +156,12 @@ def prepare(
     """Everything that is measured before anything is chosen; `told` as of `measure`."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
+    if past := [year for year in scenario.start_years or () if year < world.as_of.year]:
+        faults = [
+            Fault(f"{year} is over on {world.as_of}", "Give years to come", layer="scenario", field="start_years")
+            for year in past
+        ]
+        raise BadInput("the scenario cannot be used", faults)
     parts, links = parts_of(projects)
     columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
     found = measure(store, parts, book, world, columns, zones=zones, told=told)
@@ -191,6 +199,8 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     checked = found.checked
     accounts = dict(world.pools())
     value, notes = _value(found, scenario)
+    factor, preferred = _preferred(found, scenario)
+    value, notes = value * factor, (*notes, *preferred)
     allowed: Bools = verdict_of(checked) <= scenario.worst
     quota = {}
     for kind in QUOTAS:
@@ -198,6 +208,12 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
         allowed &= np.isfinite(quota[kind])[:, None]  # nobody knows what it would take
         quota[kind] = np.nan_to_num(quota[kind], nan=0.0, posinf=0.0)
     accounts = {name: balance for name, balance in accounts.items() if np.isfinite(balance)}
+    units = _units(found.sites, world, accounts)
+    kept = _kept(units, {*accounts, *scenario.balances, *scenario.adds()})
+    for kind in FARMLAND.keys() & kept.keys():
+        takes_m2 = checked.facts.columns[f"quota_{FARMLAND[kind]}_m2"].hi
+        allowed &= np.isfinite(takes_m2)[:, None]
+        quota[kind] = np.nan_to_num(takes_m2, nan=0.0, posinf=0.0)
     loads, serves, on_way = loads_of(
         Ground(found.sites.ground, world, checked.rulebook),
         measure_needs(found.projects, checked.rulebook),
@@ -207,10 +223,43 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
     flags = ("is_food", "is_dusty", "is_hazardous", "is_chemical")
     kinds = {name: checked.needs[name].hi >= 0.5 for name in flags if name in checked.needs}
     energy = np.array([np.nan if one.energy_tce is None else one.energy_tce for one in found.projects])
+    unsaid = [one.key for one, tce in zip(found.projects, energy, strict=True) if np.isnan(tce)]
+    if ENERGY in kept and unsaid:
+        names = "、".join(unsaid), ", ".join(unsaid)
+        told = f"能耗未填写，不占能耗指标：{names[0]}", f"energy not said, nothing is drawn for it: {names[1]}"
+        notes = (*notes, told)
     return County(
-        allowed, value, _units(found.sites, world, accounts), quota, serves, loads, energy, kinds, accounts,
-        _spared(found, scenario), on_way,
+        allowed, value, units, quota, serves, loads, energy, kinds, accounts,
+        _spared(found, scenario), on_way, kept=kept,
     ), notes  # fmt: skip
+
+
+def _preferred(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ...]]:
+    """(N,) what the benefit of projects is multiplied by because of their industry, the most where two sorts hold."""
+    traits, factor, notes = traits_of(found.checked.rulebook), np.ones(len(found.projects)), []
+    for n, one in enumerate(found.projects):
+        sorts = {sort: by for sort, by in scenario.preferred.items() if traits.of(one, sort) == 1.0}
+        if sorts:
+            sort = max(sorts, key=lambda name: sorts[name])
+            factor[n] = sorts[sort]
+            told = (
+                f"{one.key}：{PREFERRED[sort]}，价值按 {sorts[sort]:g} 倍计",
+                f"{one.key}: {sort}, counts {sorts[sort]:g} times",
+            )
+            notes.append(told)
+    return factor, tuple(notes)
+
+
+def _kept(units: Sequence[str], accounts: set[str]) -> dict[str, list[str]]:
+    """Kind -> (S,) who is charged for a quota that not every unit keeps: its own unit, else the county, "" nobody."""
+    found: dict[str, list[str]] = {}
+    said = [one for one in map(QUOTA.fullmatch, accounts) if one is not None]
+    for kind in (*FARMLAND, ENERGY):
+        keeping = {one["unit"] for one in said if one["kind"] == kind}
+        county = min({one["unit"] for one in said}, key=len, default="")
+        if keeping:
+            found[kind] = [unit if unit in keeping else county if county in keeping else "" for unit in units]
+    return found
 
 
 def verdict_of(checked: Checked, without: Bools | None = None) -> NDArray[np.int8]:
@@ -220,7 +269,7 @@ def verdict_of(checked: Checked, without: Bools | None = None) -> NDArray[np.int
     for row, (rule, status) in enumerate(zip(checked.rules, checked.status, strict=True)):
         if without is not None and without[row]:
             continue
-        added_up = rule.scope == "sum" and rule.pool in QUOTAS
+        added_up = rule.scope == "sum" and rule.pool in DRAWN
         said = np.where(status == Status.FAIL, Status.PASS, status) if added_up else status
         np.maximum(worst, outcome(said, rule.severity, rule.is_confirmed), out=worst)
     return worst
@@ -409,4 +458,5 @@ def vars_of(choice: Any) -> dict[str, float]:
 
 def unit_of(account: str) -> str:
     """The unit an account counts in."""
-    return "m2" if account.startswith("quota/") else account.rpartition("/")[2].rpartition("_")[2]
+    kind = account.rpartition("/")[2]
+    return QUOTA_UNITS.get(kind) or kind.rpartition("_")[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,12 +13,14 @@ from api.answers import answer, asked_columns
 from api.planning import measure
 from gis.judge import Status, Verdict
 from gis.principles import principles_of
-from gis.rank import Criterion, Ranking, rank, robustness
+from gis.rank import METHODS, Criterion, Ranking, rank, robustness
 from gis.rules import Rulebook
-from layers.errors import BadInput, Fault
+from gis.weighing import HowToRank, Weighing, read, weighed
 from layers.records import Floats, Part, Project, Site, World
 from layers.store import Store
 
+DRAWS = 10_000
+OWA_SCORES = 5_000_000  # draws x candidates that OWA, the slowest method, is asked for
 SAME = 1e-6  # ends of a range no farther apart than that are one number: sums in another order
 ALSO: dict[str, tuple[Literal["more", "less"], str, str]] = {
     "area_m2": ("less", "用地面积", "area taken"),
@@ -36,40 +38,50 @@ def search(
     world: World,
     *,
     top: int = 20,
-    weights: Mapping[str, float] | None = None,
+    ranking: HowToRank | None = None,
     zones: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Ranked candidates; those that fail hard are counted by rule, those of which too little is known come after the
-    others. Weights by the names of `criteria`; what is not named weighs nothing where any is."""
-    criteria = _criteria(book, weights)
+    others. A criterion that is the same at every candidate is said and left out of the ranking."""
+    asked = read(ranking or HowToRank(), criteria_of(book))
+    criteria = asked.criteria
     named = [one.name for one in criteria if one.name != "area_m2"]
     found = measure(store, [project], book, world, [*named, *asked_columns(book)], zones=zones)
     checked, sites = found.checked, found.sites
     rows = np.flatnonzero(sites.fits[:, 0])
     verdict = checked.verdict[rows, 0]
-    values = np.column_stack([_column(found, one.name)[rows] for one in criteria])
+    ends = [_column(found, one.name) for one in criteria]
+    low, high = (np.column_stack([one[side][rows] for one in ends]) for side in (0, 1))
+    values = one_number(low, high)
     tiers = [np.flatnonzero(verdict <= Verdict.CONDITIONAL), np.flatnonzero(verdict == Verdict.UNDETERMINED)]
+    tiers = [one for one in tiers if len(one)]
     listed: list[dict[str, Any]] = []
-    firsts: Ranking | None = None
+    ranked: list[tuple[Weighing, list[int], Ranking]] = []
     for tier in tiers:
-        if not len(tier):
-            continue
-        ranking = rank(values[tier], criteria)
-        firsts = firsts or ranking
-        for at in ranking.order[: max(top - len(listed), 0)]:
+        same = alike(low[tier], high[tier])
+        matters = [at for at in range(len(criteria)) if not same[at]] or list(range(len(criteria)))
+        table = values[tier][:, matters]
+        weights = weighed(asked, values[tier], matters)
+        ranks = {method: rank(table, weights, method=method, orness=asked.orness) for method in METHODS}
+        ordered = ranks[asked.method]
+        ranked.append((asked, matters, ordered))
+        for at in ordered.order[: max(top - len(listed), 0)]:
             i = int(rows[tier[at]])
             site = Site.of(Part(sites.ground[i]))
             told = answer(checked, i, 0, site)
+            before = sum(len(one) for one in tiers[: len(ranked) - 1])
             listed.append(
                 {
                     "rank": len(listed) + 1,
                     "name": sites.names[i],
                     "site": told["site"],
                     "verdict": told["verdict"],
-                    "score": round(float(ranking.score[at]), 6),
-                    "best_rank": int(ranking.best_rank[at]),
-                    "criteria": {
-                        one.name: _number(values[tier[at], column]) for column, one in enumerate(ranking.criteria)
+                    "score": round(float(ordered.score[at]), 6),
+                    "best_rank": before + int(ordered.best_rank[at]),
+                    "ranks": {method: before + int(one.rank[at]) for method, one in ranks.items()},
+                    "criteria": {one.name: _number(values[tier[at], k]) for k, one in enumerate(criteria)},
+                    "scaled": {
+                        one.name: round(float(ordered.scaled[at, k]), 4) for k, one in enumerate(ordered.criteria)
                     },
                     "findings": [one for one in told["findings"] if one["status"] in ("fail", "unknown")],
                 }
@@ -84,59 +96,101 @@ def search(
         "considered": len(rows),
         "candidates": listed,
         "rejected": dict(rejected.most_common()),
-        "criteria": [
-            {"name": one.name, "zh": one.zh, "en": one.en, "better": one.better, "weight": one.weight}
-            for one in criteria
-        ],
-        "robustness": None if firsts is None else _robustness(firsts, [sites.names[rows[k]] for k in _tier(tiers)]),
-        "notes": [] if firsts is None else [{"zh": zh, "en": en} for zh, en in firsts.notes],
+        "ranking": {
+            "method": asked.method,
+            "weights": asked.by,
+            "orness": asked.orness if asked.method == "owa" else None,
+            "consistency_ratio": None if asked.consistency_ratio is None else round(asked.consistency_ratio, 4),
+        },
+        "criteria": _told(criteria, ranked, low, high, tiers),
+        "robustness": _robustness(ranked[0][2], [sites.names[rows[k]] for k in tiers[0]]) if ranked else None,
+        "notes": [{"zh": zh, "en": en} for zh, en in ranked[0][2].notes] if ranked else [],
         "rulebook_digest": book.digest,
     }
 
 
-def _tier(tiers: list[Any]) -> Any:
-    return next(one for one in tiers if len(one))
-
-
-def _criteria(book: Rulebook, weights: Mapping[str, float] | None) -> list[Criterion]:
+def criteria_of(book: Rulebook) -> list[Criterion]:
+    """What candidates may be ranked by: the measures of the principles, and a few distances and areas."""
     known = [Criterion(one.measure, one.better, 1.0, one.zh, one.en) for one in principles_of(book)]
-    known += [Criterion(name, better, 1.0, zh, en) for name, (better, zh, en) in ALSO.items()]
-    if weights is None:
-        return known
-    names = [one.name for one in known]
-    if unknown := sorted(set(weights) - set(names)):
-        raise BadInput(
-            "the weights cannot be used",
-            [Fault("no criterion has this name", f"One of {', '.join(names)}", field=name) for name in unknown],
-        )
-    return [
-        Criterion(one.name, one.better, float(weights[one.name]), one.zh, one.en)
-        for one in known
-        if one.name in weights
-    ]
+    return known + [Criterion(name, better, 1.0, zh, en) for name, (better, zh, en) in ALSO.items()]
 
 
-def _column(found: Any, name: str) -> Floats:
-    """(S,) a criterion; what is known only as a range counts as unknown, but for ends that differ by rounding alone."""
-    checked = found.checked
-    if name == "area_m2":
-        return np.asarray(shapely.area(found.sites.ground), dtype=float)
-    if name in checked.meetings:
-        one = checked.meetings[name]
-        low, high = one.lo[:, 0], one.hi[:, 0]
-    else:
-        one = checked.facts.columns[name]
-        low, high = one.lo, one.hi
+def one_number(low: Floats, high: Floats) -> Floats:
+    """What is known; NaN where it is only a range, but for ends that differ by rounding alone."""
     return np.where(np.isclose(low, high, rtol=SAME, atol=SAME), high, np.nan)
 
 
+def alike(low: Floats, high: Floats) -> list[bool]:
+    """(C,) whether a criterion, or the range in which it is known, is the same at every one of (P, C) candidates."""
+    return [
+        all(bool(np.isclose(side, side[0], rtol=SAME, atol=SAME, equal_nan=True).all()) for side in ends)
+        for ends in zip(low.T, high.T, strict=True)
+    ]
+
+
+def _told(
+    criteria: Sequence[Criterion],
+    ranked: Sequence[tuple[Weighing, list[int], Ranking]],
+    low: Floats,
+    high: Floats,
+    tiers: Sequence[Any],
+) -> list[dict[str, Any]]:
+    """Each criterion with its share of the weight, or why it has none: it is the same at every candidate compared."""
+    if not ranked:
+        return [{"name": one.name, "zh": one.zh, "en": one.en, "better": one.better} for one in criteria]
+    _, matters, first = ranked[0]
+    share = {one.name: float(weight) for one, weight in zip(first.criteria, first.weights, strict=True)}
+    told = []
+    for at, one in enumerate(criteria):
+        row: dict[str, Any] = {"name": one.name, "zh": one.zh, "en": one.en, "better": one.better}
+        row |= {"weight": round(share.get(one.name, 0.0), 6), "matters": at in matters and len(tiers[0]) > 1}
+        if not row["matters"]:
+            ends = float(low[tiers[0][0], at]), float(high[tiers[0][0], at])
+            row |= {"same": {"low": _number(ends[0]), "high": _number(ends[1])}, "why": _why(*ends, len(tiers[0]))}
+        told.append(row)
+    return told
+
+
+def _why(low: float, high: float, count: int) -> dict[str, str]:
+    if count == 1:
+        return {"zh": "仅一个候选，无从比较", "en": "there is one candidate and nothing to compare"}
+    if np.isnan(high):
+        return {"zh": "各候选均未知，此处不起作用", "en": "unknown at every candidate: does not matter here"}
+    if np.isinf(low):
+        return {
+            "zh": "各候选查找范围内均无，此处不起作用",
+            "en": "none within reach of any candidate: does not matter here",
+        }
+    if np.isclose(low, high, rtol=SAME, atol=SAME):
+        return {"zh": "各候选相同，此处不起作用", "en": "the same at every candidate: does not matter here"}
+    return {
+        "zh": "各候选同为一个区间，此处不起作用",
+        "en": "the same range at every candidate: does not matter here",
+    }
+
+
+def _column(found: Any, name: str) -> tuple[Floats, Floats]:
+    """(S,) twice: between which ends a criterion is known."""
+    checked = found.checked
+    if name == "area_m2":
+        area = np.asarray(shapely.area(found.sites.ground), dtype=float)
+        return area, area
+    if name in checked.meetings:
+        one = checked.meetings[name]
+        return one.lo[:, 0], one.hi[:, 0]
+    one = checked.facts.columns[name]
+    return one.lo, one.hi
+
+
 def _robustness(ranking: Ranking, names: list[str]) -> dict[str, Any]:
-    found = robustness(ranking, draws=2_000, places=3)
+    draws = DRAWS if ranking.method != "owa" else int(np.clip(OWA_SCORES / max(len(names), 1), 500, DRAWS))
+    found = robustness(ranking, draws=draws, places=3)
     first = np.argsort(-found.acceptability[:, 0], kind="stable")[:5]
     return {
         "draws": found.draws,
         "first_place": [
             {"name": names[row], "share": round(float(found.acceptability[row, 0]), 4)}
+            | {"first_three": round(float(found.acceptability[row].sum()), 4)}
             for row in first
             if found.acceptability[row, 0] > 0
         ],

@@ -98,7 +98,7 @@ def check(
     world : the county as of a day, from `store.at(as_of, for_year)`
     extra : further facts to measure, whether a rule asks for them or not
     routes : what is kept of ways to facilities, to point at; no verdict depends on it
-    told : hears how many sites are done, of how many
+    told : hears how many sites are done, of how many; what it raises ends the measuring within a block or two
 
     Raises BadInput for sites that are not areas and for unknown industry codes, all of them at once.
     """
@@ -124,9 +124,13 @@ def check(
     if len(starts) > 1:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             done = []
-            for one in pool.map(block, starts):
-                done.append(one)
-                told(min(len(done) * BLOCK, len(geometries)), len(geometries))
+            try:
+                for one in pool.map(block, starts):
+                    done.append(one)
+                    told(min(len(done) * BLOCK, len(geometries)), len(geometries))
+            except BaseException:  # whoever listens may end it: what was not begun is not
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     else:
         done = [block(0)]
         told(len(geometries), len(geometries))

@@ -6,6 +6,9 @@ Sites run down once for each year a project may be approved in, projects run acr
 
 from __future__ import annotations
 
+import difflib
+import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,15 +18,19 @@ import shapely
 
 from gis.alternatives import Point, alternatives, front
 from gis.companions import Bonuses, Linked, bonuses, linked
+from gis.contradictions import contradictions, pool_words, why_none
 from gis.offers import Candidates
 from gis.plan import Choice, Pool, choose
+from gis.quota import UNTIL_USED
 from gis.scenario import ChainBonus, Purchase, Scenario
 from gis.solver.known import Watch, gap_of
-from gis.verify_plan import Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
+from gis.verify_plan import SHARED_M2, Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
-from gis.yearly import QUOTA, QUOTAS, County, Phases, granted_of, kind_of, phases_of, pools_of
+from gis.yearly import ENERGY, EVER, QUOTA, County, Phases, granted_of, kind_of, phases_of, pools_of, used_tce
 from layers.errors import BadInput, Fault
 from layers.records import Floats, Ints, Project
+
+MOST_MUSTS = 40  # beyond them it is not looked for which two contradict each other
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def plan(
         if first in years:
             late = np.repeat(np.array(years) != first, count)
             benefit[late, n] = -np.inf
-    if scenario.energy_cap_tce is not None:
+    if scenario.energy_caps:
         benefit[:, np.isnan(county.energy_tce)] = -np.inf  # unknown is not zero
     pools, held = pools_of(county, phases, scenario, count)
     needs = linked(sites.ground, benefit, county.links)
@@ -155,7 +162,7 @@ def plan(
         once = {**asked, "time_limit_s": each_s}
         trades = front(benefit, *spared, points=scenario.front_points, first=choice, watch=watch, **once)
     assigned = tuple(
-        _assigned(sites, keys, county, phases, years, choice, value, int(n))
+        _assigned(sites, keys, county, phases, years, choice, value, int(n), bool(scenario.energy_caps))
         for n in np.flatnonzero(choice.site[: len(keys)] >= 0)
     )
     assigned = _waiting(assigned, scenario, county, choice)
@@ -169,10 +176,15 @@ def plan(
         of_plant.setdefault(link.plant, []).append(link)
     components = {link.component for link in county.links}
     unplaced = {}
+    against: dict[int, list[str]] = {}
+    if choice.status == "infeasible" and must.sum() <= MOST_MUSTS:
+        against = contradictions(must, sites, narrow, asked["conflicts"], keys)
     for n in np.flatnonzero(choice.site[: len(keys)] < 0).tolist():
         if n in components:
             continue
         reasons = list(_why_not(n, county, sites, pools, narrow, choice))
+        if choice.status == "infeasible" and np.isfinite(narrow[:, n]).any():
+            reasons = list(why_none(n, must, against, choice.shortfall))
         for link in of_plant.get(n, ()):
             for zh, en in _why_not(link.component, county, sites, pools, narrow, choice):
                 reasons.append((f"{link.name}：{zh}", f"{link.name}: {en}"))
@@ -238,15 +250,19 @@ def _known(sites: Candidates, keys: Sequence[str], county: County, scenario: Sce
     def fault(reason: str, field: str) -> None:
         faults.append(Fault(reason, "Correct the name", layer="scenario", field=field))
 
-    for key in sorted({*scenario.must, *scenario.locks, *scenario.priorities} - set(keys)):
-        fault(f"there is no project {key!r}", "must, locks, priorities")
+    for row, some in (("must", scenario.must), ("locks", scenario.locks), ("priorities", scenario.priorities)):
+        for key in sorted(set(some) - set(keys)):
+            fault(f"there is no project {key!r}", f"{row}.{key}")
     for key, site in scenario.locks.items():
         if site not in sites.names:
-            fault(f"there is no candidate site {site!r} for {key}", "locks")
+            parts = [name for name in sites.names if name.startswith(f"{site}/")]
+            near = parts[:5] or difflib.get_close_matches(site, sites.names, n=3)
+            fix = f"Candidates near that name: {', '.join(near)}" if near else "Correct the name"
+            faults.append(Fault(f"there is no candidate site {site!r} for {key}", fix, layer="scenario", field="locks"))
 
     def strange(names: Iterable[str]) -> list[str]:
         """Neither an account nor quota of one of the units, which may be granted one day."""
-        units = set(county.unit)
+        units = {unit for kind in county.drawn for unit in county.charged(kind)}
         some = sorted(set(names) - set(county.accounts))
         return [name for name in some if (said := QUOTA.fullmatch(name)) is None or said["unit"] not in units]
 
@@ -317,18 +333,18 @@ def _locks(
         n, site = keys.index(key), sites.names.index(name)
         open_ = [k for k in range(len(years)) if np.isfinite(benefit[k * count + site, n])]
         if not open_:
-            faults.append(
-                Fault(
-                    f"{key} may not stand on {name}",
-                    "Take the lock off, or see its check",
-                    None,
-                    "scenario",
-                    key,
-                    "locks",
-                )
-            )
+            why = "does not pass its check there" if sites.fits[site, n] else "asks for another size of ground"
+            reason, fix = f"{key} may not stand on {name}: it {why}", "Take the lock off, or see its check"
+            faults.append(Fault(reason, fix, None, "scenario", key, "locks"))
         else:
             locked.append((n, open_[0] * count + site))
+    stands = {n: row % count for n, row in locked}
+    for one, other in itertools.combinations(stands, 2):
+        shared_m2 = sites.ground[stands[one]].intersection(sites.ground[stands[other]]).area
+        if shared_m2 > SHARED_M2:
+            who = f"{keys[one]} and {keys[other]}"
+            reason = f"{who} are locked on the same ground: {sites.names[stands[one]]}, {sites.names[stands[other]]}"
+            faults.append(Fault(reason, "Take one of the locks off", None, "scenario", keys[other], "locks"))
     if faults:
         raise BadInput("a project is locked on ground where it may not stand", faults)
     return locked
@@ -343,6 +359,7 @@ def _assigned(
     choice: Choice,
     value: Floats,
     n: int,
+    is_capped: bool,
 ) -> Assigned:
     turn, site = divmod(int(choice.site[n]), len(sites.ground))
     steps = []
@@ -350,10 +367,9 @@ def _assigned(
         approval, start, done = (
             years[turn] + int(one[row]) for one in (phases.approval, phases.start, phases.production)
         )
-        takes = {
-            f"quota/{county.unit[site]}/{kind}": float(county.quota_m2[kind][site] * phases.share[row])
-            for kind in QUOTAS
-        }
+        takes = county.quota(site, n, phases, int(row))
+        if is_capped:
+            takes[ENERGY] = float(used_tce(county, phases)[row])
         takes |= {account: float(phases.load[kind_of(account)][row]) for account in county.takes(site, n)}
         steps.append(Step(approval, start, done, takes))
     link = next((one for one in county.links if one.component == n), None)
@@ -386,11 +402,13 @@ def _verified(
     accounts = {**county.accounts, **scenario.balances}
     keys = [one.key for one in projects]
     stocks = [Stock(account, "load", {min(years): accounts[account]}) for account in (*county.serves, *county.ways)]
+    if scenario.energy_caps:
+        stocks.append(Stock(ENERGY, "load", {-1: float("inf"), **scenario.energy_caps}))
     granted = granted_of(accounts)
-    for unit in sorted(set(county.unit)):
-        for kind in QUOTAS:
-            years_of = granted.get((unit, kind), {})
-            stocks.append(Stock(f"quota/{unit}/{kind}", "quota", years_of, scenario.carry_years))
+    for kind in county.drawn:
+        carried = EVER if kind in UNTIL_USED else scenario.carry_years
+        for unit in sorted(set(county.charged(kind)) - {""}):
+            stocks.append(Stock(f"quota/{unit}/{kind}", "quota", granted.get((unit, kind), {}), carried))
     bought = []
     for one in scenario.purchases:
         if one.name in choice.expansions_used:
@@ -457,20 +475,15 @@ def _why_not(
         if over.any():
             full.append((int(over.sum()), pool.name, float(use[over].min() - left)))
     if (blocked > 0).all():
-        for _, name, amount in sorted(full, reverse=True)[:3]:
+        told: set[str] = set()
+        for _, name, amount in sorted(full, reverse=True):
+            one = re.sub(r"/\d{4}/|[ @]\S.*", "/", name)  # the same account in another window of years says no more
+            if one in told or len(told) == 3:
+                continue
+            told.add(one)
             zh, en = pool_words(name)
             short.append((f"{zh} 至少缺 {amount:,.0f}", f"{en} is short by at least {amount:,.0f}"))
         return tuple(short)
     if (benefit[rows, n] <= 0).all():
         return (("在任何候选地块上的价值都不为正", "its value is not above zero on any candidate"),)
     return (("可用地块已由价值更高的项目占用，或与之冲突", "projects of more value take its ground or rule it out"),)
-
-
-def pool_words(name: str) -> tuple[str, str]:
-    """A pool in both languages; its account is a name and stays.
-
-    >>> pool_words("quota/520625-NE/2027/linked since 2026")
-    ('quota/520625-NE/2027/linked（2026 年起）', 'quota/520625-NE/2027/linked since 2026')
-    """
-    account, since, year = name.partition(" since ")
-    return (f"{account}（{year} 年起）" if since else account), name

@@ -57,6 +57,12 @@ class Ranking:
     notes: tuple[tuple[str, str], ...] = ()
 
     @cached_property
+    def falling(self) -> tuple[Ints, Floats]:
+        """(R, C) the criteria of each site from its strongest side to its weakest, and how good it is in each."""
+        order = np.argsort(-self.scaled, axis=1, kind="stable")
+        return order, np.take_along_axis(self.scaled, order, axis=1)
+
+    @cached_property
     def squares(self) -> tuple[Floats, Floats]:
         """(C, R) each, squared: how far every site is from the worst and from the best of each criterion."""
         table = self.scaled.T
@@ -189,12 +195,16 @@ def owa(table: Floats, weights: Floats, orness: float) -> Floats:
     Importance enters as the share of the order each criterion takes up, so that at 0.5 it is the weighted sum.
     """
     order = np.argsort(-table, axis=1, kind="stable")
-    ends = np.minimum(np.cumsum(weights[order], axis=1), 1.0)
+    return _ordered(np.take_along_axis(table, order, axis=1), weights[order], orness)
+
+
+def _ordered(falling: Floats, weights: Floats, orness: float) -> Floats:
+    """OWA of sites whose sides stand from the strongest to the weakest, along the last axis."""
+    ends = np.minimum(np.cumsum(weights, axis=-1), 1.0)
     power = np.inf if orness == 0 else (1 - orness) / orness
     with np.errstate(over="ignore"):
         reached = np.where(ends >= 1 - 1e-12, 1.0, ends**power if np.isfinite(power) else 0.0)
-    share = np.diff(reached, axis=1, prepend=0.0)
-    return np.asarray((np.take_along_axis(table, order, axis=1) * share).sum(axis=1), dtype=float)
+    return np.asarray((falling * np.diff(reached, axis=-1, prepend=0.0)).sum(axis=-1), dtype=float)
 
 
 # --- weights ----------------------------------------------------------------------------------------
@@ -208,11 +218,15 @@ CONSISTENT = 0.1  # Saaty 1980: a ratio above it asks for the comparisons to be 
 
 @dataclass(frozen=True, eq=False)
 class Pairwise:
-    """Weights from comparisons in pairs (层次分析法), and how consistent these are."""
+    """Weights from comparisons in pairs (层次分析法), and how consistent these are.
+
+    strained : pairs (row, column, as compared, as the weights have it), the most at odds first; empty where all agree
+    """
 
     weights: Floats
     consistency_ratio: float
     warning: tuple[str, str] | None = field(default=None)
+    strained: tuple[tuple[int, int, float, float], ...] = ()
 
 
 def ahp(matrix: ArrayLike) -> Pairwise:
@@ -257,26 +271,35 @@ def ahp(matrix: ArrayLike) -> Pairwise:
             f"判断矩阵一致性比率 {ratio:.3f} 大于 0.1，应重新比较",
             f"the comparisons contradict each other (consistency ratio {ratio:.3f} > 0.1): make them again",
         )
-    return Pairwise(weights / weights.sum(), ratio, warning)
+    weights = weights / weights.sum()
+    fits = weights[:, None] / weights[None, :]
+    odds = np.triu(np.abs(np.log(table / fits)), 1)
+    worst = [divmod(int(at), count) for at in np.argsort(-odds, axis=None, kind="stable") if odds.flat[at] > 1e-9]
+    strained = tuple((i, j, float(table[i, j]), float(fits[i, j])) for i, j in worst)
+    return Pairwise(weights, ratio, warning, strained)
 
 
 def entropy_weights(values: ArrayLike) -> Floats:
     """(C,) weights by how much each criterion tells the (P, C) sites apart (熵权法); values of at least 0.
 
+    An unknown value (NaN) is left out of its own criterion; one of which fewer than two are known weighs nothing.
+
     >>> entropy_weights([[1, 1], [1, 3]]).tolist()
     [0.0, 1.0]
     """
     table = np.asarray(values, dtype=float)
-    if table.ndim != 2 or len(table) < 2 or not np.isfinite(table).all() or (table < 0).any():
+    if table.ndim != 2 or len(table) < 2 or np.isinf(table).any() or (table < 0).any():
         raise BadInput(
             "entropy weights cannot be worked out",
-            [Fault("it needs two sites and known values of at least 0", "Leave unknown ones out", field="values")],
+            [Fault("it needs two sites and finite values of at least 0", "Leave others out", field="values")],
         )
-    total = table.sum(axis=0)
-    share = np.divide(table, total, out=np.full_like(table, 1 / len(table)), where=total > 0)
+    known = ~np.isnan(table)
+    count = known.sum(axis=0)
+    total = np.nansum(table, axis=0)
+    share = np.divide(table, total, out=np.where(known, 1 / np.maximum(count, 1), 0.0), where=known & (total > 0))
     logs = np.log(share, out=np.zeros_like(share), where=share > 0)
-    told = np.maximum(1 + (share * logs).sum(axis=0) / np.log(len(table)), 0.0)
-    told[told < 1e-12] = 0.0
+    told = np.maximum(1 + (share * logs).sum(axis=0) / np.log(np.maximum(count, 2)), 0.0)
+    told[(told < 1e-12) | (count < 2)] = 0.0
     whole = told.sum()
     return np.full(table.shape[1], 1 / table.shape[1]) if whole == 0 else np.asarray(told / whole, dtype=float)
 
@@ -334,7 +357,8 @@ def _scores(ranking: Ranking, weights: Draws) -> Floats:
         best += 1e-300
         worst /= best  # the square of TOPSIS' ratio: the same order
         return worst
-    return np.stack([owa(ranking.scaled, one, ranking.orness) for one in weights])
+    order, falling = ranking.falling
+    return _ordered(falling, weights[:, order], ranking.orness)
 
 
 def _products(weights: Floats, table: Floats) -> Floats:

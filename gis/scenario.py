@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from gis.judge import Verdict
 from layers.errors import BadInput, Fault
@@ -13,7 +13,15 @@ from layers.records import Strict
 
 Amount = Annotated[float, Field(ge=0)]
 Year = Annotated[int, Field(ge=2000, le=2100)]
+Preferred = Literal["high_tech", "agri_processing", "light_industry"]
+PREFERRED = {"high_tech": "高新技术", "agri_processing": "农产品加工", "light_industry": "轻工"}
 GOOD = {"clear": Verdict.CLEAR, "warned": Verdict.WARNED, "conditional": Verdict.CONDITIONAL}
+
+
+Cap = Annotated[
+    Annotated[Amount, Tag("always")] | Annotated[dict[Year, Amount], Tag("by_year")],
+    Discriminator(lambda said: "by_year" if isinstance(said, dict) else "always"),
+]
 
 
 class Purchase(Strict):
@@ -62,7 +70,9 @@ class Scenario(Strict):
     accept: Annotated[str, Field(pattern="^(clear|warned|conditional)$")] = "conditional"
     fund_wan: Amount | None = None
     fund_weight: Amount = 1.0
-    energy_cap_tce: Amount | None = None
+    energy_cap_tce: Cap | None = Field(
+        None, description="what all projects in production may use a year, or year -> what they may from then on"
+    )
     purchases: tuple[Purchase, ...] = ()
     upgrades: bool = Field(True, description="may also buy what the price table knows would enlarge a facility")
     balances: dict[str, float] = Field({}, description="account -> balance to plan with instead of the county's")
@@ -71,6 +81,9 @@ class Scenario(Strict):
     must: tuple[str, ...] = ()
     locks: dict[str, str] = Field({}, description="project -> site it stands on")
     priorities: dict[str, Amount] = Field({}, description="project -> what its benefit is multiplied by")
+    preferred: dict[Preferred, Amount] = Field(
+        {}, description="sort of industry -> what the benefit of its projects is multiplied by (优先调剂用地指标)"
+    )
     alternatives: Annotated[int, Field(ge=0, le=20)] = 0
     spare: Annotated[tuple[str, ...], Field(max_length=2)] = ()
     front_points: Annotated[int, Field(ge=2, le=12)] = 5
@@ -96,6 +109,12 @@ class Scenario(Strict):
             for account, amount in one.adds.items():
                 found[account] = found.get(account, 0.0) + amount
         return found
+
+    @property
+    def energy_caps(self) -> dict[int, float]:
+        """Year -> what all projects in production may use from then on; 0 is ever since, empty no cap."""
+        cap = self.energy_cap_tce
+        return dict(sorted(cap.items())) if isinstance(cap, dict) else {} if cap is None else {0: cap}
 
     @property
     def worst(self) -> Verdict:

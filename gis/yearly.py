@@ -1,7 +1,9 @@
 """What a plan takes of quotas and capacities, year by year, as pools of `choose`.
 
 Quota falls in the year of approval and may be carried over: for every window of years, what is approved in it is at
-most what was granted for it. Loads stay from the year of production on.
+most what was granted for it. Replacement farmland (占补平衡) and energy quota (能耗指标) are drawn as the books draw
+them for a single claim: where a unit keeps the account, farmland with the ground of each phase and until it is used up,
+energy with the first phase. Loads, and energy under a cap of the scenario, stay from the year of production on.
 """
 
 from __future__ import annotations
@@ -14,14 +16,20 @@ from typing import Any
 
 import numpy as np
 
+from gis.claims import SUPPLEMENT
 from gis.companions import Kin, Linked
 from gis.plan import Expansion, Pool
+from gis.quota import UNTIL_USED
 from gis.scenario import Scenario
 from layers.records import Bools, Floats, Ints, Project
 
 LOADS = ("power_kva", "water_m3d", "effluent_m3d", "freight_td")
 QUOTAS = ("new_construction", "agricultural", "cultivated")
-QUOTA = re.compile(rf"quota/(?P<unit>[^/@]+)/(?P<year>\d{{4}})/(?P<kind>{'|'.join(QUOTAS)})(?:@(?P<carried>\d{{4}}))?")
+FARMLAND = {kind: follows for kind, follows, _ in SUPPLEMENT}
+ENERGY = "energy_tce"  # the account's kind, and the pool of a scenario's cap
+DRAWN = (*QUOTAS, *FARMLAND, ENERGY)
+QUOTA = re.compile(rf"quota/(?P<unit>[^/@]+)/(?P<year>\d{{4}})/(?P<kind>{'|'.join(DRAWN)})(?:@(?P<carried>\d{{4}}))?")
+EVER = 200  # years: until used up
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,8 @@ class County:
     """What is measured of S candidates and N projects.
 
     allowed : (S, N) the check lets the project stand there; value : (S, N) by the scenario's objectives
-    unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take
+    unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take, of replacement
+        farmland too, where any unit keeps it; kept : kind -> (S,) who is charged for it, "" nobody keeps the account
     serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
     ways : account of a stretch of road -> (S,) whether it lies on the way from a candidate to the trunk road
     energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
@@ -50,6 +59,34 @@ class County:
     ways: Mapping[str, Bools] = field(default_factory=dict)
     links: tuple[Linked, ...] = ()
     kin: tuple[Kin, ...] = ()
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def charged(self, kind: str) -> Sequence[str]:
+        """(S,) whose account of a kind of quota a candidate is charged to, "" nobody's."""
+        return self.unit if kind in QUOTAS else self.kept.get(kind, ())
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The kinds of quota that a plan draws on."""
+        return (*QUOTAS, *(kind for kind in DRAWN if kind in self.kept))
+
+    def quota(self, site: int, n: int, phases: Phases, row: int) -> dict[str, float]:
+        """`quota/<unit>/<kind>` -> what one phase of a project on a candidate takes, by its approval."""
+        return {
+            f"quota/{unit}/{kind}": float(self._amount(kind, phases)[row] * self._across(kind)[site])
+            for kind in self.drawn
+            if (unit := self.charged(kind)[site])
+        }
+
+    def _across(self, kind: str) -> Floats:
+        """(S,) what of a kind candidates take for a whole project, or once for each tce of it."""
+        return np.ones(len(self.unit)) if kind == ENERGY else self.quota_m2[kind]
+
+    def _amount(self, kind: str, phases: Phases) -> Floats:
+        """(rows,) how much of that falls to each phase."""
+        if kind != ENERGY:
+            return phases.share
+        return np.where(phases.is_first, np.nan_to_num(self.energy_tce)[phases.project], 0.0)
 
     def takes(self, site: int, n: int) -> list[str]:
         """The accounts of capacities that a project draws on from a candidate."""
@@ -84,6 +121,11 @@ class Phases:
     start: Ints
     production: Ints
     load: dict[str, Floats]
+
+    @property
+    def is_first(self) -> Bools:
+        """(rows,) the first phase of each project, as it is said."""
+        return np.asarray(np.diff(self.project, prepend=-1) != 0, dtype=bool)
 
 
 def phases_of(projects: Sequence[Project], loads: Mapping[str, Floats], build_years: int) -> Phases:
@@ -180,30 +222,29 @@ def pools_of(
             if any(account in one.adds for account in wanted) and (one.from_year or 0) <= until
         ]
 
-    for unit in sorted(set(county.unit)):
-        inside = np.tile(np.array([one == unit for one in county.unit], dtype=float), len(years))
-        for kind in QUOTAS:
-            takes = inside * np.tile(county.quota_m2[kind], len(years))
-            if not takes.any():
+    for kind in county.drawn:
+        amount, charged = county._amount(kind, phases), county.charged(kind)
+        carried = EVER if kind in UNTIL_USED else scenario.carry_years
+        for unit in sorted(set(charged) - {""}):
+            inside = np.array([one == unit for one in charged], dtype=float)
+            takes = np.tile(inside * county._across(kind), len(years))
+            if not takes.any() or not amount.any():
                 continue
             left = granted.get((unit, kind), {})
             across = takes[:, None] * (starts[:, None] == np.arange(len(years)))
-            for first in span:
+            for first in span if carried < EVER else span[:1]:  # what never lapses is one sum up to each year
                 for end in range(first, span[-1] + 1):
                     along = np.stack(
                         [
                             _sums(
-                                phases,
-                                phases.share,
-                                (first <= t + phases.approval) & (t + phases.approval <= end),
-                                projects,
+                                phases, amount, (first <= t + phases.approval) & (t + phases.approval <= end), projects
                             )
                             for t in years
                         ]
                     )
                     if not along.any():
                         continue
-                    within = range(first - scenario.carry_years, end + 1)
+                    within = range(first - carried, end + 1)
                     balance = sum(left.get(year, 0.0) for year in within)
                     wanted = [f"quota/{unit}/{year}/{kind}" for year in within]
                     name = f"quota/{unit}/{end}/{kind}" + ("" if first == end else f" since {first}")
@@ -237,7 +278,17 @@ def pools_of(
             if any_:
                 name = account if end == ends[-1] else f"{account} {end}"
                 put(name, account, end, use, accounts[account], bought([account], end))
-    if scenario.energy_cap_tce is not None:
-        energy = np.nan_to_num(county.energy_tce)
-        put("energy_tce", "energy_tce", max(done), (np.ones(len(starts)), energy), scenario.energy_cap_tce, [])
+    caps = scenario.energy_caps
+    ends = sorted({*(year - 1 for year in caps if year - 1 >= min(caps)), max(*done, *caps)} if caps else ())
+    for end in ends:  # within the years of one cap the last has most in production
+        on = np.stack([_sums(phases, used_tce(county, phases), t + phases.production <= end, projects) for t in years])
+        cap = caps[max(year for year in caps if year <= end)]
+        if on.any():
+            across = (starts[:, None] == np.arange(len(years))).astype(float)
+            put(ENERGY if end == ends[-1] else f"{ENERGY} {end}", ENERGY, end, (across, on), cap, [])
     return pools, held
+
+
+def used_tce(county: County, phases: Phases) -> Floats:
+    """(rows,) what each phase uses a year once it produces, by its share of the ground."""
+    return np.asarray(np.nan_to_num(county.energy_tce)[phases.project] * phases.share, dtype=float)

@@ -46,6 +46,7 @@ UNITS = {"m2": "㎡", "m3d": "m³/d", "kva": "kVA", "td": "t/d", "wan": "万元"
 KINDS = {
     "new_construction": "新增建设用地", "agricultural": "其中农用地", "cultivated": "其中耕地", "paddy": "其中水田",
     "power_kva": "供电", "water_m3d": "供水", "effluent_m3d": "污水", "freight_td": "货运", "energy_tce": "能耗",
+    "balance_area": "补充耕地数量", "balance_paddy": "补充水田",
 }  # fmt: skip
 STATUS = {"optimal": "已证最优", "feasible": "可行，未证最优", "infeasible": "无可行方案", "cancelled": "已中止"}
 NOT_A_COMMITMENT = Text(

@@ -12,8 +12,10 @@ from api import adopting
 from api.auth import CHECK, READ, allow
 from api.comparing import compared
 from api.county import County, county_of
-from api.searching import search
+from api.searching import criteria_of, search
+from gis.rank import METHODS
 from gis.scenario import Scenario
+from gis.weighing import HowToRank
 from layers.access import User
 from layers.errors import BadInput, Fault, TooLarge, UnknownName
 from layers.records import Project, Strict
@@ -24,12 +26,24 @@ MOST_PROJECTS = 500
 
 
 class SearchIn(Strict):
-    """One project; `weights` by the names of the criteria in the answer."""
+    """One project, and how to rank; `weights` alone is short for `ranking.weights`, by the names of the criteria."""
 
     project: Project | None = None
     project_id: str | None = None
     top: Annotated[int, Field(ge=1, le=200)] = 20
-    weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    weights: dict[str, float] | None = None
+    ranking: HowToRank | None = None
+
+    @property
+    def how(self) -> HowToRank:
+        if self.weights is None:
+            return self.ranking or HowToRank()
+        if self.ranking is not None:
+            raise BadInput(
+                "the candidates cannot be ranked as asked",
+                [Fault("weights stand beside ranking", "Give ranking.weights alone", field="weights")],
+            )
+        return HowToRank(weights=self.weights)
 
 
 class PlanIn(Strict):
@@ -37,6 +51,14 @@ class PlanIn(Strict):
 
     projects: Annotated[list[Project | str], Field(min_length=1)]
     scenario: Scenario = Field(default_factory=lambda: Scenario.model_validate({}))
+
+
+@router.get("/searches/criteria")
+def criteria(county: Here, user: Annotated[User, Depends(allow(*CHECK))]) -> dict[str, Any]:
+    """By what candidates may be ranked, and how."""
+    known = criteria_of(county.rulebook())
+    named = [{"name": one.name, "zh": one.zh, "en": one.en, "better": one.better} for one in known]
+    return {"methods": METHODS, "criteria": named}
 
 
 @router.post("/searches")
@@ -51,7 +73,7 @@ def find(asked: SearchIn, county: Here, user: Annotated[User, Depends(allow(*CHE
             county.rulebook(),
             county.store.at(),
             top=asked.top,
-            weights=asked.weights,
+            ranking=asked.how,
             zones=None if scope.is_all else sorted(scope.names),
         )
     county.access.record(user.name, "search", project.key, f"{len(found['candidates'])} candidates")
@@ -77,10 +99,11 @@ def plan(asked: PlanIn, county: Here, user: Annotated[User, Depends(allow("plann
     twice = sorted({key for key in keys if keys.count(key) > 1})
     faults = [Fault("the project stands twice", "Name each once", feature=key) for key in twice]
     if not faults:
-        named = {*asked.scenario.must, *asked.scenario.locks, *asked.scenario.priorities}
+        named = {"must": asked.scenario.must, "locks": asked.scenario.locks, "priorities": asked.scenario.priorities}
         faults = [
-            Fault(f"there is no project {key!r} in this plan", "Correct the name", field="scenario")
-            for key in sorted(named - set(keys))
+            Fault(f"there is no project {key!r} in this plan", "Correct the name", field=f"scenario.{row}.{key}")
+            for row, some in named.items()
+            for key in sorted(set(some) - set(keys))
         ]
     if faults:
         raise BadInput("the plan cannot be made", faults)

@@ -53,7 +53,11 @@ def plan(
                 text = f"{progress.seconds:6.1f} s  {progress.objective:,.1f}  gap {progress.gap:.2%}"
                 err.print(text, end="\r", highlight=False)
 
-        joint, measured = joint_plan(store, wanted, chosen, book, world, watch)
+        def measuring(done: int, of: int) -> None:
+            if not as_json:
+                err.print(f"测算候选地块 measuring candidate sites {done:,} / {of:,}", end="\r", highlight=False)
+
+        joint, measured = joint_plan(store, wanted, chosen, book, world, watch, told=measuring)
         found = dressed(joint, measured, world, chosen)
         if adopt and not joint.violations:
             named = [] if projects is not None else [one.key for one in wanted]

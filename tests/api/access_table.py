@@ -104,6 +104,7 @@ TABLE = (
     Row("GET", "/outlook", READ),
     Row("GET", "/outlook.html", READ),
     Row("GET", "/outlook.xlsx", READ),
+    Row("GET", "/searches/criteria", CHECK),
     Row("POST", "/searches", CHECK, {"project_id": "{project_id}", "top": 1}),
     Row("POST", "/plans", "planner", {"projects": ["{project_id}"], "scenario": {"time_limit_s": 5}}, well=(202,)),
     Row("GET", "/plans", READ),

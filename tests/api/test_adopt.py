@@ -297,3 +297,44 @@ def test_a_plan_that_is_not_done_or_places_nobody_is_not_adopted(client: TestCli
     assert empty["assignments"] == []
     assert adopt(client, empty).status_code == 422
     assert adopt(client, {"id": "none"}).status_code == 404
+
+
+def test_replacement_farmland_and_energy_are_planned_shown_and_booked(stores: Stores) -> None:
+    farm = layer(
+        "land_use",
+        [shapely.box(-2e4, -2e4, 2e4, 2e4)],
+        code_system=["GB/T 21010-2017"],
+        code=["0103"],
+        three_class=["agricultural"],
+        cultivated=[True],
+        paddy=[False],
+    )
+    kinds = {"new_construction": 30_000.0, "agricultural": 30_000.0, "cultivated": 30_000.0, "energy_tce": 60.0}
+    held = {f"quota__520625__2026__{kind}": amount for kind, amount in kinds.items()}
+    world = small_world().replaced(farm).with_pools(**held, quota__520625__2025__balance_area=15_000.0)
+    store = stores.new()
+    fill_county(store, world)
+    name = stores.name(store)
+    store.close()
+    farmland, energy = "quota/520625/2025/balance_area", "quota/520625/2026/energy_tce"
+    with TestClient(create_app(Settings(county=name)), base_url=HERE) as client:
+        two = [{**TEA, "energy_tce": 40}, {**TEA, "id": "TEA-2", "tax_wan": 5, "energy_tce": 10}]
+        plan = planned(client, *two)
+        assert len(plan["assignments"]) == 1
+        (step,) = plan["assignments"][0]["phases"]
+        assert step["takes"]["quota/520625/balance_area"] == 10_000
+        pools = {one["name"]: one for one in plan["pools"]}
+        assert pools["quota/520625/2026/balance_area"]["balance"] == 15_000
+        assert (pools["quota/520625/2026/energy_tce"]["unit"], pools["quota/520625/2026/energy_tce"]["balance"]) == (
+            "tce",
+            60,
+        )
+        reasons = str(plan["unplaced"][0]["reasons"])
+        assert "quota/520625/2026/balance_area" in reasons
+        assert plan["seen"]["balances"][farmland] == 15_000
+        booked = adopt(client, plan)
+        assert booked.status_code == 201, booked.json()
+        used = 40 if plan["assignments"][0]["project"] == "TEA" else 10
+        assert (left(client, farmland), left(client, energy)) == (5_000, 60 - used)
+        with contextlib.closing(open_store(name)) as store:
+            assert verify(store.ledger).whole

@@ -9,17 +9,13 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from api.jobs import Plans
-from api.searching import _column
-from gis.intervals import Interval
 from gis.joint import pool_words
 from layers.gpkg import GeoPackage
 from layers.ledger.keeping import open_books
@@ -64,19 +60,10 @@ def test_a_search_ranks_what_passes_and_counts_what_fails_by_rule(client: TestCl
     assert sum(one["share"] for one in found["robustness"]["first_place"]) == pytest.approx(1.0)
 
 
-def test_ends_of_a_range_that_differ_by_rounding_are_one_number() -> None:
-    low = np.array([12.0, 12.0, np.inf, np.nan, 3.0])
-    high = np.array([12.0 + 1e-10, 13.0, np.inf, np.nan, 3.0])
-    facts = SimpleNamespace(columns={"road_m": Interval(low, high)})
-    found = SimpleNamespace(checked=SimpleNamespace(meetings={}, facts=facts))
-    known = np.isnan(_column(found, "road_m"))
-    assert known.tolist() == [False, True, False, True, False]
-
-
 def test_weights_by_a_name_that_is_no_criterion_are_refused(client: TestClient) -> None:
     wrong = client.post("/searches", json={"project_id": "TEA", "weights": {"beauty": 1}})
     assert wrong.status_code == 422
-    assert wrong.json()["errors"][0]["field"] == "beauty"
+    assert wrong.json()["errors"][0]["field"] == "ranking.weights.beauty"
     zero = client.post("/searches", json={"project_id": "TEA", "weights": {"area_m2": 0}})
     assert zero.status_code == 422
 
@@ -103,19 +90,37 @@ def test_a_plan_is_a_job_with_assignments_pools_and_a_proof(client: TestClient) 
     assert all(one["used"] <= one["balance"] for one in quota)
 
 
+def test_projects_of_a_preferred_industry_come_first_when_ground_is_short(client: TestClient) -> None:
+    rivals = [{**TEA, "id": f"R{n}", "tax_wan": 30, "industry": {"code": "3392"}} for n in (1, 2)]
+    tea = {**TEA, "tax_wan": 10}
+    asked = {"projects": [tea, *rivals], "scenario": {"weights": {"tax_wan": 1}}}
+    plain = ended(client, client.post("/plans", json=asked).json())
+    assert {one["project"] for one in plain["assignments"]} == {"R1", "R2"}, plain
+    asked["scenario"] = {"weights": {"tax_wan": 1}, "preferred": {"agri_processing": 10, "high_tech": 2}}
+    found = ended(client, client.post("/plans", json=asked).json())
+    assert "TEA" in {one["project"] for one in found["assignments"]}
+    assert any("agri_processing, counts 10 times" in one["en"] for one in found["notes"])
+    asked["scenario"] = {"preferred": {"beauty": 2}}
+    assert client.post("/plans", json=asked).status_code == 422
+
+
 def test_a_plan_says_what_it_is_at_before_the_solver_speaks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, float | None]] = []
+    said: list[dict[str, Any]] = []
     kept = GeoPackage.save
 
     def save(self: GeoPackage, kind: str, key: str, body: Any) -> str:
         if kind == "plan" and body["status"] == "running":
             seen.append((body["progress"]["phase"], body["progress"]["share"]))
+            said.append(body["progress"])
         return kept(self, kind, key, body)
 
     monkeypatch.setattr(GeoPackage, "save", save)
     with served(path) as client:
         ended(client, client.post("/plans", json={"projects": [TEA]}).json())
     assert seen[:2] == [("measuring", 0.0), ("choosing", 1.0)]
+    assert said[1]["done"] == said[1]["of"] == 3
+    assert said[1]["what"] == {"zh": "候选地块", "en": "candidate sites"}
 
 
 def test_a_shortage_is_said_in_one_language_at_a_time() -> None:
@@ -194,6 +199,37 @@ def test_a_plan_that_waits_can_be_cancelled(path: Path) -> None:
     assert plans.cancel(job["id"])["status"] == "cancelled"
     plans._work(job["id"])
     assert plans.read(job["id"])["status"] == "cancelled"
+    store.close()
+
+
+def test_a_plan_that_measures_is_cancelled_before_the_next_batch(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from api import jobs
+    from gis import check
+    from gis.scenario import Scenario
+    from layers.records import Project
+
+    monkeypatch.setattr(check, "BLOCK", 1)  # each candidate is a batch of its own
+    heard: list[tuple[int, int]] = []
+    store = GeoPackage(path)
+    plans = Plans(store, lambda: check.rulebook().confirmed(store.list("confirmation")))
+    plans._put = lambda key: None  # type: ignore[method-assign]
+    job = plans.submit([Project.model_validate(TEA)], Scenario.model_validate({}), "p", None)
+    kept = jobs.joint_plan
+
+    def joint_plan(*given: Any, told: Any, **named: Any) -> Any:
+        def hears(done: int, of: int) -> None:
+            heard.append((done, of))
+            plans.cancel(job["id"])
+            told(done, of)
+
+        return kept(*given, told=hears, **named)
+
+    monkeypatch.setattr(jobs, "joint_plan", joint_plan)
+    plans._work(job["id"])
+    ended = store.load("plan", job["id"])
+    assert heard == [(1, 3)]
+    assert (ended["status"], ended["progress"]["phase"]) == ("cancelled", "measuring")
+    assert not {"assignments", "pools", "plan_digest", "reason"} & set(ended)
     store.close()
 
 

@@ -355,6 +355,26 @@ def test_a_search_leads_from_the_list_to_the_map_and_back(page: Page, base: str)
     expect(page.locator("tr.chosen")).to_have_attribute("data-rank", "1")
 
 
+def test_candidates_are_ranked_by_a_method_and_by_comparisons_in_pairs(page: Page, base: str) -> None:
+    open_(page, base, "#panel=search&project=TEA")
+    page.get_by_text("比选方法与权重").click()
+    page.select_option("#rank-method", "owa")
+    page.fill("#rank-orness", "0.2")
+    page.select_option("#rank-way", "ahp")
+    page.check("[data-compared=area_m2]")
+    page.check("[data-compared=slope_mean_deg]")
+    page.select_option("[data-pair]", "1/3")
+    page.click("#run-search")
+    expect(page.locator("#grounds")).to_contain_text("有序加权平均（OWA） · 层次分析法（AHP） · 乐观程度 0.2")
+    expect(page.locator("#grounds")).to_contain_text("一致性比率 0")
+    page.select_option("#rank-way", "stated")
+    for slider in page.locator("[data-criterion]").all():
+        slider.fill("0")
+    page.expected = ("422",)  # type: ignore[attr-defined]
+    page.click("#run-search")
+    expect(page.locator("#candidates .problem")).to_contain_text("ranking.weights")
+
+
 def test_each_user_sees_only_what_they_may(page: Page, base: str) -> None:
     open_(page, base)
     page.select_option("#people", "demo-viewer")

@@ -435,3 +435,19 @@ def test_a_check_of_many_sites_says_how_far_it_is():
     sites = np.repeat(np.array([SITE], dtype=object), BLOCK + 5)
     check(sites, Project(id="p", land_m2=8000), CONFIRMED, kind_world(), told=lambda done, of: told.append((done, of)))
     assert told == [(BLOCK, BLOCK + 5), (BLOCK + 5, BLOCK + 5)]
+
+
+def test_whoever_listens_may_end_the_measuring_within_a_few_blocks(monkeypatch):
+    import gis.check
+
+    measured = []
+    kept = gis.check.measure_facts
+    monkeypatch.setattr(gis.check, "BLOCK", 1)
+    monkeypatch.setattr(gis.check, "measure_facts", lambda *given: measured.append(1) or kept(*given))
+
+    def enough(done, of):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check([SITE] * 400, Project(id="p", land_m2=8000), CONFIRMED, kind_world(), told=enough)
+    assert 1 <= len(measured) < 100

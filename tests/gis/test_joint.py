@@ -237,6 +237,86 @@ def test_an_energy_cap_places_nobody_whose_energy_is_unknown():
     assert "energy is unknown" in joint.unplaced["p2"][0][1]
 
 
+def test_a_cap_by_year_puts_the_larger_user_of_energy_off():
+    asked = world(projects(2), energy_tce=np.array([40.0, 60.0]), quota=granted(2026, 2027))
+    caps = scenario(start_years=(2026, 2027), build_years=2, energy_cap_tce={2028: 60.0, 2029: 100.0})
+    joint = plan(*asked, caps)
+    assert sorted(years(joint).values()) == [2026, 2027]
+    assert joint.violations == ()
+    assert [(one.year, one.balance) for one in joint.pools if one.name == "energy_tce"] == [(2028, 60.0), (2029, 100.0)]
+    assert joint.assigned[0].waits_for == ()  # a cap is no account
+
+
+def granted(*of, **others):
+    return {f"quota/U/{year}/new_construction": 9 * HA for year in of} | others
+
+
+def farmland(accounts, **more):
+    """Three squares, half a hectare of each cultivated, in a unit that keeps accounts of replacement farmland."""
+    quota_m2 = {kind: np.full(3, HA) for kind in ("new_construction", "agricultural")}
+    quota_m2 |= {"cultivated": np.zeros(3), "balance_area": np.full(3, HA / 2)}
+    quota_m2["agricultural"] = np.zeros(3)
+    return world(projects(3), quota=accounts, quota_m2=quota_m2, kept={"balance_area": ["U"] * 3}, **more)
+
+
+def test_replacement_farmland_is_used_until_it_is_used_up_and_not_before_it_is_granted():
+    accounts = granted(2026, 2027) | {"quota/U/2020/balance_area": HA, "quota/U/2027/balance_area": HA / 2}
+    joint = plan(*farmland(accounts), scenario(start_years=(2026, 2027), carry_years=0))
+    assert len(joint.assigned) == 3
+    assert sorted(years(joint).values())[1:].count(2027) >= 1  # the third waits for what is granted in 2027
+    assert joint.violations == ()
+    assert all(one.steps[0].takes["quota/U/balance_area"] == HA / 2 for one in joint.assigned)
+    assert {one.waits_for for one in joint.assigned} == {()}
+    pools = {(one.year, one.since): (one.used, one.balance) for one in joint.pools if "balance_area" in one.name}
+    assert pools[2027, 2026] == (1.5 * HA, 1.5 * HA)
+
+
+def test_replacement_farmland_that_is_short_is_named_with_the_increase_that_is_enough():
+    accounts = granted(2026) | {"quota/U/2020/balance_area": 0.6 * HA}
+    must = scenario(must=("p0", "p1", "p2"))
+    assert plan(*farmland(accounts), must).shortfall == {"quota/U/2026/balance_area": pytest.approx(0.9 * HA)}
+    joint = plan(*farmland(accounts), scenario())
+    assert "quota/U/2026/balance_area" in joint.unplaced["p0"][0][1]
+    more = plan(*farmland(accounts | {"quota/U/2026/balance_area": 0.9 * HA}), must)
+    assert more.choice.status == "optimal"
+    paid = Purchase(name="补充耕地项目", cost_wan=1, adds={"quota/U/2026/balance_area": 0.9 * HA})
+    bought = plan(*farmland(accounts), scenario(must=must.must, purchases=(paid,)))
+    assert bought.bought == ("补充耕地项目",)
+    assert bought.violations == ()
+    assert ("补充耕地项目",) in {one.waits_for for one in bought.assigned}
+
+
+def test_energy_quota_is_drawn_with_the_first_phase_where_its_account_is_kept():
+    energy = np.array([40.0, 60.0, np.nan])
+    accounts = granted(2026) | {"quota/U/2026/energy_tce": 60.0}
+    kept = {"energy_tce": ["U", "U", ""]}
+    joint = plan(*world(projects(3), quota=accounts, energy_tce=energy, kept=kept), scenario())
+    # the third square is charged to nobody, and what a project does not say is not drawn
+    assert len(joint.assigned) == 3
+    drawn = [one.steps[0].takes.get("quota/U/energy_tce", 0.0) for one in joint.assigned]
+    assert sum(drawn) <= 60.0
+    everywhere = {"energy_tce": ["U"] * 3}
+    joint = plan(*world(projects(3), quota=accounts, energy_tce=energy, kept=everywhere), scenario())
+    assert {one.project for one in joint.assigned} == {"p1", "p2"}
+    assert joint.violations == ()
+
+
+def test_the_verifier_adds_energy_and_farmland_up_again(monkeypatch):
+    import gis.joint
+
+    kept = gis.joint.pools_of
+
+    def careless(*given):
+        pools, held = kept(*given)
+        fine = [n for n, one in enumerate(pools) if "balance_area" not in one.name and "energy" not in one.name]
+        return [pools[n] for n in fine], [held[n] for n in fine]
+
+    monkeypatch.setattr(gis.joint, "pools_of", careless)
+    accounts = granted(2026) | {"quota/U/2026/balance_area": HA}
+    joint = plan(*farmland(accounts, energy_tce=np.full(3, 50.0)), scenario(energy_cap_tce=120.0))
+    assert {one.who[0] for one in joint.violations} == {"quota/U/balance_area", "energy_tce"}
+
+
 def test_what_must_be_placed_and_cannot_be_says_what_is_short():
     quota = {"quota/U/2026/new_construction": 1.5 * HA}
     joint = plan(*world(projects(2), quota=quota), scenario(must=("p0", "p1")))
@@ -248,7 +328,7 @@ def test_names_that_stand_for_nothing_and_locks_on_blocked_ground_are_refused_wi
     asked = world(projects(2))
     with pytest.raises(BadInput) as refused:
         plan(*asked, scenario(must=("nobody",), locks={"p0": "nowhere"}, balances={"quota/U/1999/x": 1.0}))
-    assert [fault.field for fault in refused.value.faults] == ["must, locks, priorities", "locks", "balances"]
+    assert [fault.field for fault in refused.value.faults] == ["must.nobody", "locks", "balances"]
     blocked = np.ones((3, 2), dtype=bool)
     blocked[1, 0] = False
     with pytest.raises(BadInput, match="p0 may not stand on s1"):
@@ -329,3 +409,25 @@ def test_alternatives_say_who_moves():
         assert new is not None
         places.add(new[0])
     assert places == {"s0", "s1", "s2"}
+
+
+def test_musts_that_contradict_each_other_name_each_other():
+    kinds = {"is_food": np.array([True, False, False]), "is_dusty": np.array([False, True, False])}
+    far = scenario(must=("p0", "p1"), apart=(KeepApart(kind="is_food", other="is_dusty", distance_m=9_000.0),))
+    joint = plan(*world(projects(3), kinds=kinds), far)
+    assert joint.choice.status == "infeasible"
+    assert "has to be placed and so has p1" in joint.unplaced["p0"][0][1]
+    assert "has to be placed and so has p0" in joint.unplaced["p1"][0][1]
+    assert "there is no plan" in joint.unplaced["p2"][0][1]
+
+
+def test_musts_that_lack_a_pool_say_what_all_of_them_lack():
+    quota = {"quota/U/2026/new_construction": 1.5 * HA}
+    joint = plan(*world(projects(2), quota=quota), scenario(must=("p0", "p1")))
+    assert "quota/U/2026/new_construction short by 5,000" in joint.unplaced["p0"][0][1]
+
+
+def test_two_locks_on_one_ground_are_refused_and_name_both():
+    with pytest.raises(BadInput) as refused:
+        plan(*world(projects(2)), scenario(locks={"p0": "s1", "p1": "s1"}))
+    assert "p0 and p1 are locked on the same ground: s1, s1" in refused.value.faults[0].reason

@@ -51,6 +51,9 @@ KEYS = {
 }
 CONFIDENCE = {"seen", "measured", "mem-high", "mem-mid", "mem-low", "assumption"}
 TRAITS = {
+    "high_tech",
+    "agri_processing",
+    "light_industry",
     "chemical",
     "food",
     "dust",

@@ -47,11 +47,15 @@ function form(place, told) {
   const years = h("input", { type: "text", id: "plan-years", value: (asked?.start_years ?? [now, now + 1]).join(", "), pattern: "\\s*\\d{4}(\\s*[,，]\\s*\\d{4})*\\s*" });
   const limit = h("input", { type: "number", min: 1, max: 3600, value: asked?.time_limit_s ?? 30 });
   const fund = h("input", { type: "number", min: 0, value: asked?.fund_wan ?? "" });
+  const energy = h("input", { type: "number", min: 0, id: "plan-energy", value: typeof asked?.energy_cap_tce === "number" ? asked.energy_cap_tce : "" });
   let accept = asked?.accept ?? "conditional";
   const run = button(t("plan.run"), async () => {
     const asked_ = chosen.size ? [...chosen] : (plan?.asked.projects.map((one) => one.id ?? one.name) ?? []);
     if (!asked_.length) { fill(told, h("p", { class: "problem", role: "alert" }, t("plan.choose_first"))); return; }
-    const scenario = {
+    const kept = (some) => Object.fromEntries(Object.entries(some ?? {}).filter(([project]) => asked_.includes(project)));
+    const scenario = { // what the plan on the board was made for stays, but for what stands in the form
+      ...asked, must: (asked?.must ?? []).filter((one) => asked_.includes(one)), priorities: kept(asked?.priorities), fund_wan: null,
+      ...(typeof asked?.energy_cap_tce === "object" && energy.value === "" ? {} : { energy_cap_tce: energy.value === "" ? null : Number(energy.value) }),
       start_years: years.value.split(/[,，\s]+/).filter(Boolean).map(Number), time_limit_s: Number(limit.value), accept,
       ...(fund.value === "" ? {} : { fund_wan: Number(fund.value) }),
       locks: Object.fromEntries([...locks].filter(([project]) => asked_.includes(project))),
@@ -66,7 +70,7 @@ function form(place, told) {
     show(place, null);
     watch(made.id, place);
   }, { class: "main", id: "run-plan", disabled: !may("planner") });
-  return h("div", { class: "row wrap" }, field(t("plan.years"), years), field(t("plan.limit"), limit), field(t("plan.fund"), fund),
+  return h("div", { class: "row wrap" }, field(t("plan.years"), years), field(t("plan.limit"), limit), field(t("plan.fund"), fund), field(t("plan.energy"), energy),
     field(t("plan.accept"), choice(["clear", "warned", "conditional"].map((one) => [one, named("verdict", one)]), accept, (one) => { accept = one; })),
     h("span", { class: "grow" }), button(t("plan.choose", { count: chosen.size }), () => app.open("projects")), run);
 }
@@ -94,7 +98,7 @@ function progress(told) {
   const limit = told.asked.scenario.time_limit_s;
   const measuring = phase === "measuring";
   return [h("progress", { max: measuring ? 1 : limit, value: measuring ? share : Math.min(seconds, limit), "aria-label": t("plan.progress") }),
-    h("span", {}, measuring ? t("plan.measuring", { share: percent(share, 0) }) : t("plan.so_far", { seconds: number(seconds, 0), objective: number(objective, 1), bound: number(bound, 1), gap: percent(gap, 2) })),
+    h("span", {}, measuring ? t("plan.measuring", { share: percent(share, 0), done: number(told.progress.done ?? 0, 0), of: told.progress.of ? number(told.progress.of, 0) : "…" }) : t("plan.so_far", { seconds: number(seconds, 0), objective: number(objective, 1), bound: number(bound, 1), gap: percent(gap, 2) })),
     button(t("plan.cancel"), () => ask("DELETE", `/plans/${told.id}`).catch(() => {}), { id: "cancel-plan" })];
 }
 

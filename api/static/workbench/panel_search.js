@@ -6,6 +6,7 @@ import { number, short } from "./format.js";
 import { said, t } from "./i18n.js";
 import { projectField } from "./library.js";
 import { badge, button, field, findingRow, more, table, trying, worst } from "./parts.js";
+import { controls, grounds, ranking, sides } from "./ranking.js";
 import { shape, takeSite } from "./panel_check.js";
 import { state } from "./state.js";
 
@@ -17,7 +18,7 @@ async function render(root) {
   const top = h("input", { type: "number", min: 1, max: 200, value: 20, id: "how-many" });
   const place = h("div", { id: "candidates" });
   const run = button(t("search.run"), async () => {
-    const told = await trying(place, () => ask("POST", "/searches", { project_id: state.project, top: Number(top.value) || 20 }), run);
+    const told = await trying(place, () => ask("POST", "/searches", { project_id: state.project, top: Number(top.value) || 20, ranking: ranking() }), run);
     if (!told) return;
     found = told;
     chosen = null;
@@ -27,7 +28,8 @@ async function render(root) {
   }, { class: "main", disabled: !may(...CHECKS), id: "run-search" });
   fill(root, h("h2", {}, t("search.title")));
   if (!may(...CHECKS)) { root.append(h("p", { class: "note" }, t("word.not_your_role"))); return; }
-  root.append(await projectField(), field(t("search.top"), top), run, place);
+  const { criteria } = await ask("GET", "/searches/criteria");
+  root.append(await projectField(), field(t("search.top"), top), more(t("rank.how"), controls(criteria)), run, place);
   if (found) list(place);
 }
 
@@ -46,6 +48,7 @@ function list(place) {
   fill(place, h("p", {}, t("search.said", { count: found.candidates.length, considered: found.considered })),
     table([t("search.rank"), t("search.site"), t("word.verdict"), t("word.area"), t("search.score")], rows, { numbers: [0, 3, 4], caption: t("search.title") }),
     chosen ? detail(chosen) : null,
+    grounds(found),
     rejected.length ? more(t("search.rejected", { count: rejected.length }), table([t("opinion.rule"), t("search.sites")], rejected, { numbers: [1], caption: t("search.rejected", { count: rejected.length }) })) : null,
     found.notes.length ? more(t("search.notes", { count: found.notes.length }), h("ul", {}, found.notes.map((one) => h("li", {}, said(one))))) : null);
 }
@@ -60,11 +63,10 @@ function pick(one, place, fit) {
 }
 
 function detail(one) {
-  const columns = found.criteria.filter((criterion) => one.criteria[criterion.name] !== undefined);
   return h("section", { class: "detail", id: "candidate" }, h("h3", {}, `${one.rank} · ${one.name}`), badge("verdict", one.verdict),
     h("p", {}, button(t("search.check"), () => { takeSite(one.site.geometry); app.open("check"); })),
     one.findings.length ? h("ul", { class: "findings" }, worst(one.findings).map((row) => findingRow(row, (row_) => app.map.fit([row_.evidence])))) : h("p", { class: "good" }, t("check.nothing_open")),
-    more(t("search.criteria"), table([t("word.measure"), t("word.value"), t("search.better")], columns.map((criterion) => [said(criterion), number(one.criteria[criterion.name]), t(`search.${criterion.better}`)]), { numbers: [1], caption: t("search.criteria") })));
+    sides(found, one));
 }
 
 // A candidate on the map was clicked: its row opens.
