@@ -64,7 +64,7 @@ class Knapsack:
         np.minimum.at(weight, self._item[on], self._weight[on])
         weight = np.where(np.isfinite(weight), weight, self._least)
         counted = self._weight >= weight[self._item] * (1 - 1e-9)
-        taken: Floats = np.bincount(self._item[counted], share[counted], self._count)
+        taken: Floats = np.asarray(np.bincount(self._item[counted], share[counted], self._count), dtype=float)
         parts = np.flatnonzero((taken > PART) & (taken < 1 - PART))
         whole = np.flatnonzero(taken >= 1 - PART)
         left = self._full - float(weight[whole].sum())
