@@ -26,6 +26,9 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         "bound": [one["bound"], other["bound"]],
         "placed": [sum(row["component"] is None for row in plan["assignments"]) for plan in (one, other)],
         "expansions": [[built["name"] for built in plan["expansions"]] for plan in (one, other)],
+        "cost_wan": [_cost(plan, "total_wan") for plan in (one, other)],
+        "connection_wan": [_cost(plan, "connection_wan", "shared") for plan in (one, other)],
+        "saving_wan": [_cost(plan, "connection_wan", "saving") for plan in (one, other)],
         "scenario": {
             name: [one["scenario"][name], other["scenario"][name]]
             for name in one["scenario"]
@@ -35,12 +38,21 @@ def compared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _cost(plan: dict[str, Any], *path: str) -> float | None:
+    """What a plan says it costs; None for one from before there were bills."""
+    found: Any = plan.get("bill")
+    for name in path:
+        found = None if found is None else found[name]
+    return None if found is None else float(found)
+
+
 def _by_project(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = {
         "/".join(filter(None, (row["project"], row["component"]))): {
             "site": row["site"]["name"],
             "approval_year": row["approval_year"],
             "value": row["value"],
+            "served_by": row.get("served_by", {}),
         }
         for row in plan["assignments"]
     }

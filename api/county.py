@@ -14,7 +14,7 @@ import shapely
 from anyio import CapacityLimiter
 from fastapi import Request
 
-from api import opinions, recheck
+from api import history, opinions, recheck
 from api.answers import answer, asked_columns, geojson, remedies
 from api.jobs import Plans
 from api.networks import Networks
@@ -53,12 +53,13 @@ class County:
         self._pinned: set[str] = set()  # digests of rulebooks and sets of layers that are kept beside the answers
         self.inbox = Inbox(beside(settings.county))
         self.networks = Networks(store, self.rulebook)
-        self.plans = Plans(store, self.rulebook)
+        self.plans = Plans(store, self.rulebook, self.networks)
         self.outlooks = Outlooks(store, self.rulebook)
         self.zones = Zones(store)
         self.tiles = Tiles(store)
         self.pictures = Pictures(store, self.rulebook)
         self.opinions = opinions.Opinions(store)
+        self.history = history.History(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
         # Who writes to the books stands in line: threads that all want the interpreter serve nobody sooner, and those
@@ -163,6 +164,7 @@ class County:
         )
         found = _with_ways_out(answer(checked, 0, 0, site), checked, 0, ways_out)
         kept = [("check", found["id"], found), ("check_seen", found["id"], recheck.seen(site, world.pools(), book, by))]
+        kept.append((history.KIND, found["id"], history.row(found, by)))
         text = self.store.save_all([*kept, *self._book_to_keep(book)])[0]
         self._pinned.add(book.digest)
         self.access.record(by, "check", found["id"], found["verdict"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ import shapely
 from pydantic import Field, field_validator
 
 from api.sites import Geometry, ground_of
+from api.wording import fault_row
 from layers.errors import BadInput, Fault
 from layers.ingest import Prepared, prepare
 from layers.records import Layer, Strict
@@ -96,7 +96,3 @@ def report(prepared: Prepared, layer: Layer, *, extent_given: bool) -> dict[str,
 
 def _told(faults: tuple[Fault, ...]) -> dict[str, Any]:
     return {"count": len(faults), "first": [fault_row(one) for one in faults[:MOST_SHOWN]]}
-
-
-def fault_row(fault: Fault) -> dict[str, str]:
-    return {name: value for name, value in asdict(fault).items() if value is not None}

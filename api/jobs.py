@@ -16,12 +16,14 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from api.networks import Networks
 from api.planning import dressed, joint_plan
 from api.recheck import book_document
+from api.wording import both, fault_row, line_of
 from gis.rules import Rulebook
 from gis.scenario import Scenario
 from layers.errors import BadInput, ParkError, Stale, UnknownName
@@ -79,8 +81,8 @@ class _Ended(Exception):
 class Plans:
     """The plans of a county and the one thread of this process that works them out."""
 
-    def __init__(self, store: Store, book: Callable[[], Rulebook]) -> None:
-        self._store, self._book = store, book
+    def __init__(self, store: Store, book: Callable[[], Rulebook], networks: Networks | None = None) -> None:
+        self._store, self._book, self._networks = store, book, networks
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -164,6 +166,12 @@ class Plans:
         began = time.monotonic()
         told = [began]
 
+        def alive() -> None:
+            if time.monotonic() - told[0] >= BEAT_S:
+                told[0] = time.monotonic()
+                job.update(progress={**job["progress"], "seconds": told[0] - began}, process=self._process())
+                self._store.save("plan", key, job)
+
         def measured_so_far(done: int, of: int) -> None:
             if self._stop.is_set() or self._is_cancelled(key):
                 raise _Ended
@@ -186,15 +194,27 @@ class Plans:
 
         try:
             world = self._store.at()
+            routes = None
+            if self._networks is not None:
+                self._networks.make_all(world, lambda way: alive())
+                routes = self._networks.lookup(world, make=True)
             joint, measured = joint_plan(
-                self._store, projects, scenario, self._book(), world, watch, zones=job["zones"], told=measured_so_far
+                self._store,
+                projects,
+                scenario,
+                self._book(),
+                world,
+                watch,
+                zones=job["zones"],
+                told=measured_so_far,
+                routes=routes,
             )
         except _Ended:
             if not self._stop.is_set():
                 self._end(job, "cancelled", None)
             return  # what a stop ended is taken up again when the service next starts
         except BadInput as error:
-            self._end(job, "failed", error.message, [str(fault) for fault in error.faults])
+            self._end(job, "failed", error.message, [(str(one), line_of(fault_row(one), "zh")) for one in error.faults])
             return
         except ParkError as error:
             self._end(job, "failed", error.message)
@@ -206,9 +226,8 @@ class Plans:
             return
         found = dressed(joint, measured, world, scenario)
         if found["status"] == "failed":
-            self._end(
-                {**job, **found}, "failed", "the plan does not verify", [one["en"] for one in found["violations"]]
-            )
+            wrong = [(one["en"], one["zh"]) for one in found["violations"]]
+            self._end({**job, **found}, "failed", "the plan does not verify", wrong)
         else:
             book = self._book()
             if found["rulebook_digest"] == book.digest:
@@ -216,8 +235,13 @@ class Plans:
             pinned = {"layer_versions": world.labels, "books": world.books}
             self._end({**job, **found, **pinned, "plan_digest": plan_digest({**found, **pinned})}, "done", None)
 
-    def _end(self, job: dict[str, Any], status: str, reason: str | None, faults: list[str] | None = None) -> None:
-        said = {} if reason is None else {"reason": reason, "errors": faults or []}
+    def _end(
+        self, job: dict[str, Any], status: str, reason: str | None, faults: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """The end of a job; each fault in English and in Chinese."""
+        said: dict[str, Any] = {} if reason is None else both("reason", reason)
+        if reason is not None:
+            said |= {"errors": [en for en, _ in faults], "errors_zh": [zh for _, zh in faults]}
         self._store.save("plan", job["id"], {**job, **said, "status": status, "ended_at": now()})
 
     def _is_cancelled(self, key: str) -> bool:

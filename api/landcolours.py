@@ -51,6 +51,12 @@ def classes(snapshot: Snapshot | None) -> dict[str, Row] | None:
     return None if snapshot is None else snapshot.once("land colours", _classes)
 
 
+def legend(snapshot: Snapshot | None) -> list[dict[str, str]]:
+    """The same as rows of a legend; none for a layer without such classes."""
+    rows = classes(snapshot) or {}
+    return [{"digits": digits, "colour": colour, "zh": zh, "en": en} for digits, (colour, zh, en) in rows.items()]
+
+
 def _classes(snapshot: Snapshot) -> dict[str, Row] | None:
     said = snapshot.column("code_system")
     systems = {one for one in np.unique(said.astype(str)) if one in BY_SYSTEM}

@@ -27,6 +27,7 @@ from folium.map import Layer
 from folium.plugins import TreeLayerControl
 from folium.utilities import JsCode
 
+from api.catalogue import purpose
 from api.escape import safe
 from api.mapstyle import GROUPS, ORDER, PLAIN, STYLES, Style
 from api.tiles import FIRST, LAST
@@ -70,14 +71,6 @@ STATUSES = {
     "exempt": ("不适用", "exempt"),
 }
 SEVERITIES = {"block": "禁止 block", "condition": "条件 condition", "warn": "提示 warning"}
-PURPOSES = {
-    "screening": "初选 Screening",
-    "pre_review": "用地预审 Pre-review",
-    "conversion": "农用地转用 Conversion",
-    "supply": "供地 Supply",
-    "entry": "入园 Entry",
-    "verification": "核验 Verification",
-}
 UNITS = {"m2": "m²", "m3d": "m³/d", "deg": "°", "share": "", "td": "t/d", "kva": "kVA", "wan": "万元"}
 
 
@@ -404,7 +397,7 @@ def _compose(chart: Chart, **parts: Any) -> str:
         script=figure.script.render(),
         statuses=STATUSES,
         severities=SEVERITIES,
-        purposes=PURPOSES,
+        purpose=lambda name: f"{purpose(name)} {purpose(name, 'en')}",
         css=CSS,
         js=(*JS, *TILED_JS) if chart.has_tiles else JS,
         **parts,

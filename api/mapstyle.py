@@ -131,6 +131,7 @@ STYLES: dict[str, Style] = {
     "evidence_pass": _area("check", "#2b8a3e", "#69db7c", 0.3, weight=2),
     "evidence_unknown": _area("check", "#b35c00", hatch=True, weight=2.5, dash="6 4", label=True),
     "evidence_fail": _area("check", "#c2003d", "#ff2e63", 0.55, weight=3, label=True),
+    "plan_shared": _line("plan", "#ffca28", 10),
     "route_road": _line("check", "#e8730c", 4, "2 5"),
     "route_effluent": _line("check", "#6d4c41", 4, "9 4"),
     "route_water": _line("check", "#0077b6", 4),

@@ -5,6 +5,7 @@ A check only looks up what is kept already. `POST /connections` and the commands
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import date
@@ -17,13 +18,16 @@ import shapely
 
 from api.answers import geojson
 from gis.connections import EVERY_ROAD, Connection, connect
+from gis.entrance import BESIDE_M, Entrance, entrance
 from gis.ground import Routes
+from gis.intervals import Interval
 from gis.meetings import UTILITY_ROLES
 from gis.network_report import report
 from gis.routes import Reached, accumulate, key_of
 from gis.rules import Rulebook
 from gis.surface import Prices, Surface, surface
 from layers import arrays
+from layers.errors import BadInput, Fault
 from layers.records import Project, Site, World
 from layers.store import Store
 
@@ -68,9 +72,19 @@ class Networks:
 
         return find
 
-    def connections(self, site: Site, project: Project, world: World) -> list[Connection]:
-        """The connections of one site, with every accumulation they need."""
-        return connect(site.geometry, project, self._book(), world, self.lookup(world, make=True))
+    def connections(
+        self, site: Site, project: Project, world: World, way_in: shapely.Point | None = None
+    ) -> tuple[list[Connection], Entrance]:
+        """The connections of one site, with every accumulation they need, and its entrance: that which is given, else
+        the one nearest to a road. BadInput for one that lies off the site."""
+        if way_in is not None and way_in.distance(site.geometry) > BESIDE_M:
+            far = f"it lies {way_in.distance(site.geometry):,.0f} m from the site"
+            raise BadInput(
+                "the entrance is none of this site", [Fault(far, "Give a place on its border", field="entrance")]
+            )
+        book = self._book()
+        found = connect(site.geometry, project, book, world, self.lookup(world, make=True), way_in)
+        return found, entrance(site.geometry, way_in, book, world)
 
     def make_all(self, world: World, said: Callable[[str], None] = lambda _: None) -> int:
         """Work out the accumulation of every facility that stands in the world's year; how many there are."""
@@ -126,6 +140,11 @@ class Networks:
 def told(one: Connection, world: World) -> dict[str, Any]:
     """A connection as JSON: the bill line by line, the way as lon/lat GeoJSON."""
     line = None if one.route is None else one.route.line
+    return {**told_without_way(one), "route": geojson([line], world.crs)[0]}
+
+
+def told_without_way(one: Connection) -> dict[str, Any]:
+    """A connection as JSON: who serves, and the bill line by line."""
     return {
         "utility": one.utility,
         "status": one.status,
@@ -151,7 +170,6 @@ def told(one: Connection, world: World) -> dict[str, Any]:
             for item in one.items
         ],
         "notes": [{"zh": zh, "en": en} for zh, en in one.notes],
-        "route": geojson([line], world.crs)[0],
     }
 
 
@@ -163,8 +181,8 @@ def _number(amount: float) -> float | None:
     return round(amount, 3) if np.isfinite(amount) else None
 
 
-def dressed(found: list[Connection], site: Site, world: World) -> dict[str, Any]:
-    """The answer of a site: every connection, and what they cost together where each has a price."""
+def dressed(found: list[Connection], way_in: Entrance, site: Site, world: World) -> dict[str, Any]:
+    """The answer of a site: every connection, what they cost together where each has a price, and the way in."""
     costs = [one.cost_wan for one in found if one.cost_wan is not None]
     priced = len(costs) == len(found)
     total = tuple(sum(one[end] for one in costs) for end in range(3)) if costs and priced else None
@@ -174,7 +192,42 @@ def dressed(found: list[Connection], site: Site, world: World) -> dict[str, Any]
         "as_of": world.as_of.isoformat(),
         "connections": [told(one, world) for one in found],
         "cost_wan": None if total is None else _band((total[0], total[1], total[2])),
+        "entrance": _entered(way_in, world),
     }
+
+
+def _entered(one: Entrance, world: World) -> dict[str, Any]:
+    at, course = geojson([one.at, one.course], world.crs)
+    return {
+        "given": one.is_given,
+        "at": at,
+        "trunk_road_m": _ends(one.distance_m),
+        **{f"worst_{name}": _ends(said) for name, said in one.worst.items()},
+        "roads": list(one.roads),
+        "course": course,
+    }
+
+
+def _ends(one: Interval) -> list[float | None] | None:
+    """Low and high of one site; null for an end without bound, and for what nobody knows."""
+    low, high = float(one.lo[0]), float(one.hi[0])
+    return None if math.isnan(low) else [_number(low), _number(high)]
+
+
+def as_features(found: dict[str, Any]) -> dict[str, Any]:
+    """An answer of `dressed` as a GeoJSON feature collection: the site, its entrance, every way that is known."""
+    rows = [
+        ({"kind": "site"}, found["site"]),
+        ({"kind": "entrance", "given": found["entrance"]["given"]}, found["entrance"]["at"]),
+    ]
+    if found["entrance"]["course"] is not None:
+        rows.append(({"kind": "course", "roads": found["entrance"]["roads"]}, found["entrance"]["course"]))
+    for one in found["connections"]:
+        said = {name: value for name, value in one.items() if name != "route"}
+        rows.append(({"kind": "connection", **said}, one["route"]))
+    features = [{"type": "Feature", "properties": said, "geometry": shape} for said, shape in rows]
+    whole = {name: found[name] for name in ("for_year", "as_of", "cost_wan")}
+    return {"type": "FeatureCollection", **whole, "features": features}
 
 
 def network_report(store: Store, as_of: date | None = None, for_year: int | None = None) -> dict[str, Any]:

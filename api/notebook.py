@@ -166,7 +166,8 @@ class County:
         wanted = [self._project(one) for one in (self._store.list("project") if projects is None else projects)]
         chosen = Scenario.model_validate(dict(scenario or {}))
         world = self._store.at()
-        joint, measured = joint_plan(self._store, wanted, chosen, self._served.rulebook(), world)
+        routes = self._served.networks.lookup(world, make=True)
+        joint, measured = joint_plan(self._store, wanted, chosen, self._served.rulebook(), world, routes=routes)
         named = [one.model_dump(mode="json", exclude_none=True) for one in wanted]
         return Plan(dressed(joint, measured, world, chosen), named, self._store)
 

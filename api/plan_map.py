@@ -12,6 +12,7 @@ import shapely
 from api import maps
 from api.jobs import require_done
 from api.mapstyle import PLAN_COLORS
+from api.network_map import TITLES
 from api.scope import Scope
 from api.sheets import AROUND, around, lonlat, sheets
 from layers.store import Store
@@ -55,7 +56,7 @@ def plan_chart(
     require_done(plan)
     rows = [_row(n, row, names) for n, row in enumerate(plan["assignments"], start=1)]
     frame = gpd.GeoDataFrame(rows, geometry="geometry", crs=store.crs) if rows else None
-    own: list[maps.Sheet] = []
+    own: list[maps.Sheet] = _ways(plan, store, names)
     beside: list[maps.Sheet] = []
     focus = None
     if frame is not None:
@@ -79,8 +80,47 @@ def plan_chart(
         "placed": [{**row, "extent": _extent(focus, n)} for n, row in enumerate(rows)],
         "unplaced": [{**row, "name": names.get(row["project"], row["project"])} for row in plan["unplaced"]],
         "pools": _tightest(plan["pools"]),
+        "bill": plan.get("bill"),
     }
     return chart
+
+
+WAY = (
+    ("name", "类别 Utility"),
+    ("users", "使用者 Users"),
+    ("length", "长度 Length"),
+)
+
+
+def _ways(plan: Mapping[str, Any], store: Store, names: Mapping[Any, Any]) -> list[maps.Sheet]:
+    """The ways of all connections, each stretch once; under them, broad, the stretches that several share."""
+    bill = plan.get("bill") or {"stretches": []}
+    rows = [
+        {
+            "utility": one["utility"],
+            "name": " ".join(TITLES[one["utility"]]),
+            "users": "、".join(_user(key, names) for key in one["users"]),
+            "shared": len(one["users"]) > 1,
+            "length": maps.text(one["length_m"], "m"),
+            "geometry": shapely.geometry.shape(one["geometry"]),
+        }
+        for one in bill["stretches"]
+    ]
+    if not rows:
+        return []
+    frame = lonlat(gpd.GeoDataFrame(rows, geometry="geometry", crs=store.crs))
+    found = [
+        maps.Sheet(f"route_{utility}", zh, en, mine, WAY)
+        for utility, (zh, en) in TITLES.items()
+        if len(mine := frame[frame["utility"] == utility])
+    ]
+    shared = frame[frame["shared"]]
+    return [maps.Sheet("plan_shared", "共用廊道", "Shared stretches", shared, WAY), *found] if len(shared) else found
+
+
+def _user(key: str, names: Mapping[Any, Any]) -> str:
+    project, _, part = key.partition("/")
+    return " / ".join(filter(None, (str(names.get(project, project)), part)))
 
 
 def _quiet(some: list[maps.Sheet]) -> list[maps.Sheet]:

@@ -11,20 +11,23 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from api.costing import billed, served_by
+from gis.billing import Placed, bill, land_price_wan
 from gis.check import Checked, check
 from gis.companions import kin_of, parts_of
 from gis.expansions import expansions, purchases
-from gis.ground import Ground
+from gis.ground import Ground, Routes
 from gis.intervals import Interval
 from gis.joint import Joint, plan
 from gis.judge import Status, Verdict, outcome
 from gis.landuse import KINDS
 from gis.needs import measure_needs, traits_of
+from gis.offered import ROAD, Offered, offered
 from gis.offers import Candidates, bounds_m2, candidates
 from gis.rules import Rulebook
-from gis.scenario import PREFERRED, Purchase, Scenario
-from gis.serving import loads_of
+from gis.scenario import COSTS, PREFERRED, Purchase, Scenario
 from gis.solver.known import Watch
+from gis.verify_plan import verify_bill
 from gis.yearly import DRAWN, ENERGY, FARMLAND, QUOTA, QUOTAS, County
 from layers.errors import BadInput, Fault
 from layers.ledger.placed import ROLE
@@ -141,6 +144,7 @@ class Prepared:
     found: Measured
     county: County
     scenario: Scenario
+    offered: Offered
 
 
 def prepare(
@@ -152,8 +156,9 @@ def prepare(
     *,
     zones: Sequence[str] | None = None,
     told: Callable[[int, int], None] = lambda done, of: None,
+    routes: Routes | None = None,
 ) -> Prepared:
-    """Everything that is measured before anything is chosen; `told` as of `measure`."""
+    """Everything that is measured before anything is chosen; `told` as of `measure`, `routes` as of `offered`."""
     if scenario.start_years is None:
         scenario = scenario.model_copy(update={"start_years": (world.for_year,)})
     if past := [year for year in scenario.start_years or () if year < world.as_of.year]:
@@ -163,18 +168,19 @@ def prepare(
         ]
         raise BadInput("the scenario cannot be used", faults)
     parts, links = parts_of(projects)
-    columns = [name for name in (*scenario.weights, *scenario.spare) if name not in (*OF_PROJECT, "area_m2")]
+    wanted = [*scenario.weights, *scenario.spare, *(f"{one}_wan" for one in scenario.fund_covers)]
+    columns = [name for name in wanted if name not in (*OF_PROJECT, "area_m2", "connection_wan", "land_wan")]
     found = measure(store, parts, book, world, columns, zones=zones, told=told)
     own = scenario.purchases
     options = purchases(expansions(world, book), [one.name for one in own]) if scenario.upgrades else ()
-    offered = scenario.model_copy(update={"purchases": (*own, *options)})
-    county, notes = county_of(found, offered, world)
+    offering = scenario.model_copy(update={"purchases": (*own, *options)})
+    county, some, notes = county_of(found, offering, world, routes)
     county = replace(county, links=links, kin=kin_of(projects, book))
     accounts = {**county.accounts, **scenario.balances}
     short = {name for name, most in county.most().items() if most > accounts[name]}
     useful = tuple(one for one in options if short & one.adds.keys())
-    offered = scenario.model_copy(update={"purchases": (*own, *useful)})
-    return Prepared(replace(found, notes=(*found.notes, *notes)), county, offered)
+    offering = scenario.model_copy(update={"purchases": (*own, *useful)})
+    return Prepared(replace(found, notes=(*found.notes, *notes)), county, offering, some)
 
 
 def joint_plan(
@@ -187,20 +193,40 @@ def joint_plan(
     *,
     zones: Sequence[str] | None = None,
     told: Callable[[int, int], None] = lambda done, of: None,
+    routes: Routes | None = None,
 ) -> tuple[Joint, Measured]:
-    """Measure, then choose, then verify."""
-    ready = prepare(store, projects, scenario, book, world, zones=zones, told=told)
+    """Measure, then choose, then add up what it costs, then verify."""
+    ready = prepare(store, projects, scenario, book, world, zones=zones, told=told, routes=routes)
     found = ready.found
-    return plan(found.sites, found.projects, ready.county, ready.scenario, watch), found
+    made = plan(found.sites, found.projects, ready.county, ready.scenario, watch)
+    return _billed(made, ready, world, routes), found
 
 
-def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County, tuple[Words, ...]]:
-    """The numbers a plan rests on; where a range is known, the end that is worse."""
+def _billed(made: Joint, ready: Prepared, world: World, routes: Routes | None) -> Joint:
+    """A plan with what it costs, added up a second time."""
+    found, some = ready.found, ready.offered
+    placed = [
+        Placed(
+            one.project, one.component, found.projects[one.column], found.sites.ground[one.site],
+            {utility: int(rows[one.offer, one.site, one.column]) for utility, rows in some.facility.items()},
+            int(some.second[one.offer, one.site, one.column]),
+        )
+        for one in made.assigned
+    ]  # fmt: skip
+    asked = ready.scenario
+    costs, added = bill(placed, found.checked.rulebook, world, routes, made.built, asked.fund_wan, asked.fund_covers)
+    return replace(made, bill=costs, violations=(*made.violations, *verify_bill(added)))
+
+
+def county_of(
+    found: Measured, scenario: Scenario, world: World, routes: Routes | None = None
+) -> tuple[County, Offered, tuple[Words, ...]]:
+    """The numbers a plan rests on; where a range is known, the end that is worse, of costs the typical price."""
     checked = found.checked
     accounts = dict(world.pools())
     value, notes = _value(found, scenario)
     factor, preferred = _preferred(found, scenario)
-    value, notes = value * factor, (*notes, *preferred)
+    notes = (*notes, *preferred)
     allowed: Bools = verdict_of(checked) <= scenario.worst
     quota = {}
     for kind in QUOTAS:
@@ -214,12 +240,21 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
         takes_m2 = checked.facts.columns[f"quota_{FARMLAND[kind]}_m2"].hi
         allowed &= np.isfinite(takes_m2)[:, None]
         quota[kind] = np.nan_to_num(takes_m2, nan=0.0, posinf=0.0)
-    loads, serves, on_way = loads_of(
+    some = offered(
         Ground(found.sites.ground, world, checked.rulebook),
         measure_needs(found.projects, checked.rulebook),
+        allowed & found.sites.fits,
         {**accounts, **scenario.balances},
         scenario.adds(),
+        routes,
     )
+    counted, unknown = some.counted_wan()
+    weight = scenario.weights.get("connection_wan", 0.0)
+    if weight:
+        notes += tuple(_unpriced(utility, share) for utility, share in unknown.items())
+    spared = _spared(found, scenario)
+    if "connection_wan" in scenario.spare:
+        spared["connection_wan"] = counted
     flags = ("is_food", "is_dusty", "is_hazardous", "is_chemical")
     kinds = {name: checked.needs[name].hi >= 0.5 for name in flags if name in checked.needs}
     energy = np.array([np.nan if one.energy_tce is None else one.energy_tce for one in found.projects])
@@ -228,10 +263,26 @@ def county_of(found: Measured, scenario: Scenario, world: World) -> tuple[County
         names = "、".join(unsaid), ", ".join(unsaid)
         told = f"能耗未填写，不占能耗指标：{names[0]}", f"energy not said, nothing is drawn for it: {names[1]}"
         notes = (*notes, told)
+    costs = {"connection": sum(some.cost_wan.values(), start=np.zeros(some.open.shape))}
+    for name in ("earthwork_wan", "land_wan"):
+        column = _column(found, name)
+        if column is not None:
+            costs[COSTS[name]] = column
     return County(
-        allowed, value, units, quota, serves, loads, energy, kinds, accounts,
-        _spared(found, scenario), on_way, kept=kept,
-    ), notes  # fmt: skip
+        allowed, (value + weight * counted) * factor, units, quota, some.serves, some.loads, energy, kinds, accounts,
+        {name: spared[name] for name in scenario.spare}, some.on_way, kept=kept, offers=some.open, costs=costs,
+    ), some, notes  # fmt: skip
+
+
+UTILITY_NAMES = {"power": "供电", "water": "供水", "effluent": "排水", ROAD: "进场道路"}
+
+
+def _unpriced(utility: str, share: float) -> Words:
+    zh, said = UTILITY_NAMES[utility], f"{share:.0%}"
+    return (
+        f"{zh}接入费用：{said} 未知，按同类最高者计",
+        f"{utility} connection cost: unknown for {said}, counted as the dearest known",
+    )
 
 
 def _preferred(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ...]]:
@@ -281,6 +332,8 @@ def _value(found: Measured, scenario: Scenario) -> tuple[Floats, tuple[Words, ..
     shape = (len(found.sites.ground), len(found.projects))
     value, notes, faults = np.zeros(shape), [], []
     for name, weight in scenario.weights.items():
+        if name == "connection_wan":
+            continue  # it comes with each offer
         column = _column(found, name)
         if column is None:
             faults.append(_no_column(name))
@@ -301,6 +354,9 @@ def _column(found: Measured, name: str) -> Floats | None:
     checked, shape = found.checked, (len(found.sites.ground), len(found.projects))
     if name == "area_m2":
         return np.broadcast_to(shapely.area(found.sites.ground)[:, None], shape)
+    if name == "land_wan":
+        price = float(land_price_wan(checked.rulebook)[1])
+        return np.broadcast_to(shapely.area(found.sites.ground)[:, None] * price, shape)
     if name in OF_PROJECT:
         said = [np.nan if getattr(one, name) is None else getattr(one, name) for one in found.projects]
         return np.broadcast_to(np.array(said, dtype=float), shape)
@@ -317,7 +373,7 @@ def _no_column(name: str) -> Fault:
 
 def _spared(found: Measured, scenario: Scenario) -> dict[str, Floats]:
     """What value is traded against; unknown counts as the worst known, and less than nothing as nothing."""
-    columns = {name: _column(found, name) for name in scenario.spare}
+    columns = {name: _column(found, name) for name in scenario.spare if name != "connection_wan"}
     if faults := [_no_column(name) for name, column in columns.items() if column is None]:
         raise BadInput("the scenario cannot be used", faults)
     known = {name: column for name, column in columns.items() if column is not None}
@@ -375,6 +431,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
                     for step in one.steps
                 ],
                 "waits_for": list(one.waits_for),
+                "served_by": {} if joint.bill is None else served_by(joint.bill, one.key),
             }
             for one in joint.assigned
         ],
@@ -395,6 +452,7 @@ def dressed(joint: Joint, found: Measured, world: World, scenario: Scenario) -> 
             for one in joint.pools
         ],
         "expansions": [_built(one) for one in joint.built],
+        "bill": None if joint.bill is None else billed(joint.bill, world),
         **finite,
         "shortfall": joint.shortfall,
         "alternatives": [

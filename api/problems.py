@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from api.wording import both, fault_row, field_zh, pointer
 from layers.access import scrub
 from layers.errors import (
     BadInput,
@@ -169,18 +169,19 @@ SLUGS: tuple[tuple[type[ParkError], str], ...] = (
 def problem(
     slug: str, detail: str, facts: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """An answer that says what is wrong and what to do; `facts` never hide the standard's own members."""
+    """What is wrong and what to do, in two languages; `facts` never hide the standard's own members."""
     status, zh, en, fix = PROBLEMS[slug]
     body: dict[str, Any] = {
         "type": f"/problems/{slug}",
         "title": en,
         "title_zh": zh,
         "status": status,
-        "detail": detail,
-        "fix": fix,
+        **both("detail", detail),
+        **both("fix", fix),
     }
-    told = _scrubbed({**(facts or {}), **body})
-    return JSONResponse(told, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return JSONResponse(
+        _scrubbed({**(facts or {}), **body}), status_code=status, media_type=MEDIA_TYPE, headers=headers
+    )
 
 
 def _scrubbed(value: Any) -> Any:
@@ -202,8 +203,7 @@ def install(app: FastAPI) -> None:
             log.error("%s %s: %s", request.method, scrub(request.url.path), error, exc_info=error)
         facts: dict[str, Any] = {k: v for k, v in error.facts.items() if isinstance(v, (str, int, float, bool))}
         if isinstance(error, BadInput):
-            faults = [{k: v for k, v in asdict(fault).items() if v is not None} for fault in error.faults]
-            facts["errors"] = faults[:MOST_FAULTS]
+            facts["errors"] = [fault_row(fault) for fault in error.faults[:MOST_FAULTS]]
         return problem(slug, error.message, facts, LATER.get(slug))
 
     @app.exception_handler(RequestValidationError)
@@ -214,7 +214,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ValidationError)
     async def invalid_record(request: Request, error: ValidationError) -> Response:
-        return _invalid(error.errors(include_url=False, include_input=False, include_context=False))
+        return _invalid(error.errors(include_url=False, include_input=False))
 
     @app.exception_handler(UnicodeEncodeError)
     async def no_text(request: Request, error: UnicodeEncodeError) -> Response:
@@ -236,8 +236,21 @@ def install(app: FastAPI) -> None:
 
 def _invalid(faults: Any) -> Response:
     errors = [
-        {"field": ".".join(str(step) for step in fault["loc"] if step != "body"), "reason": fault["msg"]}
+        {
+            "field": ".".join(str(step) for step in fault["loc"] if step != "body"),
+            **_place(fault["loc"]),
+            "reason": fault["msg"],
+            "reason_zh": field_zh(fault["type"], fault.get("ctx") or {}, fault["msg"]),
+        }
         for fault in faults[:MOST_FAULTS]
     ]
     count = len(faults)
-    return problem("invalid-request", f"{count} field{'s are' if count != 1 else ' is'} not valid", {"errors": errors})
+    said = "1 field is not valid" if count == 1 else f"{count} fields are not valid"
+    return problem("invalid-request", said, {"errors": errors})
+
+
+def _place(steps: Sequence[int | str]) -> dict[str, str]:
+    """Where a fault lies, as RFC 9457 has it: a pointer into the body, or the name of a parameter."""
+    if steps and steps[0] in ("query", "path", "header", "cookie"):
+        return {"parameter": str(steps[-1])}
+    return {"pointer": pointer(steps[1:] if steps and steps[0] == "body" else steps)}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from api.imports import fault_row
+from api.wording import fault_row
 from gis.estimate import UNITS, unit_faults
 from gis.needs import traits_of
 from gis.rules import Rulebook

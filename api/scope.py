@@ -119,9 +119,13 @@ class Scope:
 
     def check(self, key: str) -> dict[str, Any]:
         found = self._store.load("check", key)
-        if not self.is_all and not any(one["zone"] in self.names for one in found["site"]["zones"]):
+        if not self.sees_check([one["zone"] for one in found["site"]["zones"]]):
             raise UnknownName(f"no check {key!r}", check=key)
         return found
+
+    def sees_check(self, zones: Sequence[str]) -> bool:
+        """Whether a check is the user's to see: one whose site lies in one of their zones."""
+        return self.is_all or any(one in self.names for one in zones)
 
     def project(self, key: str) -> dict[str, Any]:
         found = self._store.load("project", key)

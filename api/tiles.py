@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
+from api.landcolours import legend
 from api.scope import Scope
 from gis.drawing import FINE, Drawing
 from gis.vector_tiles import Attributes
@@ -31,6 +32,7 @@ T = TypeVar("T")
 MERCATOR = "EPSG:3857"
 FORMAT = "3"  # of what is drawn: tiles of another are drawn again
 FIRST, LAST = 8, 16
+CLASSED = ("land_use", "plan_zoning")  # layers whose features have a colour by their class
 HIDDEN = frozenset({"parcels", "plots", "placed"})  # what zones hide (decision 0006)
 MOST_BYTES = 64 << 20  # of tiles kept in a process
 MOST_DRAWINGS = 60
@@ -187,7 +189,14 @@ class Tiles:
                 }
             ],
             "synthetic": view.layer.synthetic,
+            **self._classes(view.layer),
         }
+
+    def _classes(self, layer: Layer) -> dict[str, Any]:
+        """Of a layer of land classes the colour of each, by the first two digits of its code."""
+        if layer.role not in CLASSED:
+            return {}
+        return {"classes": legend(self._store.at().near(layer.role, layer.extent.bounds))}
 
     def _bounds(self, layer: Layer) -> list[float]:
         box = self._store.bounds()

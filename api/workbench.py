@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import shapely
 from pyproj import CRS
 
 from api.answers import geojson
-from api.landcolours import classes
 from api.mapstyle import GROUPS, STYLES, Style
 from api.pictures import TITLES
 from api.scope import Scope
 from layers.schema import roles
 from layers.store import Store
 
-LOCALES = Path(__file__).parent / "static" / "locale"
-LANGUAGES = ("zh-CN", "en")
-FIRST = LANGUAGES[0]
 SHOWN = {"zones", "plots", "parcels", "basic_farmland", "eco_redline", "urban_boundary", "river_management", "roads"}
 RELIEFS = tuple(TITLES)
 # what the workbench itself draws on top of the layers; dashes and hatches tell them apart without their colours
@@ -35,29 +28,22 @@ OVERLAYS = {
 }
 
 
-@cache
-def catalogue(language: str) -> dict[str, str]:
-    """Every string of the pages in one language, by key. Unknown languages are the first one."""
-    chosen = language if language in LANGUAGES else FIRST
-    words: dict[str, str] = json.loads((LOCALES / f"{chosen}.json").read_text(encoding="utf-8"))
-    return words
-
-
 def setup(store: Store, scope: Scope) -> dict[str, Any]:
-    """The county as its workbench draws it; zones as far as they are the user's."""
+    """The county as its workbench draws it, without reading a layer but the zones, of which it has the user's.
+    `focus` is where to look first: those zones together."""
     loaded = store.layers()
     have = {layer.role for layer in loaded}
+    zones = _zones(store, scope)
     extent = geojson([shapely.union_all([layer.extent for layer in loaded])], store.crs)[0] if loaded else None
     return {
         "county": store.name,
         "crs": f"EPSG:{store.crs.to_epsg()}" if store.crs.to_epsg() else store.crs.name,
         "proj4": proj4(store.crs),
         "bounds": None if extent is None else list(shapely.geometry.shape(extent).bounds),
-        "focus": _focus(store, scope),
+        "focus": list(shapely.union_all([shapely.box(*one["bounds"]) for one in zones]).bounds) if zones else None,
         "synthetic": any(layer.synthetic for layer in loaded),
-        "zones": _zones(store, scope),
+        "zones": zones,
         "reliefs": list(RELIEFS) if "dem" in have else [],
-        "classes": _classes(store),
         "groups": {name: dict(zip(("zh", "en"), _two(words), strict=True)) for name, words in GROUPS.items()},
         "styles": {
             name: {
@@ -72,18 +58,6 @@ def setup(store: Store, scope: Scope) -> dict[str, Any]:
             for name, style in {**STYLES, **OVERLAYS}.items()
         },
     }
-
-
-def _classes(store: Store) -> dict[str, list[dict[str, str]]]:
-    """Per layer of land classes its colours, by the first two digits of the code."""
-    found = {}
-    world = store.at()
-    for layer in store.layers():
-        if layer.role in ("land_use", "plan_zoning") and (rows := classes(world.near(layer.role, layer.extent.bounds))):
-            found[layer.role] = [
-                {"digits": digits, "colour": colour, "zh": zh, "en": en} for digits, (colour, zh, en) in rows.items()
-            ]
-    return found
 
 
 def proj4(crs: CRS) -> str:
@@ -115,12 +89,6 @@ def _zones(store: Store, scope: Scope) -> list[dict[str, Any]]:
         )
         if spot is not None and scope.holds(key)
     ]
-
-
-def _focus(store: Store, scope: Scope) -> list[float] | None:
-    """Where to look first: the user's zones together."""
-    boxes = [shapely.box(*one["bounds"]) for one in _zones(store, scope)]
-    return list(shapely.union_all(boxes).bounds) if boxes else None
 
 
 def _two(words: str) -> tuple[str, str]:

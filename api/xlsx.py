@@ -18,6 +18,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
+from api.catalogue import purpose
 from gis.occupation import TABLES, Column
 from layers.sheets import row as cells_of
 from layers.units import closed, exact, ha, mu, round_half_up
@@ -38,10 +39,6 @@ WORDS = {  # what a program's word is on paper
     "not_loaded": "未加载", "use_not_loaded": "未加载", "boundary_not_loaded": "未加载",
 }  # fmt: skip
 SAID_IN_WORDS = frozenset({"status", "accuracy", "kind", "part", "measure", "bound", "unit", "verified"})
-PURPOSES = {
-    "screening": "初筛", "pre_review": "用地预审", "conversion": "农转用", "supply": "供地", "entry": "入园评审",
-    "verification": "土地核验",
-}  # fmt: skip
 HEAD = PatternFill("solid", fgColor="DDE5EC")
 SIDE = Side(style="thin", color="B0B7BE")
 LINE = Border(left=SIDE, right=SIDE, top=SIDE, bottom=SIDE)
@@ -135,7 +132,7 @@ def _values(column: Column, row: Mapping[str, Any], other: tuple[Decimal | None,
     if isinstance(value, bool):
         return ["是" if value else "否"]
     if row.get("item") == "purpose":
-        return [PURPOSES.get(str(value), value)]
+        return [purpose(str(value))]
     return [value]
 
 
@@ -205,7 +202,7 @@ def _heading(sheet: Worksheet, check: Mapping[str, Any], title: str, width: int)
     project, site = check["project"], check["site"]
     named = "、".join(str(part["parcel"]) for part in site.get("parts", ()) if part.get("parcel"))
     ground = f"{project.get('name') or project.get('id')}　{named}　{site['control_area_m2']:,.2f} ㎡"
-    stamp = f"审查编号 {check['id']}　环节 {PURPOSES.get(check['purpose'], check['purpose'])}　截止 {check['as_of']}"
+    stamp = f"审查编号 {check['id']}　环节 {purpose(check['purpose'])}　截止 {check['as_of']}"
     synthetic = f"　{SYNTHETIC}" if is_synthetic(check) else ""
     for text, font in (
         (title, TITLE),

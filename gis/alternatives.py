@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from gis.plan import Choice, Pool, choose
 from layers.errors import BadInput, Fault
-from layers.records import Bools
+from layers.records import Bools, Ints
 
 Point = tuple[float, tuple[float, ...], Choice]
 SAME = 1e-9
@@ -28,11 +28,13 @@ def alternatives(
     differs: int = 1,
     pools: Iterable[Pool] = (),
     counted: Bools | None = None,
+    alike: Ints | None = None,
     **asked: Any,
 ) -> list[Choice]:
     """Up to `count` further plans, the best first, each unlike all others in at least `differs` projects.
 
     counted : (N,) the projects that make plans unlike, all unless given
+    alike : (S,) rows of the same number are one place, and a project is where it was on any of them
     asked : the other arguments of `choose`; a plan that fixes everything has no alternatives
 
     >>> one = choose([[3.0], [2.0], [1.0]])
@@ -49,7 +51,10 @@ def alternatives(
         if len(placed) < differs:
             break
         same = np.zeros(table.shape)
-        same[last.site[placed], placed] = 1.0
+        if alike is None:
+            same[last.site[placed], placed] = 1.0
+        else:
+            same[:, placed] = alike[:, None] == alike[last.site[placed]]
         cuts.append(Pool(f"unlike plan {len(known)}", same, float(len(placed) - differs)))
         choice = choose(table, pools=cuts, **asked)
         if choice.status not in ("optimal", "feasible"):

@@ -179,6 +179,13 @@ class Earthwork:
         high = cut.hi * (table["cut"].high + self.bulking * table["fill"].high) + face[1] * table["wall"].high
         return Interval(low / CNY_PER_WAN, high / CNY_PER_WAN)
 
+    @property
+    def typical_wan(self) -> Floats:
+        """10,000 CNY for the flat platform as the model has it, at typical prices."""
+        table, cut = prices(), self.flat.cut_m3
+        cost = cut * table["cut"].typical + self.flat.fill_m3 * table["fill"].typical
+        return np.asarray((cost + self.face_m2 * table["wall"].typical) / CNY_PER_WAN, dtype=float)
+
 
 def earthwork(
     sites: Geoms,
@@ -378,6 +385,7 @@ PLATFORM = {
     "earth_surplus_m3": Platform(lambda e: e.surplus_m3, "m3"),
     "retaining_m": Platform(lambda e: e.retaining_m, "m"),
     "earthwork_cost_wan": Platform(lambda e: e.cost_wan, "wan"),
+    "earthwork_wan": Platform(lambda e: e.typical_wan, "wan"),
     "tilt_share": Platform(lambda e: e.grade, "share"),
     "tilted_cut_m3": Platform(lambda e: e.tilted.cut_m3, "m3"),
     "tilted_fill_m3": Platform(lambda e: e.tilted.fill_m3, "m3"),

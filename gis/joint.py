@@ -17,6 +17,7 @@ import numpy as np
 import shapely
 
 from gis.alternatives import Point, alternatives, front
+from gis.billing import Bill
 from gis.companions import Bonuses, Linked, bonuses, linked
 from gis.contradictions import contradictions, pool_words, why_none
 from gis.offers import Candidates
@@ -45,6 +46,7 @@ class Assigned:
     waits_for: tuple[str, ...] = ()
     component: str | None = None
     column: int = -1
+    offer: int = 0
 
     @property
     def key(self) -> str:
@@ -98,6 +100,7 @@ class Joint:
     alternatives: tuple[Alternative, ...] = ()
     front: tuple[Trade, ...] = ()
     built: tuple[Purchase, ...] = ()
+    bill: Bill | None = None
 
 
 def plan(
@@ -113,32 +116,39 @@ def plan(
     keys = [one.key for one in projects]
     _known(sites, keys, county, scenario)
     phases = phases_of(projects, county.loads, scenario.build_years)
-    count, spread = len(sites.ground), len(years)
-    value = county.value * np.array([scenario.priorities.get(key, 1.0) for key in keys])
-    benefit = np.tile(np.where(county.allowed & sites.fits, value, -np.inf), (spread, 1))
+    count, choices = len(sites.ground), county.choices
+    spread = len(years) * choices
+    value = county.each(county.value) * np.array([scenario.priorities.get(key, 1.0) for key in keys])
+    there = county.allowed & sites.fits & (True if county.offers is None else county.offers)
+    benefit = np.tile(np.where(there, value, -np.inf).reshape(-1, len(keys)), (len(years), 1))
     for n, project in enumerate(projects):
         first = min((one.approval_year for one in project.phases if one.approval_year is not None), default=None)
         if first in years:
-            late = np.repeat(np.array(years) != first, count)
+            late = np.repeat(np.array(years) != first, count * choices)
             benefit[late, n] = -np.inf
     if scenario.energy_caps:
         benefit[:, np.isnan(county.energy_tce)] = -np.inf  # unknown is not zero
+    spends = None
+    if scenario.fund_wan is not None and scenario.fund_covers:
+        spends = np.tile(county.each(county.covered_wan(scenario)).reshape(-1, len(keys)), (len(years), 1))
+        benefit[~np.isfinite(spends)] = -np.inf  # nobody knows what it would take of the fund
+        spends = np.where(np.isfinite(spends), spends, 0.0) * scenario.fund_weight
     pools, held = pools_of(county, phases, scenario, count)
-    needs = linked(sites.ground, benefit, county.links)
+    needs = linked(np.tile(sites.ground, choices), benefit, county.links)
     extra = None
     if scenario.chain is not None and county.kin:
         extra = bonuses(sites.ground, benefit, county.kin, scenario.chain.value, scenario.chain.within_m)
         needs += extra.needs
-    must = np.array([key in scenario.must for key in keys])
-    locked = _locks(sites, keys, years, projects, benefit, scenario)
+    must = np.array([key in scenario.must or key in scenario.locks for key in keys])
+    _lock(sites, keys, benefit, scenario)
     asked: dict[str, Any] = {
         "pools": pools if extra is None else [replace(one, use=_wider(one.use, extra)) for one in pools],
         "needs": needs,
         "overlaps": _groups(sites, spread),
         "conflicts": _conflicts(sites, county, scenario, benefit),
         "must": must,
-        "fixed": locked,
         "fund": None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight,
+        "spends": spends,
         "time_limit_s": scenario.time_limit_s,
         "gap": scenario.gap,
         "seed": scenario.seed,
@@ -147,16 +157,25 @@ def plan(
     if extra is not None:
         benefit = _wider(benefit, extra, extra.benefit)
         asked["must"] = np.append(must, np.zeros(len(extra.pairs), dtype=bool))
+        asked["spends"] = None if spends is None else _wider(spends, extra)
     choice = choose(benefit, **asked, watch=watch)
     if extra is not None and scenario.chain is not None:
         choice = _with_pairs(choice, sites, extra, scenario.chain)
     others: list[Choice] = []
     if scenario.alternatives and choice.status in ("optimal", "feasible"):
         real = np.arange(benefit.shape[1]) < len(keys)
-        others = alternatives(benefit, choice, count=scenario.alternatives, watch=watch, counted=real, **asked)
+        others = alternatives(
+            benefit,
+            choice,
+            count=scenario.alternatives,
+            watch=watch,
+            counted=real,
+            alike=_places(benefit, choices, count),
+            **asked,
+        )
     trades: list[Point] = []
     if county.spared and choice.status in ("optimal", "feasible"):
-        spared = [np.tile(one, (spread, 1)) for one in county.spared.values()]
+        spared = [np.tile(county.each(one).reshape(-1, len(keys)), (len(years), 1)) for one in county.spared.values()]
         spared = spared if extra is None else [_wider(one, extra) for one in spared]
         each_s = max(1.0, scenario.time_limit_s / scenario.front_points)
         once = {**asked, "time_limit_s": each_s}
@@ -182,14 +201,14 @@ def plan(
     for n in np.flatnonzero(choice.site[: len(keys)] < 0).tolist():
         if n in components:
             continue
-        reasons = list(_why_not(n, county, sites, pools, narrow, choice))
+        reasons = list(_why_not(n, county, scenario, sites, pools, narrow, choice))
         if choice.status == "infeasible" and np.isfinite(narrow[:, n]).any():
             reasons = list(why_none(n, must, against, choice.shortfall))
         for link in of_plant.get(n, ()):
-            for zh, en in _why_not(link.component, county, sites, pools, narrow, choice):
+            for zh, en in _why_not(link.component, county, scenario, sites, pools, narrow, choice):
                 reasons.append((f"{link.name}：{zh}", f"{link.name}: {en}"))
         unplaced[keys[n]] = tuple(reasons)
-    different = tuple(_different(sites, keys, years, choice, other) for other in others)
+    different = tuple(_different(sites, keys, years, choices, choice, other) for other in others)
     return Joint(
         assigned, unplaced, pool_rows, choice.expansions_used, choice, violations, choice.shortfall, different,
         tuple(Trade(value, spent, int((one.site >= 0).sum()), one.expansions_used) for value, spent, one in trades),
@@ -228,19 +247,16 @@ def _with_pairs(choice: Choice, sites: Candidates, extra: Bonuses, chain: ChainB
 
 
 def _different(
-    sites: Candidates, keys: Sequence[str], years: Sequence[int], choice: Choice, other: Choice
+    sites: Candidates, keys: Sequence[str], years: Sequence[int], choices: int, choice: Choice, other: Choice
 ) -> Alternative:
     """Another plan by who moved."""
 
     def where(row: int) -> tuple[str, int] | None:
         turn, site = divmod(row, len(sites.ground))
-        return None if row < 0 else (sites.names[site], years[turn])
+        return None if row < 0 else (sites.names[site], years[turn // choices])
 
-    moved = [
-        (keys[n], where(int(choice.site[n])), where(int(other.site[n])))
-        for n in np.flatnonzero(choice.site != other.site).tolist()
-        if n < len(keys)
-    ]
+    stands = [(key, where(int(choice.site[n])), where(int(other.site[n]))) for n, key in enumerate(keys)]
+    moved = [one for one in stands if one[1] != one[2]]
     return Alternative(other.objective, other.bound, other.expansions_used, tuple(moved))
 
 
@@ -319,26 +335,22 @@ def _conflicts(sites: Candidates, county: County, scenario: Scenario, benefit: F
     return np.concatenate([none, *rows])
 
 
-def _locks(
-    sites: Candidates,
-    keys: Sequence[str],
-    years: Sequence[int],
-    projects: Sequence[Project],
-    benefit: Floats,
-    scenario: Scenario,
-) -> list[tuple[int, int]]:
-    faults, locked = [], []
-    count = len(sites.ground)
+def _lock(sites: Candidates, keys: Sequence[str], benefit: Floats, scenario: Scenario) -> None:
+    """Leaves to a locked project its site only, in whatever year and by whatever offer."""
+    faults = []
+    stands: dict[int, int] = {}
+    there = np.arange(len(benefit)) % len(sites.ground)
     for key, name in scenario.locks.items():
         n, site = keys.index(key), sites.names.index(name)
-        open_ = [k for k in range(len(years)) if np.isfinite(benefit[k * count + site, n])]
-        if not open_:
-            why = "does not pass its check there" if sites.fits[site, n] else "asks for another size of ground"
-            reason, fix = f"{key} may not stand on {name}: it {why}", "Take the lock off, or see its check"
-            faults.append(Fault(reason, fix, None, "scenario", key, "locks"))
+        benefit[there != site, n] = -np.inf
+        if np.isfinite(benefit[:, n]).any():
+            stands[n] = site
+            continue
+        if sites.fits[site, n]:
+            reason = f"{key} may not stand on {name}: it does not pass its check there"
         else:
-            locked.append((n, open_[0] * count + site))
-    stands = {n: row % count for n, row in locked}
+            reason = f"{key} may not stand on {name}: it asks for another size of ground"
+        faults.append(Fault(reason, "Take the lock off, or see its check", None, "scenario", key, "locks"))
     for one, other in itertools.combinations(stands, 2):
         shared_m2 = sites.ground[stands[one]].intersection(sites.ground[stands[other]]).area
         if shared_m2 > SHARED_M2:
@@ -347,7 +359,13 @@ def _locks(
             faults.append(Fault(reason, "Take one of the locks off", None, "scenario", keys[other], "locks"))
     if faults:
         raise BadInput("a project is locked on ground where it may not stand", faults)
-    return locked
+
+
+def _places(benefit: Floats, choices: int, count: int) -> Ints:
+    """(rows,) which site in which year a row is, by whatever offer."""
+    row = np.arange(len(benefit))
+    places: Ints = row // (choices * count) * count + row % count
+    return places
 
 
 def _assigned(
@@ -362,19 +380,20 @@ def _assigned(
     is_capped: bool,
 ) -> Assigned:
     turn, site = divmod(int(choice.site[n]), len(sites.ground))
+    year, offer = divmod(turn, county.choices)
     steps = []
     for row in np.flatnonzero(phases.project == n):
         approval, start, done = (
-            years[turn] + int(one[row]) for one in (phases.approval, phases.start, phases.production)
+            years[year] + int(one[row]) for one in (phases.approval, phases.start, phases.production)
         )
         takes = county.quota(site, n, phases, int(row))
         if is_capped:
             takes[ENERGY] = float(used_tce(county, phases)[row])
-        takes |= {account: float(phases.load[kind_of(account)][row]) for account in county.takes(site, n)}
+        takes |= {account: float(phases.load[kind_of(account)][row]) for account in county.takes(site, n, offer)}
         steps.append(Step(approval, start, done, takes))
     link = next((one for one in county.links if one.component == n), None)
     whose, part = (keys[n], None) if link is None else (keys[link.plant], link.name)
-    return Assigned(whose, site, sites.names[site], float(value[site, n]), tuple(steps), (), part, n)
+    return Assigned(whose, site, sites.names[site], float(value[offer, site, n]), tuple(steps), (), part, n, offer)
 
 
 def _waiting(
@@ -419,13 +438,14 @@ def _verified(
                     _, unit, year, kind = account.split("/")
                     bought.append(Bought(account, 0.0, {f"quota/{unit}/{kind}": amount}, int(year)))
     placements = []
+    spends = county.covered_wan(scenario) if scenario.fund_wan is not None and scenario.fund_covers else None
     for at in assigned:
         n = at.column
         within_m = next((one.within_m for one in county.links if one.component == n), None)
         kinds = frozenset(kind for kind, holds in county.kinds.items() if holds[n])
-        placements.append(
-            Placement(at.project, sites.ground[at.site], at.steps, at.value, at.name, at.component, kinds, within_m)
-        )
+        spent = 0.0 if spends is None else float(spends[at.offer, at.site, n]) * scenario.fund_weight
+        where = at.project, sites.ground[at.site]
+        placements.append(Placement(*where, at.steps, at.value, at.name, at.component, kinds, within_m, spent))
     fund = None if scenario.fund_wan is None else scenario.fund_wan * scenario.fund_weight
     blocked = [(at.project, at.name) for at in assigned if not county.allowed[at.site, at.column]]
     return verify(
@@ -450,7 +470,13 @@ def _verified(
 
 
 def _why_not(
-    n: int, county: County, sites: Candidates, pools: Sequence[Pool], benefit: Floats, choice: Choice
+    n: int,
+    county: County,
+    scenario: Scenario,
+    sites: Candidates,
+    pools: Sequence[Pool],
+    benefit: Floats,
+    choice: Choice,
 ) -> tuple[tuple[str, str], ...]:
     """Why a project is not placed: no ground, no check, or which pools are too full for its best sites."""
     if not sites.fits[:, n].any():
@@ -459,7 +485,9 @@ def _why_not(
         return (("面积合适的候选地块均未通过校验", "no candidate of its size passes the check"),)
     rows = np.flatnonzero(np.isfinite(benefit[:, n]))
     if not len(rows):
-        return (("能耗未知，而方案设有能耗上限", "its energy is unknown and the scenario has a cap"),)
+        if scenario.energy_cap_tce is not None and np.isnan(county.energy_tce[n]):
+            return (("能耗未知，而方案设有能耗上限", "its energy is unknown and the scenario has a cap"),)
+        return (("费用未知，而建设资金须列支", "what it costs the fund is unknown, and the fund has a ceiling"),)
     short: list[tuple[str, str]] = []
     blocked = np.zeros(len(rows), dtype=int)
     full = []

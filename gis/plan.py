@@ -59,6 +59,7 @@ def choose(
     must: bool | ArrayLike = False,
     fixed: Iterable[tuple[int, int]] = (),
     fund: float | None = None,
+    spends: ArrayLike | None = None,
     needs: Iterable[tuple[ArrayLike, ArrayLike]] = (),
     time_limit_s: float = 30.0,
     gap: float = 0.0,
@@ -78,6 +79,7 @@ def choose(
     must : projects that have to be placed, all or (N,)
     fixed : (project, site) already decided
     fund : the ceiling on what purchases cost together (园区建设资金)
+    spends : (S, N) what a placement takes of the fund beside the purchases, where it counts there
     needs : pairs of (K, 2) and (M, 2) cells (site, project): at most as many of these are chosen as of those. Two
         projects that need each other are placed together or not at all
     start : (N,) a plan to begin with, such as the previous one; used as far as it still holds
@@ -105,7 +107,7 @@ def choose(
     if faults:
         raise BadInput("the plan cannot be read", faults)
     with Solver() as solver:  # it starts while we read
-        problem = read(benefit, asked, exclusive, overlaps, conflicts, must, fixed, fund, needs)
+        problem = read(benefit, asked, exclusive, overlaps, conflicts, must, fixed, fund, needs, spends)
         first = None
         if start is not None:
             first = np.asarray(start, dtype=np.int64)

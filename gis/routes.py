@@ -57,17 +57,33 @@ class Reached:
         if len(row) == 0:
             return None
         best = int(np.argmin(self.total[row, column]))
-        cells = way(self.back, int(row[best]), int(column[best]))
+        return self.route_from(int(row[best]), int(column[best]))
+
+    def route_from(self, row: int, column: int) -> Route | None:
+        """The cheapest way from a cell; None where none leads."""
+        cells = way(self.back, row, column)
         return Route(self.utility, *cells, self.surface) if len(cells[0]) else None
+
+    def start(self, cells: tuple[Ints, Ints, Ints], count: int) -> tuple[Ints, Ints, Floats]:
+        """(P,) row, column and metres of easy ground of the cell of each site from which the way is cheapest: -1 and
+        inf where none leads, -1 and NaN outside the grid.
+
+        cells : site, row and column of every cell of P sites, as `Surface.cells_of` gives them
+        """
+        site, row, column = cells
+        effort = self.total[row, column].astype(float)
+        order = np.lexsort((np.arange(len(site)), effort, site))
+        first = order[np.r_[True, np.diff(site[order]) > 0]] if len(order) else order
+        found_row, found_column = np.full((2, count), -1, dtype=np.int64)
+        least = np.full(count, np.nan)
+        least[site[first]] = effort[first]
+        leads = first[np.isfinite(effort[first])]
+        found_row[site[leads]], found_column[site[leads]] = row[leads], column[leads]
+        return found_row, found_column, least
 
     def least_m(self, sites: Geoms) -> Floats:
         """(P,) metres of easy ground each site's way costs; inf where none leads, NaN outside the grid."""
-        found = np.full(len(sites), np.nan)
-        for n, site in enumerate(sites):
-            row, column = self.surface.cells(site)
-            if len(row):
-                found[n] = self.total[row, column].min()
-        return found
+        return self.start(self.surface.cells_of(sites), len(sites))[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +150,7 @@ class Item:
     unit: str
     wan: tuple[float, float, float]
     confidence: str
+    is_line: bool = True  # of the way itself, which others may share; else it stands at one of its ends
 
 
 def accumulate(surface: Surface, prices: Prices, utility: str, places: Iterable[shapely.Geometry]) -> Reached:

@@ -36,6 +36,7 @@ TABLES = (
     "industry_chains",
     "industry_demand",
     "industry_traits",
+    "land_prices",
     "landuse_classes",
     "positional_accuracy",
     "principles",

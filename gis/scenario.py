@@ -15,6 +15,8 @@ Amount = Annotated[float, Field(ge=0)]
 Year = Annotated[int, Field(ge=2000, le=2100)]
 Preferred = Literal["high_tech", "agri_processing", "light_industry"]
 PREFERRED = {"high_tech": "高新技术", "agri_processing": "农产品加工", "light_industry": "轻工"}
+Covered = Literal["connection", "earthwork", "land"]
+COSTS = {"connection_wan": "connection", "earthwork_wan": "earthwork", "land_wan": "land"}
 GOOD = {"clear": Verdict.CLEAR, "warned": Verdict.WARNED, "conditional": Verdict.CONDITIONAL}
 
 
@@ -57,19 +59,27 @@ class Scenario(Strict):
     """One way to plan.
 
     `weights` names columns: what a project says of itself (`tax_wan`, `jobs` ...) or what is measured of a site or of
-    their meeting (`power_serving_m`); a negative weight makes a cost. `start_years` are the years in which a project
+    their meeting (`power_serving_m`), or one of `COSTS`; a negative weight makes a cost. A plan's value counts in the
+    unit of its weights: with the ones given here it is 万元, and 1 万元 of connections, of earthwork and of purchases
+    weigh alike. Land counts by its area, unless `land_wan` has a weight. `start_years` are the years in which a project
     may be approved. `accept` is the worst verdict that may be planned on. What is left of a quota is carried over for
     `carry_years`. `spare` names one or two columns that value is traded against (帕累托前沿), each in `front_points`
     steps.
     """
 
-    weights: dict[str, float] = Field({"tax_wan": 1.0, "output_wan": 0.1, "jobs": 0.5, "area_m2": -0.002})
+    weights: dict[str, float] = Field(
+        {
+            "tax_wan": 1.0, "output_wan": 0.1, "jobs": 0.5, "area_m2": -0.002,
+            "connection_wan": -1.0, "earthwork_wan": -1.0,
+        }
+    )  # fmt: skip
     start_years: Annotated[tuple[Year, ...], Field(min_length=1, max_length=10)] | None = None
     build_years: Annotated[int, Field(ge=0, le=10)] = 2
     carry_years: Annotated[int, Field(ge=0, le=5)] = 1
     accept: Annotated[str, Field(pattern="^(clear|warned|conditional)$")] = "conditional"
     fund_wan: Amount | None = None
     fund_weight: Amount = 1.0
+    fund_covers: tuple[Covered, ...] = Field((), description="what the fund pays besides purchases")
     energy_cap_tce: Cap | None = Field(
         None, description="what all projects in production may use a year, or year -> what they may from then on"
     )

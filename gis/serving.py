@@ -94,24 +94,37 @@ class Reachable:
         order = rows[np.argsort(self.far_m[site, rows], kind="stable")]
         return [self.accounts[row] for row in order if self.known[row]]
 
-    def booked(self, n: int, need: float, more: Mapping[str, float] | None = None) -> Ints:
-        """(P,) the facility that a load is booked on, -1 where none of known capacity is within reach.
+    def choices(self, n: int, need: float, more: Mapping[str, float] | None = None, most: int = 1) -> Ints:
+        """(M, P) facilities that a load may be booked on, the one that the books would take first; -1 none.
 
-        The nearest with room for it. Where none has: the nearest that would have with `more` in its accounts, else the
-        nearest, so that a load is never left out because it is too large.
+        The nearest that have room for it, then the nearest that would have with `more` in their accounts; where there
+        is neither, the nearest, so that a load is never left out because it is too large. Only facilities of known
+        capacity; where no capacity is known within reach, the nearest of all, which no account limits.
         """
-        asked = np.array([need])
-        room = with_room(self.headroom, asked)[0][:, 0]
+        room = with_room(self.headroom, np.array([need]))[0][:, 0]
         could = np.array([all(self.balances[name] + (more or {}).get(name, 0.0) >= need for name in some)
                           for some in self.accounts], dtype=bool)  # fmt: skip
-        near = self.near(n) & self.known
-        found: Ints = np.full(len(self.far_m), -1, dtype=np.int64)
-        for keep in (room, could, np.ones_like(room)):
-            far_m = np.where(near & keep, self.far_m, np.inf)
-            if not far_m.shape[1]:
-                break
-            here = (found < 0) & np.isfinite(far_m.min(axis=1))
-            found[here] = far_m.argmin(axis=1)[here]
+        sites, count = self.far_m.shape
+        found: Ints = np.full((most, sites), -1, dtype=np.int64)
+        if not count:
+            return found
+        near = self.near(n)
+        known = near & self.known
+        known = np.where(np.asarray(known.any(axis=1))[:, None], known, near)
+        rank = np.where(room, 0, np.where(could, 1, 2))
+        alone: Bools = np.asarray((known & (rank < 2)).any(axis=1), dtype=bool)
+        open_ = known & np.where(alone[:, None], rank < 2, True)
+        far_m = np.where(open_, self.far_m, np.inf)
+        near_first = np.argsort(far_m, axis=1, kind="stable")
+        first = np.where(open_, rank * 1e12 + far_m, np.inf).argmin(axis=1)
+        every = np.arange(sites)
+        found[0] = np.where(np.isfinite(far_m[every, first]), first, -1)
+        taken = np.ones(sites, dtype=np.int64)
+        for place in range(count):
+            row = near_first[:, place]
+            fits = np.isfinite(far_m[every, row]) & (row != found[0]) & (taken < most) & alone
+            found[taken[fits], every[fits]] = row[fits]
+            taken[fits] += 1
         return found
 
 
@@ -160,35 +173,15 @@ def ways(ground: Ground, pools: Mapping[str, float] | None = None) -> list[Route
     return found
 
 
-def loads_of(
-    ground: Ground, needs: Mapping[str, Interval], pools: Mapping[str, float], more: Mapping[str, float]
-) -> tuple[dict[str, Floats], dict[str, Bools], dict[str, Bools]]:
-    """What N projects would have booked on P sites, one by one: kind -> (N,) the load, as the books take it; account
-    of a facility -> (P, N) whether it is drawn on; account of a stretch of road -> (P,) whether it is on the way.
-
-    more : account -> what may be added to it
-    """
-    loads = {one.kind: np.array([_load(need) for need in needs[one.kind].hi.tolist()]) for one in DEMANDS}
-    serves: dict[str, Bools] = {}
-    for one in PLANTS:
-        found = reachable(ground, one, needs, pools)
-        if found is None:
-            continue
-        for n, need in enumerate(loads[one.kind].tolist()):
-            if not need:
-                continue
-            row = found.booked(n, need, more)
-            for facility in np.unique(row[row >= 0]).tolist():
-                for name in found.accounts[facility]:
-                    serves.setdefault(name, np.zeros((ground.count, len(needs[one.kind].hi)), dtype=bool))
-                    serves[name][row == facility, n] = True
-    on_way: dict[str, Bools] = {}
-    if loads[FREIGHT.kind].any():
-        for site, routes in enumerate(ways(ground, pools)):
-            for name in (name for some in routes or () for name in some):
-                on_way.setdefault(name, np.zeros(ground.count, dtype=bool))[site] = True
-    return loads, serves, on_way
-
-
-def _load(need: float) -> float:
+def load_of(need: float) -> float:
+    """What the books take for a need; nothing for one that nobody states."""
     return float(whole(need)) if need > 0 else 0.0
+
+
+def stretches(ground: Ground, pools: Mapping[str, float] | None = None) -> dict[str, Bools]:
+    """Account of a stretch of road -> (P,) whether it is on the way of a site to the trunk road."""
+    found: dict[str, Bools] = {}
+    for site, routes in enumerate(ways(ground, pools)):
+        for name in (name for some in routes or () for name in some):
+            found.setdefault(name, np.zeros(ground.count, dtype=bool))[site] = True
+    return found

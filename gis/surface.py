@@ -89,11 +89,16 @@ class Surface:
     def cells(self, site: shapely.Geometry) -> tuple[Ints, Ints]:
         """Rows and columns of the cells of an area, a line or a point, as far as they lie in the grid."""
         if shapely.get_dimensions(site) == 2:
-            _, row, column = terrain.cells(np.array([site], dtype=object), self.grid)
-        else:
-            row, column = crossed_cells(np.array([site], dtype=object), self)
+            return self.cells_of(np.array([site], dtype=object))[1:]
+        row, column = crossed_cells(np.array([site], dtype=object), self)
         inside = (row >= 0) & (row < self.codes.shape[0]) & (column >= 0) & (column < self.codes.shape[1])
         return row[inside], column[inside]
+
+    def cells_of(self, sites: Geoms) -> tuple[Ints, Ints, Ints]:
+        """Site, row and column of the cells of P areas, as far as they lie in the grid."""
+        site, row, column = terrain.cells(sites, self.grid)
+        inside = (row >= 0) & (row < self.codes.shape[0]) & (column >= 0) & (column < self.codes.shape[1])
+        return site[inside], row[inside], column[inside]
 
     @cached_property
     def grid(self) -> Raster:

@@ -7,10 +7,11 @@ the cost of the union, and nobody pays more than alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 
 from gis.routes import Route
 from gis.surface import Prices
@@ -60,12 +61,16 @@ def shared_costs(routes: Sequence[Route], prices: Prices, base: Sequence[float],
 
 def _steps(route: Route, prices: Prices, base: float, end: int) -> tuple[Ints, Floats]:
     """Each step of a route by the cells at its ends, whichever way it is walked, and what it costs."""
-    columns = route.surface.codes.shape[1]
-    cell = route.row * columns + route.column
-    low, high = np.minimum(cell[:-1], cell[1:]), np.maximum(cell[:-1], cell[1:])
     weight = route.weights(prices, end)
     wan: Floats = route.steps_m * (weight[:-1] + weight[1:]) / 2 * base / 1000
-    return low * route.surface.codes.size + high, wan
+    return _ends(route), wan
+
+
+def _ends(route: Route) -> Ints:
+    """Each step of a route as one number of the two cells at its ends."""
+    cell = route.row * route.surface.codes.shape[1] + route.column
+    ends: Ints = np.minimum(cell[:-1], cell[1:]) * route.surface.codes.size + np.maximum(cell[:-1], cell[1:])
+    return ends
 
 
 def _split(step: Ints, wan: Floats) -> Floats:
@@ -91,6 +96,20 @@ def _split(step: Ints, wan: Floats) -> Floats:
     return paid
 
 
-def by_utility(shares: Mapping[str, Shared]) -> float:
-    """What a plan's connections cost together, every trench counted once."""
-    return sum(one.union for one in shares.values())
+def stretches(routes: Sequence[Route]) -> list[tuple[tuple[int, ...], shapely.Geometry]]:
+    """The ways as lines that overlap nowhere, each with the numbers of the routes that use it."""
+    users: dict[int, list[int]] = {}
+    for number, route in enumerate(routes):
+        for step in _ends(route).tolist():
+            users.setdefault(step, []).append(number)
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for step, who in users.items():
+        groups.setdefault(tuple(dict.fromkeys(who)), []).append(step)
+    found = []
+    for together, steps in groups.items():
+        under = routes[together[0]].surface
+        low, high = np.divmod(np.array(steps), under.codes.size)
+        columns = under.codes.shape[1]
+        ends = np.stack([under.places(*np.divmod(one, columns)) for one in (low, high)], axis=1)
+        found.append((together, shapely.line_merge(shapely.multilinestrings(shapely.linestrings(ends)))))
+    return found

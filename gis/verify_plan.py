@@ -40,6 +40,7 @@ class Placement:
     component: str | None = None
     kinds: frozenset[str] = frozenset()
     linked_within_m: float | None = None  # of the project's main ground, for a component
+    spends: float = 0.0  # of the fund, where it covers more than purchases
 
     @property
     def name(self) -> str:
@@ -90,6 +91,37 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Line:
+    """One connection of a project: the places its way leads over, what a metre there costs in metres of easy ground,
+    what a km of that costs, what stands at its ends, and what the plan says of it alone and with shared stretches."""
+
+    project: str
+    utility: str
+    places: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    wan_km: float
+    things_wan: float
+    alone_wan: float
+    share_wan: float
+
+
+@dataclass(frozen=True)
+class Billed:
+    """What a plan says it costs, in wan: by line, utility, project and in all; `covers` is what the fund pays besides
+    purchases."""
+
+    lines: tuple[Line, ...]
+    utilities: Mapping[str, float]
+    earthwork: Mapping[str, float]
+    land: Mapping[str, float]
+    purchases: Mapping[str, float]
+    projects: Mapping[str, float]
+    total: float
+    fund: float | None = None
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Violation:
     """One thing that is wrong: `what` is a word to count by, `who` the placements or pools, `amount` by how much."""
 
@@ -133,7 +165,7 @@ def verify(
         *_years(placements),
         *_components(placements, components or {}),
         *_distances(placements, apart),
-        *_purchases(bought, fund),
+        *_purchases(bought, fund, sum(one.spends for one in placements)),
     ]
     for stock in stocks:
         found += _quota(placements, stock, bought) if stock.kind == "quota" else _load(placements, stock, bought)
@@ -254,14 +286,14 @@ def _distances(placements: Sequence[Placement], apart: Iterable[Apart]) -> list[
     return found
 
 
-def _purchases(bought: Sequence[Bought], fund: float | None) -> list[Violation]:
+def _purchases(bought: Sequence[Bought], fund: float | None, spent: float) -> list[Violation]:
     found = []
     for name, times in Counter(one.name for one in bought).items():
         if times > 1:
             found.append(Violation("purchase", (name,), times, f"{name} 重复购置", f"{name} is bought {times} times"))
-    cost = sum(one.cost for one in bought)
+    cost = sum(one.cost for one in bought) + spent
     if fund is not None and cost > fund + ROUNDING * max(1.0, abs(fund)):
-        words = f"购置 {cost:g} 超出建设资金 {fund:g}", f"purchases of {cost:g} exceed the fund of {fund:g}"
+        words = f"支出 {cost:g} 超出建设资金 {fund:g}", f"{cost:g} is spent of a fund of {fund:g}"
         found.append(Violation("fund", (), cost - fund, *words))
     return found
 
@@ -308,3 +340,62 @@ def _short(pool: str, year: int, amount: float) -> Violation:
     return Violation(
         "pool", (pool, str(year)), amount, f"{year} 年 {pool} 缺 {amount:g}", f"{pool} is short by {amount:g} in {year}"
     )
+
+
+YUAN = 1e-4  # wan; what rounding to whole yuan may do to one amount
+
+
+def verify_bill(bill: Billed) -> tuple[Violation, ...]:
+    """Everything that is wrong with what a plan says it costs; empty where it adds up.
+
+    Every step of every way is priced again, a step that several lines of a utility use is divided among them, and what
+    comes out is held against what the plan says of each line, utility and project, of all together and of the fund.
+    """
+    found: list[Violation] = []
+
+    def same(what: str, who: str, said: float, should: float, slack: float) -> None:
+        if not abs(said - should) <= slack + ROUNDING * abs(should):
+            words = f"{who} 应为 {should:,.4f} 万元，而非 {said:,.4f}", f"{who} is {should:,.4f} wan, not {said:,.4f}"
+            found.append(Violation(what, (who,), abs(said - should), *words))
+
+    users: dict[tuple[object, ...], list[tuple[float, int]]] = {}
+    alone = [one.things_wan for one in bill.lines]
+    for n, one in enumerate(bill.lines):
+        for k in range(len(one.places) - 1):
+            (x, y), (u, v) = one.places[k], one.places[k + 1]
+            metres = ((x - u) ** 2 + (y - v) ** 2) ** 0.5
+            wan = metres * (one.weights[k] + one.weights[k + 1]) / 2 * one.wan_km / 1000
+            alone[n] += wan
+            a, b = sorted([(round(x, 2), round(y, 2)), (round(u, 2), round(v, 2))])
+            users.setdefault((one.utility, a, b), []).append((wan, n))
+    share = [one.things_wan for one in bill.lines]
+    for some in users.values():
+        before, left = 0.0, len(some)
+        paid = 0.0
+        for wan, n in sorted(some):  # the cheapest need first: all who are left pay for what it adds
+            paid += (wan - before) / left
+            share[n] += paid
+            before, left = wan, left - 1
+    owed: dict[str, float] = defaultdict(float)
+    by_utility: dict[str, float] = defaultdict(float)
+    for n, one in enumerate(bill.lines):
+        who = f"{one.project} {one.utility}"
+        same("bill-line", who, one.alone_wan, alone[n], YUAN)
+        same("bill-share", who, one.share_wan, share[n], YUAN)
+        owed[one.project] += one.share_wan
+        by_utility[one.utility] += one.share_wan
+    for utility in {*by_utility, *bill.utilities}:
+        same("bill-utility", utility, bill.utilities.get(utility, 0.0), by_utility[utility], 0.0)
+    for project in {*owed, *bill.earthwork, *bill.land, *bill.projects}:
+        should = owed[project] + bill.earthwork.get(project, 0.0) + bill.land.get(project, 0.0)
+        same("bill-project", project, bill.projects.get(project, 0.0), should, 0.0)
+    parts = {"connection": sum(by_utility.values()), "earthwork": sum(bill.earthwork.values())}
+    parts["land"] = sum(bill.land.values())
+    built = sum(bill.purchases.values())
+    same("bill-total", "total", bill.total, sum(parts.values()) + built, 0.0)
+    if bill.fund is not None:
+        spent = built + sum(parts[name] for name in bill.covers)
+        if spent > bill.fund + YUAN * (len(bill.lines) + 1):
+            words = f"支出 {spent:,.2f} 超出建设资金 {bill.fund:,.2f}", f"{spent:,.2f} is spent of {bill.fund:,.2f}"
+            found.append(Violation("bill-fund", (), spent - bill.fund, *words))
+    return tuple(found)

@@ -36,13 +36,17 @@ EVER = 200  # years: until used up
 class County:
     """What is measured of S candidates and N projects.
 
-    allowed : (S, N) the check lets the project stand there; value : (S, N) by the scenario's objectives
+    allowed : (S, N) the check lets the project stand there
+    value : (K, S, N) of each offer by the scenario's objectives; (S, N) where every offer is worth the same
+    offers : (K, S, N) whether a site has a k-th offer for a project (`gis.offered`); one for each where not given
     unit : (S,) whose quota a candidate is charged to; quota_m2 : kind -> (S,) what it would take, of replacement
         farmland too, where any unit keeps it; kept : kind -> (S,) who is charged for it, "" nobody keeps the account
-    serves : account of a capacity -> (S, N) whether that facility serves; loads : kind -> (N,) what projects draw
+    serves : account of a capacity -> (K, S, N) or (S, N) whether an offer draws on it
+    loads : kind -> (N,) what projects draw
     ways : account of a stretch of road -> (S,) whether it lies on the way from a candidate to the trunk road
     energy_tce : (N,), NaN unknown; kinds : kind -> (N,) yes-or-no needs; accounts : account -> balance
     spared : what is traded against value, name -> (S, N)
+    costs : "connection", "earthwork", "land" -> (K, S, N) or (S, N) wan, NaN where nobody knows
     links, kin : components among the N projects, and pairs of one industrial chain
     """
 
@@ -60,6 +64,8 @@ class County:
     links: tuple[Linked, ...] = ()
     kin: tuple[Kin, ...] = ()
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    offers: Bools | None = None
+    costs: Mapping[str, Floats] = field(default_factory=dict)
 
     def charged(self, kind: str) -> Sequence[str]:
         """(S,) whose account of a kind of quota a candidate is charged to, "" nobody's."""
@@ -88,16 +94,32 @@ class County:
             return phases.share
         return np.where(phases.is_first, np.nan_to_num(self.energy_tce)[phases.project], 0.0)
 
-    def takes(self, site: int, n: int) -> list[str]:
-        """The accounts of capacities that a project draws on from a candidate."""
+    def covered_wan(self, scenario: Scenario) -> Floats:
+        """(K, S, N) what placements take of the building fund beside purchases; NaN where nobody knows."""
+        spent: Floats = np.zeros((self.choices, *self.allowed.shape))
+        for one in scenario.fund_covers:
+            spent = spent + self.each(self.costs[one])
+        return spent
+
+    @property
+    def choices(self) -> int:
+        """K, how many offers there may be for a project on a site."""
+        return 1 if self.offers is None else len(self.offers)
+
+    def each(self, table: Floats | Bools) -> Any:
+        """(K, S, N) of a table that may be the same for every offer."""
+        return np.broadcast_to(table, (self.choices, *table.shape[-2:]))
+
+    def takes(self, site: int, n: int, offer: int = 0) -> list[str]:
+        """The accounts of capacities that a project draws on from a candidate by one of its offers."""
         freight = [name for name, on in self.ways.items() if on[site]] if self.loads["freight_td"][n] > 0 else []
-        return [*(name for name, serves in self.serves.items() if serves[site, n]), *freight]
+        return [*(name for name, serves in self.serves.items() if self.each(serves)[offer, site, n]), *freight]
 
     def most(self) -> dict[str, float]:
         """Account of a capacity -> what it would be asked for if every project drew on it that may."""
         found = {}
         for name, serves in self.serves.items():
-            found[name] = float(self.loads[kind_of(name)][(serves & self.allowed).any(axis=0)].sum())
+            found[name] = float(self.loads[kind_of(name)][(self.each(serves) & self.allowed).any(axis=(0, 1))].sum())
         for name, on in self.ways.items():
             found[name] = float(self.loads[kind_of(name)][self.allowed[on].any(axis=0)].sum())
         return found
@@ -196,7 +218,8 @@ def pools_of(
     pools: list[Pool] = []
     held: list[tuple[str, int, int | None]] = []
     granted = granted_of(accounts)
-    starts = np.repeat(np.arange(len(years)), count)
+    spread = len(years) * county.choices
+    starts = np.repeat(np.arange(len(years)), count * county.choices)
     last = max(years) + int(phases.approval.max(initial=0))
     span = list(range(min(years), last + 1))
 
@@ -227,7 +250,7 @@ def pools_of(
         carried = EVER if kind in UNTIL_USED else scenario.carry_years
         for unit in sorted(set(charged) - {""}):
             inside = np.array([one == unit for one in charged], dtype=float)
-            takes = np.tile(inside * county._across(kind), len(years))
+            takes = np.tile(inside * county._across(kind), spread)
             if not takes.any() or not amount.any():
                 continue
             left = granted.get((unit, kind), {})
@@ -270,10 +293,11 @@ def pools_of(
             on = np.stack([_sums(phases, phases.load[kind], t + phases.production <= end, projects) for t in years])
             use: Any
             if is_road:
-                across = np.tile(county.ways[account], len(years))[:, None] * (starts[:, None] == np.arange(len(years)))
+                across = np.tile(county.ways[account], spread)[:, None] * (starts[:, None] == np.arange(len(years)))
                 use, any_ = (across.astype(float), on), bool(on.any() and across.any())
             else:
-                use = np.concatenate([county.serves[account] * one for one in on])
+                drawn = county.each(county.serves[account]).reshape(-1, projects)
+                use = np.concatenate([drawn * one for one in on])
                 any_ = bool(use.any())
             if any_:
                 name = account if end == ends[-1] else f"{account} {end}"

@@ -1,4 +1,4 @@
-"""Draw a county's tiles while it is served, so that its first visitor does not wait for them.
+"""Draw a county's tiles and its ways to facilities while it is served, so that nobody waits for them.
 
 A process of its own and of the lowest priority: requests never wait for it, not even for the interpreter, and
 readiness does not ask about it. It ends with whoever started it, however that ended: the pipe between them closes.
@@ -57,6 +57,7 @@ def draw(county: str) -> list[str]:
         names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
         for name in names:
             served.pictures.build(name) if name in TITLES else served.tiles.build(name)
+        served.networks.make_all(store.at())  # the ways to facilities, which checks show and plans are priced by
         return names
     finally:
         store.close()

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from rich.progress import Progress
 from rich.table import Table
 
+from api.wording import fault_row, line_of, told_of, zh
 from layers.errors import BadInput, Fault, ParkError
 from layers.records import PURPOSES
 from scripts import measures
@@ -39,7 +41,7 @@ from scripts.commands import (
     tiles,
     users,
 )
-from scripts.console import AsJson, County, err, out, print_json
+from scripts.console import AsJson, County, err, out, print_json, spoken
 from scripts.reading import read_project
 
 app = typer.Typer(
@@ -50,6 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 EXIT = {"clear": 0, "warned": 0, "conditional": 10, "undetermined": 11, "blocked": 12}
+TITLES = {"rejected": "未导入：", "note": "说明："}
 COLOUR = {"pass": "green", "fail": "red", "unknown": "yellow", "exempt": "dim"}
 
 
@@ -58,24 +61,19 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        _say_and_exit(BadInput("the input is not valid", _faults_of(error)))
+        _say_and_exit("the input is not valid", [told_of(one) for one in error.errors()])
     except ParkError as error:
-        _say_and_exit(error)
+        _say_and_exit(error.message, map(fault_row, error.faults if isinstance(error, BadInput) else ()))
 
 
-def _say_and_exit(error: ParkError) -> NoReturn:
-    err.print("error: ", style="bold red", end="")
-    err.print(error.message, highlight=False, markup=False, soft_wrap=True)
-    for fault in error.faults if isinstance(error, BadInput) else ():
-        err.print(f"  {fault}", highlight=False, markup=False, soft_wrap=True)
+def _say_and_exit(message: str, faults: Iterable[dict[str, Any]]) -> NoReturn:
+    told_faults = list(faults)
+    for language, word in spoken({"zh": "错误：", "en": "error: "}):
+        err.print(word, style="bold red", end="")
+        said = (zh(message) or message) if language == "zh" else message
+        for line in (said, *(f"  {line_of(one, language)}" for one in told_faults)):
+            err.print(line, highlight=False, markup=False, soft_wrap=True)
     sys.exit(3)
-
-
-def _faults_of(error: ValidationError) -> list[Fault]:
-    return [
-        Fault(one["msg"], "Correct the field", field=".".join(str(step) for step in one["loc"]) or None)
-        for one in error.errors()
-    ]
 
 
 @app.command()
@@ -168,7 +166,10 @@ def import_(
     typer.echo(f"  found {report['found']}; surveyed extent: {report['extent']}")
     for title, faults in (("rejected", prepared.rejected), ("note", prepared.notes)):
         for fault in faults[:50]:
-            out.print(f"  {title}: {fault}", highlight=False, markup=False, soft_wrap=True)
+            for language, word in spoken({"zh": TITLES[title], "en": f"{title}: "}):
+                out.print(
+                    f"  {word}{line_of(fault_row(fault), language)}", highlight=False, markup=False, soft_wrap=True
+                )
         if len(faults) > 50:
             out.print(f"  ... and {len(faults) - 50} more; see --json", highlight=False)
 

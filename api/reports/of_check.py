@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import shapely
 
+from api.catalogue import purpose as named
 from api.reports import boundary, mapsheet, of_occupation
 from api.reports.mapsheet import Ground, Paper, Subject, fit
 from api.reports.model import (
@@ -30,7 +31,7 @@ from api.reports.model import (
     words,
 )
 from api.scope import Scope
-from api.xlsx import PURPOSES, WORDS, is_synthetic
+from api.xlsx import WORDS, is_synthetic
 from gis.explain import quantity
 from layers.crs import LONLAT, parse_cached, transform
 from layers.store import Store
@@ -176,7 +177,7 @@ def _project(check: Row) -> list[Block]:
         (Words("行业代码", "Industry"), joined(industry.get("code"), industry.get("system")), ""),
         (Words("建设性质", "Nature"), project.get("nature"), ""),
         (Words("拟用地面积（㎡）", "Land asked for, m²"), project.get("land_m2"), "m2"),
-        (Words("审查环节", "Purpose"), f"{PURPOSES[purpose]} {purpose.replace('_', '-')}", ""),
+        (Words("审查环节", "Purpose"), f"{named(purpose)} {named(purpose, 'en')}", ""),
         *(
             (Words(zh, en), project.get(name), unit)
             for name, zh, en, unit in DEMANDS

@@ -11,7 +11,8 @@ import numpy as np
 import shapely
 
 from api.jobs import require_done
-from api.reports import mapsheet
+from api.network_map import TITLES
+from api.reports import costs, mapsheet
 from api.reports import plate as draw
 from api.reports.mapsheet import Ground, Paper, Subject, fit
 from api.reports.model import (
@@ -33,6 +34,7 @@ from api.reports.model import (
 from api.reports.plate import Sheet
 from api.scope import Scope
 from layers.crs import parse_cached, transform
+from layers.records import union_bounds
 from layers.schema import roles
 from layers.store import Store
 
@@ -79,6 +81,7 @@ def report(
         Section(Words("未落地项目与原因", "Unplaced, and why"), [_unplaced(plan["unplaced"], names)]),
         Section(Words("指标与容量使用", "Pools by year"), _pools(plan["pools"])),
         Section(Words("增容购置", "Expansions bought"), [_expansions(plan)]),
+        costs.section(plan.get("bill"), names),
         Section(Words("情景与数据版本", "Scenario, editions of data and rules"), _editions(plan, ground, digest)),
     ]
     return Report(
@@ -89,7 +92,7 @@ def report(
         created_at=created_at,
         synthetic=any(layer.synthetic for layer in ground.layers.values()),
         sections=sections,
-        pages=_map(placed, ground, store, paper, created_at, digest),
+        pages=_map(plan, placed, ground, store, paper, created_at, digest),
     )
 
 
@@ -269,17 +272,30 @@ def _told(value: object) -> str:
     return shown(value)
 
 
-def _map(placed: Sequence[Row], ground: Ground, store: Store, paper: Paper, created_at: str, digest: str) -> list[Page]:
-    """The sites, numbered as in the table of placed projects."""
+def _map(
+    plan: Row, placed: Sequence[Row], ground: Ground, store: Store, paper: Paper, created_at: str, digest: str
+) -> list[Page]:
+    """The sites, numbered as in the table of placed projects, and the ways that connect them."""
     if not placed:
         return []
     shapes = np.array([_site(one["site"], store) for one in placed], dtype=object)
     numbers = [str(n) for n in range(1, len(placed) + 1)]
     frame = gpd.GeoDataFrame({"number": numbers}, geometry=shapes, crs=store.crs)
     marks = frame.set_geometry(shapely.point_on_surface(shapes), crs=store.crs)
-    extra = (Sheet("placed", "拟落地范围", "Sites", frame), Sheet("projects", "项目序号", "Numbers", marks, "number"))
+    drawn = [(one["utility"], _site(one, store)) for one in (plan.get("bill") or {"stretches": ()})["stretches"]]
+    ways = [
+        Sheet(f"route_{utility}", zh, en, gpd.GeoDataFrame(geometry=mine, crs=store.crs))
+        for utility, (zh, en) in TITLES.items()
+        if (mine := [way for of, way in drawn if of == utility])
+    ]
+    extra = (
+        *ways,
+        Sheet("placed", "拟落地范围", "Sites", frame),
+        Sheet("projects", "项目序号", "Numbers", marks, "number"),
+    )
     whole = shapely.union_all(shapes)
-    window = fit(whole.bounds, None, paper, name="plan", coarser=True)
+    seen = union_bounds([whole.bounds, *(way.bounds for _, way in drawn)])
+    window = fit(seen, None, paper, name="plan", coarser=True)
     area = shown(float(whole.area), "m2")
     subject = Subject(
         Words("联合选址方案图", "Plan map"), "序号见“落地项目”表", whole, f"方案摘要 {digest[:16]}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -12,6 +13,8 @@ from pydantic import Field
 from api import xlsx
 from api.auth import CHECK, READ, allow
 from api.county import County, county_of
+from api.history import Verdict, Wanted, lonlat_of
+from api.parcels import standing
 from api.recheck import recheck
 from api.sites import SiteIn, resolve
 from layers.access import User
@@ -44,6 +47,44 @@ class BatchIn(Strict):
     purpose: Purpose = "screening"
     for_year: Year | None = None
     as_of: date | None = None
+
+
+class ListIn(Strict):
+    """Which checks. `project` by id or part of its name; `parcel` also finds ground that was drawn over it; `after` is
+    the `next` of the page before."""
+
+    project: Annotated[str, Field(max_length=200)] | None = None
+    parcel: Annotated[str, Field(max_length=200)] | None = None
+    since: date | None = None
+    until: date | None = None
+    verdict: Verdict | None = None
+    purpose: Purpose | None = None
+    after: Annotated[str, Field(max_length=40)] | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
+@router.get("")
+def read_all(
+    asked: Annotated[ListIn, Query()],
+    county: Annotated[County, Depends(county_of)],
+    user: Annotated[User, Depends(allow(*READ))],
+) -> dict[str, Any]:
+    """The checks already made in the user's zones, the newest first, without their findings."""
+    scope = county.scope(user)
+    wanted = Wanted(asked.project, asked.since, asked.until, asked.verdict, asked.purpose)
+    if asked.parcel is None:
+        rows = iter(county.history.newest_first())
+    else:
+        scope.parcel(asked.parcel)
+        there = standing(county.store.fabric, asked.parcel, None)
+        rows = county.history.on(lonlat_of(there.geometry, county.store.crs), asked.parcel)
+    fit = (
+        one
+        for one in rows
+        if (asked.after is None or one["id"] < asked.after) and wanted.fits(one) and scope.sees_check(one["zones"])
+    )
+    found = list(islice(fit, asked.limit + 1))
+    return {"checks": found[: asked.limit], "next": found[asked.limit - 1]["id"] if len(found) > asked.limit else None}
 
 
 @router.post("", status_code=201)

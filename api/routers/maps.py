@@ -18,6 +18,7 @@ from api.county import County, county_of
 from api.parcels import lineage, standing
 from api.plan_map import plan_chart
 from api.relief import relief
+from api.routers.gate import Gated
 from api.scope import Scope
 from api.sheets import AROUND, OVERVIEW, around, intended, lonlat, sheets
 from layers.access import User
@@ -27,7 +28,7 @@ from layers.fabric import frame as frame_of
 from layers.store import Store
 
 KIN = (("id", "宗地代码 Parcel"), ("since", "自 Since"), ("until", "至 Until"))
-router = APIRouter(prefix="/maps", tags=["maps"])
+router = APIRouter(prefix="/maps", tags=["maps"], route_class=Gated)
 Here = Annotated[County, Depends(county_of)]
 Reader = Annotated[User, Depends(allow(*READ))]
 

@@ -14,12 +14,13 @@ from api.auth import READ, allow
 from api.county import County, county_of
 from api.outlook import seen
 from api.outlook_page import page
+from api.routers.gate import Gated
 from api.routers.pages import rendered
 from api.xlsx import MEDIA_TYPE
 from layers.access import User
 from layers.records import Strict
 
-router = APIRouter(tags=["outlook"])
+router = APIRouter(tags=["outlook"], route_class=Gated)
 Here = Annotated[County, Depends(county_of)]
 Reader = Annotated[User, Depends(allow(*READ))]
 

@@ -13,7 +13,8 @@ from pydantic import Field
 from api.answers import check_id, geojson
 from api.auth import CHECK, allow
 from api.county import County, county_of
-from api.imports import NAME_OF_ENCODING, fault_row
+from api.imports import NAME_OF_ENCODING
+from api.wording import fault_row
 from gis.occupation import control_area_m2
 from layers.access import User
 from layers.area import ellipsoid_m2
@@ -87,7 +88,7 @@ def _shown(prepared: Prepared, county: County) -> dict[str, Any]:
         fix = "Draw each piece of ground once; a hole belongs into the plot around it"
         faults.append(Fault(f"its features share {shared_m2:,.1f} m2", fix, file=prepared.layer.source))
     drawn = geojson([whole, *ground], crs)
-    told = prepared.features.astype(object).where(prepared.features.notna(), None)
+    rows = prepared.features.astype(object).where(prepared.features.notna(), None)
     return {
         "found": dict(prepared.found),
         "features_in": prepared.features_in,
@@ -105,7 +106,7 @@ def _shown(prepared: Prepared, county: County) -> dict[str, Any]:
                 "area_m2": control_area_m2(piece),
                 "attributes": {name: _plain(value) for name, value in row.items() if name != "id"},
             }
-            for (_, row), piece, shape in zip(told.iterrows(), ground, drawn[1:], strict=True)
+            for (_, row), piece, shape in zip(rows.iterrows(), ground, drawn[1:], strict=True)
         ],
     }
 

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from api import workbench
 from api.auth import DEMO, DEMO_DEFAULT, READ, allow, is_demo
+from api.catalogue import FIRST, LANGUAGES, catalogue
 from api.county import County, county_of
 from api.routers.pages import rendered
 from layers.access import User
@@ -37,15 +38,15 @@ CSP = (
 
 
 @router.get("/", response_class=HTMLResponse)
-def page(request: Request, lang: Annotated[str, Query(max_length=20)] = workbench.FIRST) -> HTMLResponse:
+def page(request: Request, lang: Annotated[str, Query(max_length=20)] = FIRST) -> HTMLResponse:
     """The page alone. It asks for a key where one is needed; the demo's people are named where they may come in."""
-    words = workbench.catalogue(lang)
+    words = catalogue(lang)
     people = [{"key": key, "role": one.role, "zones": sorted(one.zones or ())} for key, one in DEMO.items()]
     return rendered(
         "workbench.html",
         CSP,
         t=words.__getitem__,
-        lang=lang if lang in workbench.LANGUAGES else workbench.FIRST,
+        lang=lang if lang in LANGUAGES else FIRST,
         imports=IMPORTS,
         people=people if is_demo(request) else [],
         default=DEMO_DEFAULT.name,

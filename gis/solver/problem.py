@@ -158,6 +158,7 @@ def read(
     fixed: Any,
     fund: float | None = None,
     needs: Iterable[tuple[ArrayLike, ArrayLike]] = (),
+    spends: ArrayLike | None = None,
 ) -> Problem:
     """What was asked, as arrays. Raises BadInput with every fault."""
     faults: list[Fault] = []
@@ -181,11 +182,12 @@ def read(
     if not faults:
         faults += _contradictions(decided, projects, shared, group, pairs)
     tied = _tied(needs, (sites, projects), faults)
+    spent = _spent(spends, (sites, projects), faults)
     if faults:
         raise BadInput("the plan cannot be read", faults)
     assert read_pools is not None
     if fund is not None:
-        read_pools = _with_fund(read_pools, fund)
+        read_pools = _with_fund(read_pools, fund, spent)
     for project in np.flatnonzero(decided >= 0):
         keep = table[decided[project], project]
         table[:, project] = -np.inf
@@ -279,15 +281,29 @@ def _pools(pools: list[Pool], shape: tuple[int, int], faults: list[Fault]) -> Pr
     )
 
 
-def _with_fund(problem: Problem, fund: float) -> Problem:
-    """The ceiling on purchases is one more pool, which nobody uses and every purchase makes smaller."""
+def _with_fund(problem: Problem, fund: float, spent: Floats | None) -> Problem:
+    """The ceiling on purchases is one more pool, which every purchase makes smaller, and of which a placement takes
+    what it spends."""
+    taken = () if spent is None else (spent,)
     return replace(
         problem,
         pools=(*problem.pools, FUND),
         balance=np.append(problem.balance, fund),
         price=np.append(problem.price, 1.0),
         extra=np.vstack([problem.extra, -problem.cost]),
+        dense=(*problem.dense, *taken),
+        full=np.append(problem.full, [len(problem.pools)] * len(taken)).astype(np.int64),
     )
+
+
+def _spent(spends: ArrayLike | None, shape: tuple[int, int], faults: list[Fault]) -> Floats | None:
+    if spends is None:
+        return None
+    found = np.asarray(spends, dtype=float)
+    if found.shape != shape or not (np.isfinite(found) & (found >= 0)).all():
+        fix = f"Give {shape} amounts of at least 0"
+        faults.append(Fault("a placement spends less than nothing or nobody knows what", fix, field="spends"))
+    return found
 
 
 def purchase(pool: Pool, k: int) -> str:

@@ -12,6 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
+from api.networks import Networks
 from api.planning import Prepared, prepare
 from gis.check import rulebook
 from gis.joint import plan
@@ -39,15 +40,20 @@ def main() -> None:
     scenario = Scenario.model_validate(
         {"upgrades": not said.no_upgrades, "gap": said.gap, "time_limit_s": said.seconds}
     )
+    networks = Networks(store, lambda: book)
+    began = time.perf_counter()
+    count = networks.make_all(world)
+    print(f"{count} accumulations of ways, those that were kept already included: {time.perf_counter() - began:.2f} s")
+    routes = networks.lookup(world)
     for what in ("layers read, candidates made, measured and judged", "again"):
         began = time.perf_counter()
-        ready: Prepared = prepare(store, library, scenario, book, world)
+        ready: Prepared = prepare(store, library, scenario, book, world, routes=routes)
         print(f"{what}: {time.perf_counter() - began:.2f} s")
     columns = len(ready.found.projects)
     print(
         f"{len(library)} projects with {columns - len(library)} components on "
         f"{len(ready.found.sites.ground):,} candidates, "
-        f"{len(ready.scenario.purchases)} upgrades on offer"
+        f"{len(ready.scenario.purchases)} upgrades and up to {ready.county.choices} ways to be served on offer"
     )
     told: list[tuple[float, float, float]] = []
     within: dict[float, float] = {}

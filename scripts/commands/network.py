@@ -104,7 +104,7 @@ def connect(
         else:
             ground = resolve([SiteIn(parcels=parcel)], store, *served.site_limits, None)[0]
         world = store.at(None, for_year)
-        found = dressed(served.networks.connections(ground, wanted, world), ground, world)
+        found = dressed(*served.networks.connections(ground, wanted, world), ground, world)
         if to is not None:
             from api import maps
             from api.network_map import chart

@@ -36,6 +36,7 @@ def plan(
     from api.adopting import book_plan, told
     from api.comparing import compared
     from api.jobs import job_of
+    from api.networks import Networks
     from api.planning import dressed, joint_plan
     from gis.check import rulebook
     from gis.scenario import scenario_of
@@ -57,7 +58,10 @@ def plan(
             if not as_json:
                 err.print(f"测算候选地块 measuring candidate sites {done:,} / {of:,}", end="\r", highlight=False)
 
-        joint, measured = joint_plan(store, wanted, chosen, book, world, watch, told=measuring)
+        networks = Networks(store, lambda: book)
+        networks.make_all(world, lambda way: None if as_json else err.print(f"路线 ways: {way}", end="\r"))
+        routes = networks.lookup(world, make=True)
+        joint, measured = joint_plan(store, wanted, chosen, book, world, watch, told=measuring, routes=routes)
         found = dressed(joint, measured, world, chosen)
         if adopt and not joint.violations:
             named = [] if projects is not None else [one.key for one in wanted]
@@ -215,6 +219,8 @@ def _show(found: dict[str, Any]) -> None:
         )
         table.add_row(*cells, str(one["approval_year"]), str(one["production_year"]), f"{one['value']:,.1f}")
     out.print(table)
+    if found["bill"] is not None:
+        _billed(found["bill"])
     for one in found["unplaced"]:
         reasons = "；".join(f"{reason['zh']} {reason['en']}" for reason in one["reasons"])
         out.print(f"未落地 unplaced {one['project']}: {reasons}", highlight=False, markup=False, soft_wrap=True)
@@ -228,6 +234,39 @@ def _show(found: dict[str, Any]) -> None:
         out.print("预订本方案 to book it all: parkplan plan ... --adopt", style="dim", highlight=False, markup=False)
     for one in found["notes"]:
         out.print(f"{one['zh']} {one['en']}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _billed(bill: dict[str, Any]) -> None:
+    """What each pays, and what all pay together."""
+    table = Table(title="费用 costs（万元 wan）")
+    for title in ("项目 project", "接入 alone", "分摊 share", "土石方 earthwork", "土地 land", "合计 total"):
+        table.add_column(title, justify="left" if title.startswith("项目") else "right")
+
+    def row(name: str, *amounts: float | None) -> None:
+        table.add_row(name, *("?" if one is None else f"{one:,.1f}" for one in amounts))
+
+    for one in bill["projects"]:
+        dug = one["earthwork_wan"]
+        name = " / ".join(filter(None, (one["project"], one["component"])))
+        costs = one["connection_wan"]
+        unknown = "" if not one["unknown"] else " *"
+        row(
+            name + unknown, costs["alone"], costs["share"], None if dug is None else dug["typical"],
+            one["land_wan"]["typical"], one["total_wan"],
+        )  # fmt: skip
+    all_ = bill["connection_wan"]
+    owed = sum(one["total_wan"] for one in bill["projects"])
+    row("合计 all", all_["alone"], all_["shared"], bill["earthwork_wan"]["typical"], bill["land_wan"]["typical"], owed)
+    out.print(table)
+    said = f"共用廊道节省 sharing saves {all_['saving']:,.1f}；增容 expansions {bill['purchases_wan']:,.1f}"
+    out.print(f"{said}；总计 total {bill['total_wan']:,.1f}", highlight=False)
+    if bill["fund"] is not None:
+        fund = bill["fund"]
+        paid = ", ".join(fund["covers"])
+        text = f"建设资金 fund {fund['ceiling_wan']:,.1f}，列支 spent {fund['spent_wan']:,.1f}（{paid}）"
+        out.print(text, highlight=False, markup=False)
+    if not bill["complete"]:
+        out.print("* 部分费用未知，未计入 some costs are not known and in no sum", highlight=False, markup=False)
 
 
 def _booked(adopted: dict[str, Any]) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 from rich.table import Table
 
+from api.wording import line_of
 from layers.errors import BadInput, Fault
 from layers.records import Stage
 from layers.store import Store
-from scripts.console import AsJson, County, err, out, print_json
+from scripts.console import AsJson, County, err, out, print_json, spoken
 
 MOST_SHOWN = 100  # faults; --json lists all
 Action = Literal["list", "import", "export", "template"]
@@ -126,7 +127,8 @@ def _tell(told: dict[str, Any], dry_run: bool) -> None:
     counts = ", ".join(f"{len(told[word])} {word}" for word in ("created", "updated", "unchanged"))
     out.print(f"{told['file']}: {counts}, {len(told['faults'])} faults; {state}", highlight=False, markup=False)
     for one in told["faults"][:MOST_SHOWN]:
-        err.print(f"  {Fault(**one)}", highlight=False, markup=False, soft_wrap=True)
+        for language, _ in spoken({"zh": "", "en": ""}):
+            err.print(f"  {line_of(one, language)}", highlight=False, markup=False, soft_wrap=True)
     if len(told["faults"]) > MOST_SHOWN:
         err.print(f"  {len(told['faults']) - MOST_SHOWN} more; --json lists all", highlight=False)
 

@@ -114,3 +114,38 @@ def test_arrays_that_are_not_whole_are_not_there(tmp_path):
     assert arrays.kept(tmp_path / "key")["a"].tolist() == [0, 1, 2, 3]
     (tmp_path / "key" / "a.npy").write_bytes(b"cut")
     assert arrays.kept(tmp_path / "key") is None
+
+
+def test_the_connections_of_a_check_are_features_for_a_map(client):
+    check = client.post("/checks", json={"project": PLANT, "site": {"parcels": [GOOD]}}).json()
+    answer = client.get(f"/checks/{check['id']}/connections")
+    assert answer.headers["content-type"] == "application/geo+json"
+    found = answer.json()
+    asked = client.post("/connections", json={"project": PLANT, "site": {"parcels": [GOOD]}}).json()
+    assert found["cost_wan"] == asked["cost_wan"]
+    ways = {one["properties"]["utility"]: one for one in found["features"] if one["properties"]["kind"] == "connection"}
+    for one in asked["connections"]:
+        assert ways[one["utility"]]["geometry"] == one["route"]
+        assert ways[one["utility"]]["properties"]["facility"] == one["facility"]
+    assert [one["properties"]["kind"] for one in found["features"]][:2] == ["site", "entrance"]
+    assert client.get("/checks/none/connections").status_code == 404
+
+
+def test_the_access_road_begins_at_the_entrance_that_is_given(client):
+    asked = {"project": PLANT, "site": {"parcels": [GOOD]}}
+    nearest = client.post("/connections", json=asked).json()
+    assert nearest["entrance"]["given"] is False
+    assert nearest["entrance"]["roads"] == ["村道"]  # it runs into the site
+    gate = {"coordinates": [EAST + 50, NORTH + 100], "crs": "EPSG:4545"}
+    north = client.post("/connections", json={**asked, "entrance": gate}).json()
+    assert north["entrance"]["given"] is True
+    road = {name: next(one for one in some["connections"] if one["utility"] == "road")
+            for name, some in (("nearest", nearest), ("north", north))}  # fmt: skip
+    assert road["nearest"]["length_m"] == 0  # the village road runs through the site
+    assert 40 <= road["north"]["length_m"] <= 80  # from its northern border to the end of that road
+    assert road["north"]["distance_m"] == pytest.approx(60)
+    off = client.post(
+        "/connections", json={**asked, "entrance": {"coordinates": [EAST + 50, NORTH + 400], "crs": "EPSG:4545"}}
+    )
+    assert off.status_code == 422
+    assert off.json()["errors"][0]["field"] == "entrance"

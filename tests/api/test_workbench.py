@@ -13,8 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.catalogue import LANGUAGES, catalogue
 from api.settings import Settings
-from api.workbench import LANGUAGES, catalogue
 from layers.schema import roles
 from tests.api.two_zones import EAST_PARCEL, WEST_PARCEL, bearer, people, served, two_zones
 from tests.counties import FARM, found_county

@@ -29,7 +29,7 @@ YEAR = datetime.now(UTC).astimezone().year
 expect.set_options(timeout=30_000)
 ATTACK = "<img src=x onerror=\"window.__pwned='img'\">${window.__pwned='literal'}"
 RICH = {**TEA, "tax_wan": 500, "output_wan": 3_000, "jobs": 60}
-PANELS = ("layers", "check", "search", "projects", "plan", "quota", "parcels")
+PANELS = ("layers", "check", "history", "search", "projects", "plan", "quota", "parcels")
 
 
 @pytest.fixture
@@ -158,8 +158,10 @@ def test_the_committee_plans_locks_plans_again_compares_and_adopts(page: Page, b
     page.click("#run-plan")
     expect(page.locator(".board")).to_be_visible(timeout=60_000)
     first = page.evaluate("location.hash")
-    assert page.locator(".figures").inner_text().split("\n")[1].endswith("/ 3")
+    assert page.locator(".figures").first.inner_text().split("\n")[1].endswith("/ 3")
     assert page.locator(".card").count() >= 1
+    expect(page.get_by_role("heading", name="费用（万元，典型单价）")).to_be_visible()
+    expect(page.get_by_role("group", name="费用（万元，典型单价）")).to_contain_text("供电 木黄变电站")
     placed = page.locator("tr[data-project]:not(.unplaced)").first
     site = placed.locator(".card button").inner_text()
     placed.locator(".lock input").check()
@@ -189,6 +191,18 @@ def _running(route: Any) -> None:
     told = route.fetch().json()
     progress = {"seconds": 4.0, "objective": 900.0, "bound": 1_000.0, "gap": 0.11}
     route.fulfill(json={**told, "status": "running", "progress": progress})
+
+
+def test_a_check_shows_who_would_serve_and_at_what_cost(page: Page, base: str) -> None:
+    open_(page, base, "#panel=check&project=TEA")
+    page.get_by_role("button", name="宗地代码").click()
+    page.fill("#parcel-ids", GOOD)
+    page.click("#run-check")
+    page.get_by_text("接入方案").click()
+    page.get_by_role("button", name="显示路线与费用").click()
+    table = page.get_by_role("group", name="接入方案：供电、供水、排水、进场道路")
+    expect(table).to_contain_text("木黄变电站", timeout=60_000)
+    expect(table).to_contain_text("DN150")
 
 
 def test_the_quota_clerk_finds_why_an_account_is_short(page: Page, base: str) -> None:
@@ -559,7 +573,7 @@ def test_two_tabs_adopt_the_same_plan_and_the_second_is_told(page: Page, base: s
         one.on("dialog", lambda dialog: dialog.accept())
     for one in (page, other):
         one.click("#adopt-plan")
-        one.wait_for_timeout(1_500)
+        expect(one.locator("#adoption")).to_contain_text("采纳" if one is page else "此前已采纳")
     kept = page.request.get(f"{base}/reservations").json()
     held = [row for row in kept["reservations"] if row["state"] == "reserved"]
     assert len(held) == 1
@@ -595,3 +609,17 @@ def test_a_key_that_is_taken_away_leads_back_to_the_gate(browser: Browser, tmp_p
         assert page.evaluate("sessionStorage.length") == 0
         page.close()
     access.close()
+
+
+def test_a_check_is_found_again_and_its_answer_opened(page: Page, base: str) -> None:
+    made = page.request.post(f"{base}/checks", data={"project_id": "TEA", "site": {"parcels": [GOOD]}}).json()
+    page.request.post(f"{base}/checks", data={"project_id": "OIL", "site": {"parcels": [FARM]}})
+    open_(page, base, "#panel=history")
+    expect(page.locator("#past-checks [data-check]")).to_have_count(2)
+    page.fill("#find-checks input[name=project]", RICH["name"])
+    page.click("#find-checks button")
+    expect(page.locator("#past-checks [data-check]")).to_have_count(1)
+    page.click(f"[data-check='{made['id']}'] button.link >> nth=0")
+    expect(page.locator("#verdict")).to_contain_text(made["conclusion"]["zh"])
+    page.evaluate(f"location.hash = '#panel=layers&parcel={GOOD}'")
+    expect(page.locator(f"#drawer [data-check='{made['id']}']")).to_be_visible(timeout=60_000)

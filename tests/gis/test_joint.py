@@ -431,3 +431,64 @@ def test_two_locks_on_one_ground_are_refused_and_name_both():
     with pytest.raises(BadInput) as refused:
         plan(*world(projects(2)), scenario(locks={"p0": "s1", "p1": "s1"}))
     assert "p0 and p1 are locked on the same ground: s1, s1" in refused.value.faults[0].reason
+
+
+def offers(found, asked, county):
+    """Two offers for each project: S1 for 1 wan, S2 for 4."""
+    sites, count = len(found.ground), len(asked)
+    at = np.zeros((2, sites, count), dtype=bool)
+    first, second = at.copy(), at.copy()
+    first[0], second[1] = True, True
+    cost = np.zeros(at.shape)
+    cost[0], cost[1] = 1.0, 4.0
+    return (
+        found,
+        asked,
+        replace(
+            county,
+            serves={"capacity/S1/power_kva": first, "capacity/S2/power_kva": second},
+            value=county.value - cost,
+            offers=~at,
+            costs={"connection": cost},
+            accounts={
+                "quota/U/2026/new_construction": 1e6,
+                "capacity/S1/power_kva": 100.0,
+                "capacity/S2/power_kva": 100.0,
+            },
+        ),
+    )
+
+
+def test_the_dearer_offer_is_taken_where_the_cheaper_station_is_full():
+    joint = plan(*offers(*world(projects(3))), scenario())
+    assert len(joint.assigned) == 2  # 100 kVA each, two stations of 100
+    assert sorted(one.offer for one in joint.assigned) == [0, 1]
+    assert joint.choice.objective == 11 + 12 - 1 - 4
+    assert joint.violations == ()
+    taken = {name for one in joint.assigned for step in one.steps for name in step.takes if name.startswith("capacity")}
+    assert taken == {"capacity/S1/power_kva", "capacity/S2/power_kva"}
+
+
+def test_what_the_fund_covers_counts_with_what_is_bought():
+    asked = offers(*world(projects(2)))
+    both = plan(*asked, scenario(fund_wan=5.0, fund_covers=("connection",)))
+    assert (len(both.assigned), both.violations) == (2, ())
+    one = plan(*asked, scenario(fund_wan=4.9, fund_covers=("connection",)))
+    assert [at.offer for at in one.assigned] == [0]
+    nobody = replace(asked[2], costs={"connection": np.full((2, 3, 2), np.nan)})
+    blind = plan(asked[0], asked[1], nobody, scenario(fund_wan=1e6, fund_covers=("connection",)))
+    assert blind.assigned == ()
+    assert "unknown" in blind.unplaced["p0"][0][1]
+
+
+def test_a_locked_project_keeps_its_site_in_any_year_and_by_any_offer():
+    quota = {"quota/U/2027/new_construction": 1e6}
+    locked = scenario(start_years=(2026, 2027), locks={"p0": "s2"})
+    joint = plan(*world(projects(1), quota=quota), locked)
+    assert [(one.name, one.steps[0].approval_year) for one in joint.assigned] == [("s2", 2027)]
+
+
+def test_alternatives_are_other_places_not_other_stations():
+    joint = plan(*offers(*world(projects(1))), scenario(alternatives=3))
+    places = [one.moved[0][2] for one in joint.alternatives]
+    assert len({joint.assigned[0].name, *(at and at[0] for at in places)}) == 4  # three sites and none, however served

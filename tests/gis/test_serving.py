@@ -11,13 +11,15 @@ from gis.claims import claim
 from gis.ground import Ground
 from gis.intervals import Interval
 from gis.needs import measure_needs
-from gis.serving import FREIGHT, PLANTS, loads_of, reachable, ways, whole
+from gis.offered import offered
+from gis.serving import FREIGHT, PLANTS, reachable, ways, whole
 from layers.records import Industry, Project
 from tests.worlds import SITE, kind_world, layer
 
 BOOK = rulebook()
 TEA = Project(id="tea", land_m2=10_000, industry=Industry(code="1530"), power_kva=400.2, water_m3d=20, effluent_m3d=10)
 SITES = np.array([SITE, shapely.box(3_000, 0, 3_100, 100)], dtype=object)
+EVERYWHERE = np.ones((2, 1), dtype=bool)
 
 
 def drawn(seed):
@@ -55,7 +57,8 @@ def drawn(seed):
 def test_what_the_plan_books_is_what_the_books_take(seed):
     world = drawn(seed)
     needs = measure_needs([TEA], BOOK)
-    loads, serves, _ = loads_of(Ground(SITES, world, BOOK), needs, world.pools(), {})
+    some = offered(Ground(SITES, world, BOOK), needs, EVERYWHERE, world.pools(), {})
+    loads, serves = some.loads, {name: on[0] for name, on in some.serves.items()}
     for site, ground in enumerate(SITES):
         taken = {one.kind: one for one in claim(ground, TEA, BOOK, world).loads}
         for one in PLANTS:
@@ -73,7 +76,9 @@ def test_what_the_plan_books_is_what_the_books_take(seed):
 def test_where_the_rule_passes_for_certain_there_is_room_on_what_the_plan_books(seed):
     world = drawn(seed)
     found = check(SITES, [TEA], BOOK, world)
-    loads, serves, _ = loads_of(Ground(SITES, world, BOOK), found.needs | measure_needs([TEA], BOOK), world.pools(), {})
+    needs = found.needs | measure_needs([TEA], BOOK)
+    some = offered(Ground(SITES, world, BOOK), needs, EVERYWHERE, world.pools(), {})
+    loads, serves = some.loads, {name: on[0] for name, on in some.serves.items()}
     for limit, kind in (("power_headroom_kva", "power_kva"), ("water_headroom_m3d", "water_m3d")):
         for site in range(len(SITES)):
             left: Interval = found.meetings[limit]
@@ -92,9 +97,9 @@ def test_a_load_nobody_has_room_for_is_booked_where_room_may_be_made_and_never_l
     world._pools = {**world._pools, **pools}
     found = reachable(Ground(SITES[:1], world, BOOK), PLANTS[0], measure_needs([TEA], BOOK))
     assert found is not None
-    assert found.booked(0, 400.0).tolist() == [0]
-    assert found.booked(0, 400.0, {"capacity/substations-2/power_kva": 300.0}).tolist() == [1]
-    assert found.booked(0, 100.0, {"capacity/substations-2/power_kva": 300.0}).tolist() == [0]
+    assert found.choices(0, 400.0).tolist() == [[0]]
+    assert found.choices(0, 400.0, {"capacity/substations-2/power_kva": 300.0}).tolist() == [[1]]
+    assert found.choices(0, 100.0, {"capacity/substations-2/power_kva": 300.0}).tolist() == [[0]]
 
 
 def test_every_site_has_the_way_that_the_books_take():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
 from tests.said import Run, Said
+
+os.environ.setdefault("PARKPLAN_LANG", "en")  # what these tests read
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 // The service, asked with the key of whoever sits here. What it refuses comes back as a Problem.
 
+import { half } from "./i18n.js";
+
 const PLACE = "parkplan.key";
 
 export class Problem extends Error {
   constructor(status, told) {
-    super(told.detail ?? told.title ?? String(status));
+    super(half(told, "detail") || half(told, "title") || String(status));
     this.status = status;
     this.told = told;
   }
@@ -44,6 +46,14 @@ export async function ask(method, path, body = null, headers = {}) {
 }
 
 export const get = (path) => ask("GET", path);
+
+// What a layer's tiles are, and the colours of its classes; asked once, for none is drawn before.
+const layers = new Map();
+export function layerOf(role) {
+  if (!layers.has(role)) layers.set(role, get(`/tiles/${role}.json`).catch((error) => { layers.delete(role); throw error; }));
+  return layers.get(role);
+}
+
 export const once = () => ({ "Idempotency-Key": crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}` });
 
 // A file under its own name; the key travels in a header, so a plain link would not do.

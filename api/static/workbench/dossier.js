@@ -5,8 +5,9 @@ import { announce, byId, fill, h } from "./dom.js";
 import { area, number, unit } from "./format.js";
 import { named, said, t } from "./i18n.js";
 import { projectField } from "./library.js";
-import { badge, button, facts, findingRow, more, section, sign, table, trouble, trying, worst } from "./parts.js";
+import { badge, button, facts, findingRow, more, page, section, sign, table, trouble, trying, worst } from "./parts.js";
 import { shape, take } from "./panel_check.js";
+import { pastChecks } from "./panel_history.js";
 import { set, state } from "./state.js";
 
 let opener = null;
@@ -67,13 +68,14 @@ export async function dossier(id) {
   const lines = (occupied.control_lines ?? []).filter((one) => ["total", "outside"].includes(one.part));
   fill(place,
     h("p", {}, h("b", {}, attributes.name ?? id)), h("p", {}, h("code", {}, id)),
-    h("p", { class: "row" }, may(...CHECKS) ? button(t("dossier.check"), () => { take(id); app.open("check"); }, { class: "main" }) : null, h("a", { href: `/maps/parcels/${encodeURIComponent(id)}` }, t("link.map_page"))),
+    h("p", { class: "row" }, may(...CHECKS) ? button(t("dossier.check"), () => { take(id); app.open("check"); }, { class: "main" }) : null, page(`/maps/parcels/${encodeURIComponent(id)}`, t("link.map_page"))),
     facts([[t("word.area"), area(site.area_m2)], [t("dossier.ellipsoid"), `${number(site.area_ellipsoid_m2)} m²`], [t("word.zone"), site.zones.map((one) => zoneName(one.zone)).join(t("word.comma"))],
       [t("parcels.ready"), attributes.ready === undefined ? null : t(attributes.ready ? "word.yes" : "word.no")], [t("dossier.since"), parcel.valid_from ?? t("dossier.founding")], [t("dossier.as_of"), parcel.as_of]]),
     section(t("dossier.lines"), h("ul", { class: "given" }, lines.map((one) => h("li", {}, sign(one.area_m2 > 0 ? "fail" : one.area_m2 === null ? "unknown" : "pass"), " ", h("span", {}, said({ zh: one.layer_zh, en: one.layer_en }), one.part === "outside" ? t("dossier.outside") : ""), t("word.colon"), one.area_m2 === null ? t("word.unknown") : one.area_m2 > 0 ? area(one.area_m2) : t("dossier.not_touched"))))),
     section(t("check.land_use"), table([t("word.code"), t("word.land_class"), t("word.mu"), "m²"], (parcel.land_use ?? occupied.land_classes ?? []).map((one) => [one.code, one.name, number(one.area_m2 * 3 / 2000), number(one.area_m2)]), { numbers: [2, 3], caption: t("check.land_use") })),
     section(t("dossier.quota"), table([t("quota.kind"), t("dossier.need"), t("dossier.balance")], (occupied.balance ?? []).filter((one) => one.need_m2 !== null && one.need_m2 !== undefined).map((one) => [said({ zh: one.zh, en: one.en }), `${number(one.need_m2, 0)} m²`, one.balance_m2 === null ? t("word.unknown") : `${number(one.balance_m2, 0)} m²`]), { numbers: [1, 2], caption: t("dossier.quota") })),
     may(...CHECKS) ? await verdicts(id) : null,
+    section(t("dossier.checks"), await past(id)),
     section(t("dossier.history"), lineage(history)),
     more(t("dossier.sources"), table([t("word.layer"), t("word.version"), t("dossier.covers")], (occupied.sources ?? []).map((one) => [said({ zh: one.layer_zh, en: one.layer_en }), one.version ?? t("word.missing"), one.covers_site === null ? "" : t(one.covers_site ? "word.yes" : "word.no")]), { caption: t("dossier.sources") })));
 }
@@ -91,6 +93,13 @@ async function verdicts(id) {
     announce(said(one.conclusion));
   });
   return section(t("dossier.verdicts"), chosen, judge, told);
+}
+
+// The checks already made on this ground, whether they named the parcel or drew over it.
+async function past(id) {
+  const found = await get(`/checks?parcel=${encodeURIComponent(id)}&limit=20`).catch(trouble);
+  if (found instanceof Node) return found;
+  return found.checks.length ? h("div", {}, pastChecks(found.checks), found.next ? h("p", { class: "note" }, t("dossier.checks_more")) : null) : h("p", { class: "note" }, t("dossier.no_checks"));
 }
 
 function lineage(history) {

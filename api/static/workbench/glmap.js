@@ -5,7 +5,7 @@ import {
 } from "terra-draw";
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
 
-import { authorization, get, leave } from "./client.js";
+import { authorization, layerOf, leave } from "./client.js";
 import { boundsOf } from "./coordinates.js";
 
 const FONT = '"Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "SimHei", sans-serif';
@@ -82,7 +82,7 @@ class GlMap {
   // A layer of land classes has a colour for each, told by the first two digits of its code.
   #tint(name, plain) {
     const rows = this.setup.classes[name];
-    return rows ? ["match", ["slice", ["coalesce", ["get", "code"], ""], 0, 2], ...rows.flatMap((one) => [one.digits, one.colour]), plain] : plain;
+    return rows?.length ? ["match", ["slice", ["coalesce", ["get", "code"], ""], 0, 2], ...rows.flatMap((one) => [one.digits, one.colour]), plain] : plain;
   }
 
   #paints(id, source, style, more, opacity = 1) {
@@ -93,7 +93,7 @@ class GlMap {
     } else {
       const polygon = { filter: ["==", ["geometry-type"], "Polygon"] };
       if (style.shape === "area" && (style.fill || style.hatch)) {
-        const paint = style.hatch ? { "fill-pattern": `hatch-${more.name}`, "fill-opacity": opacity } : { "fill-color": this.#tint(more.name, style.fill), "fill-opacity": (this.setup.classes[more.name] ? 0.85 : style.opacity) * opacity };
+        const paint = style.hatch ? { "fill-pattern": `hatch-${more.name}`, "fill-opacity": opacity } : { "fill-color": this.#tint(more.name, style.fill), "fill-opacity": (this.setup.classes[more.name]?.length ? 0.85 : style.opacity) * opacity };
         found.push({ id: `${id}-fill`, type: "fill", paint, ...polygon });
       }
       found.push({ id: `${id}-line`, type: "line", paint: { "line-color": style.color, "line-width": more.filter ? style.weight : wide(style.weight), "line-opacity": opacity, ...dash } });
@@ -108,7 +108,8 @@ class GlMap {
     mine.forEach((id) => this.map.removeLayer(id));
     if (opacity === null) return;
     if (!this.map.getSource(`tiles-${role}`)) {
-      const told = await get(`/tiles/${role}.json`);
+      const told = await layerOf(role);
+      this.setup.classes[role] = told.classes;
       if (this.map.getSource(`tiles-${role}`)) return;
       this.map.addSource(`tiles-${role}`, {
         type: "vector", tiles: told.tiles.map((one) => new URL(one, location.href).href.replace(/%7B/gi, "{").replace(/%7D/gi, "}")),

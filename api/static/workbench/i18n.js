@@ -29,6 +29,9 @@ export function said(pair) {
   return (current === "en" ? pair.en : pair.zh) ?? pair.zh ?? pair.en ?? "";
 }
 
+// The chosen half of a refusal, whose Chinese lies beside the English under `<name>_zh`.
+export const half = (told, name) => (current === "en" ? told[name] : told[`${name}_zh`] ?? told[name]) ?? "";
+
 export function translate(root) {
   for (const one of root.querySelectorAll("[data-t]")) one.textContent = t(one.dataset.t);
   for (const one of root.querySelectorAll("[data-t-label]")) one.setAttribute("aria-label", t(one.dataset.tLabel));

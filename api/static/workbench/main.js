@@ -8,6 +8,7 @@ import { LANGUAGES, language, named, said, speak, t } from "./i18n.js";
 import { measure } from "./measure.js";
 import { panel as check } from "./panel_check.js";
 import { panel as layers, relief } from "./panel_layers.js";
+import { panel as history } from "./panel_history.js";
 import { panel as parcels } from "./panel_parcels.js";
 import { panel as plan } from "./panel_plan.js";
 import { panel as projects } from "./panel_projects.js";
@@ -18,7 +19,7 @@ import { finder, readout } from "./readout.js";
 import { read, set, state } from "./state.js";
 import { stop as stopSwipe, swipe } from "./swipe.js";
 
-const PANELS = [layers, check, search, projects, plan, quota, parcels];
+const PANELS = [layers, check, history, search, projects, plan, quota, parcels];
 const PEOPLE = JSON.parse(document.body.dataset.people);
 let noteTimer = 0;
 
@@ -110,7 +111,7 @@ async function start() {
   try {
     app.user = await get("/whoami");
     people();
-    app.setup = await get("/workbench.json");
+    app.setup = { ...await get("/workbench.json"), classes: {} }; // the colours of land classes come with their layer
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     people();
@@ -131,8 +132,9 @@ async function start() {
   finder();
   tools();
   readout();
-  await relief(state.relief);
   const wanted = Object.keys(app.setup.styles).filter((role) => role in state.layers && app.setup.styles[role].loaded);
+  // the relief lies under the layers and waits for nobody: of a service that just started it comes last
+  relief(state.relief).catch((error) => app.note(error.message));
   await Promise.all(wanted.map((role) => app.map.setLayer(role, state.layers[role]).catch((error) => app.note(t("layers.failed", { name: said(app.setup.styles[role]) || role, why: error.message })))));
   await app.open(state.panel);
   if (app.map.kind === "flat") app.note(t("map.flat"), true);

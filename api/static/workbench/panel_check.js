@@ -5,7 +5,7 @@ import { announce, fill, h } from "./dom.js";
 import { area, number, unit } from "./format.js";
 import { named, said, t } from "./i18n.js";
 import { projectField } from "./library.js";
-import { badge, button, choice, facts, faultRow, field, findingRow, more, reports, section, table, trouble, trying, worst } from "./parts.js";
+import { badge, button, choice, facts, faultList, faultRow, field, findingRow, more, reports, section, table, trouble, trying, worst } from "./parts.js";
 import { opinions } from "./opinions.js";
 import { set, state } from "./state.js";
 
@@ -72,8 +72,8 @@ function uploaded(place) {
   fill(place,
     facts([[t("upload.crs"), one.found.crs], [t("upload.encoding"), one.found.encoding], [named("found", "format"), one.found.format ?? one.found.driver], [t("upload.features"), number(one.features_in, 0)], [t("word.area"), area(one.area_m2)]]),
     more(t("upload.found"), facts(Object.entries(one.found).filter(([, value]) => value !== null && typeof value !== "object").map(([name, value]) => [named("found", name), String(value)]))),
-    one.faults.length ? h("div", { class: "problem" }, h("b", {}, t("upload.faults", { count: one.faults.length })), h("ul", {}, one.faults.map(faultRow))) : h("p", { class: "good" }, t("upload.no_faults")),
-    one.notes.length ? more(t("upload.notes", { count: one.notes.length }), h("ul", {}, one.notes.map(faultRow))) : null);
+    one.faults.length ? h("div", { class: "problem" }, faultList(one.faults)) : h("p", { class: "good" }, t("upload.no_faults")),
+    one.notes.length ? more(t("upload.notes", { count: one.notes.length }), h("ul", {}, one.notes.map((row) => faultRow(row)))) : null);
 }
 
 function byDrawing(place) {
@@ -138,6 +138,7 @@ function show(outcome, found) {
     more(t("check.exempt", { count: closed("exempt").length }), h("ul", { class: "findings" }, closed("exempt").map((one) => findingRow(one, null)))),
     more(t("check.land_use"), table([t("word.code"), t("word.land_class"), t("word.mu"), "m²"], found.land_use.map((one) => [one.code, one.name, number(one.area_m2 * 3 / 2000, 2), number(one.area_m2, 2)]), { numbers: [2, 3], caption: t("check.land_use") })),
     more(t("check.principles"), table([t("check.principle"), t("word.measure"), t("word.value")], found.principles.map((one) => [said(one), said(one.name), one.value === null ? (one.low === null ? t("word.unknown") : `≥ ${number(one.low)} ${unit(one.unit)}`) : `${number(one.value)} ${unit(one.unit)}`]), { numbers: [2], caption: t("check.principles") })),
+    connections(found),
     may("planner") ? hold(found) : null,
     h("p", { class: "note" }, t("check.made", { id: found.id, as_of: found.as_of, year: found.for_year }), " ", h("code", {}, found.rulebook_digest.slice(0, 12))));
 }
@@ -145,6 +146,25 @@ function show(outcome, found) {
 async function reload(outcome) {
   work.answer = await get(`/checks/${encodeURIComponent(work.answer.id)}`);
   show(outcome, work.answer);
+}
+
+// Who would serve, along which ways, at what cost: asked for where somebody opens it, drawn on the map.
+function connections(found) {
+  const told = h("div", { "aria-live": "polite" });
+  const go = button(t("connect.show"), async () => {
+    const all = await trying(told, () => get(`/checks/${encodeURIComponent(found.id)}/connections`), go);
+    if (!all) return;
+    const ways = all.features.filter((one) => one.properties.kind === "connection").map((one) => ({ ...one.properties, geometry: one.geometry }));
+    const gate = all.features.find((one) => one.properties.kind === "entrance");
+    const drawn = ways.filter((one) => one.geometry);
+    app.map.setOverlay("pointed", [...drawn.map((one) => shape(one.geometry, `route_${one.utility}`)), shape(gate.geometry, "found", { label: t("connect.entrance") })]);
+    app.map.fit([found.site.geometry, ...drawn.map((one) => one.geometry)]);
+    const cost = (band) => (band ? `${number(band.typical, 1)}（${number(band.low, 0)}–${number(band.high, 0)}）` : t("word.unknown"));
+    fill(told, table([t("plan.utility"), t("plan.serves"), t("connect.grade"), "m", t("connect.cost"), t("connect.notes")], ways.map((one) => [t(`utility.${one.utility}`), `${one.name ?? t("word.unknown")}${one.short ? ` ${t("connect.short", { amount: `${number(one.short, 0)} ${unit(one.unit)}` })}` : ""}`, one.grade, one.length_m === null ? "" : number(one.length_m, 0), cost(one.cost_wan), one.notes.map(said).join(t("word.semicolon"))]), { numbers: [3, 4], caption: t("connect.title") }),
+      all.cost_wan ? h("p", {}, t("connect.all"), t("word.colon"), cost(all.cost_wan)) : null);
+    announce(t("connect.title"));
+  });
+  return more(t("connect.title"), h("p", { class: "note" }, t("connect.hint")), go, told);
 }
 
 // Ground, quota and capacity of what was checked, held together or not at all.

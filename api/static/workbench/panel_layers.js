@@ -1,10 +1,10 @@
 // The layer tree: what is shown, how strongly, what it looks like, what it is made of, what is missing.
 import { app } from "./app.js";
-import { get } from "./client.js";
+import { get, layerOf } from "./client.js";
 import { fill, h, svg } from "./dom.js";
 import { number } from "./format.js";
 import { said, t } from "./i18n.js";
-import { more, trying } from "./parts.js";
+import { more, page, trying } from "./parts.js";
 import { set, state } from "./state.js";
 
 let legend = null;
@@ -39,13 +39,19 @@ function row(layer) {
     type: "range", min: 0.1, max: 1, step: 0.1, value: state.layers[layer.role] ?? 1, hidden: !(layer.role in state.layers), "aria-label": t("layers.opacity", { name: said(layer) }),
     onchange: (event) => show(layer.role, Number(event.target.value)),
   });
-  const box = h("input", { type: "checkbox", id: `layer-${layer.role}`, onchange: () => { opacity.hidden = !box.checked; show(layer.role, box.checked ? Number(opacity.value) : null); } });
+  const box = h("input", { type: "checkbox", id: `layer-${layer.role}`, onchange: async () => { opacity.hidden = !box.checked; await show(layer.role, box.checked ? Number(opacity.value) : null); tints(); } });
   box.checked = layer.role in state.layers;
   const about = `${layer.source}${layer.vintage ? ` · ${layer.vintage}` : ""} · v${layer.version} · ${layer.digest.slice(0, 12)}`;
-  const tints = app.setup.classes[layer.role];
+  const classes = h("details", { hidden: true }, h("summary", {}, t("layers.classes")));
+  const tints = async () => {
+    const rows = box.checked ? (await layerOf(layer.role).catch(() => ({}))).classes ?? [] : [];
+    classes.hidden = !rows.length;
+    fill(classes, classes.firstChild, h("div", { class: "ramp" }, rows.map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one)))));
+  };
+  tints();
   return h("div", { class: "layer" }, box, h("label", { for: `layer-${layer.role}`, title: about }, swatch(style), said(layer)),
     h("span", { class: "count", title: t("layers.features") }, number(layer.features, 0)), opacity,
-    tints ? h("details", {}, h("summary", {}, t("layers.classes")), h("div", { class: "ramp" }, tints.map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one))))) : null);
+    classes);
 }
 
 export function show(role, opacity) {
@@ -80,14 +86,15 @@ export async function relief(name, draw = true) {
       return;
     }
   }
+  if (state.relief !== name) return; // another was chosen while this one was asked for
   app.relief = { name, told };
   if (draw) await app.map.setRelief(name, told);
   if (place) fill(place, (told?.legend ?? []).map((one) => h("span", { class: "step" }, h("i", { style: { background: one.colour } }), said(one))));
 }
 
 function links() {
-  const to = (path, key) => h("li", {}, h("a", { href: path }, t(key)));
+  const to = (path, key) => h("li", {}, page(path, t(key)));
   return more(t("layers.more"), h("ul", { class: "links" }, to("/maps/overview", "link.overview"),
-    app.setup.zones.map((one) => h("li", {}, h("a", { href: `/maps/zones/${encodeURIComponent(one.id)}` }, one.name))),
+    app.setup.zones.map((one) => h("li", {}, page(`/maps/zones/${encodeURIComponent(one.id)}`, one.name))),
     to("/outlook.html", "link.outlook"), to("/public", "link.public"), to("/docs", "link.docs"), to("/readyz", "link.state")));
 }

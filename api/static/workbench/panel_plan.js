@@ -1,10 +1,10 @@
 // The plan board: run, watch, read who stands where, lock or move, run again, compare, adopt.
 import { app, may, zoneName } from "./app.js";
-import { ask, get, once } from "./client.js";
+import { ask, get, once, send } from "./client.js";
 import { geometryFrom } from "./coordinates.js";
 import { announce, fill, h } from "./dom.js";
 import { moment, number, percent, short, unit } from "./format.js";
-import { named, said, t } from "./i18n.js";
+import { half, named, said, t } from "./i18n.js";
 import { projectName, projects } from "./library.js";
 import { button, choice, field, more, reports, section, sign, table, trying } from "./parts.js";
 import { shape } from "./panel_check.js";
@@ -49,6 +49,7 @@ function form(place, told) {
   const fund = h("input", { type: "number", min: 0, value: asked?.fund_wan ?? "" });
   const energy = h("input", { type: "number", min: 0, id: "plan-energy", value: typeof asked?.energy_cap_tce === "number" ? asked.energy_cap_tce : "" });
   let accept = asked?.accept ?? "conditional";
+  let covers = (asked?.fund_covers ?? []).join(" ");
   const run = button(t("plan.run"), async () => {
     const asked_ = chosen.size ? [...chosen] : (plan?.asked.projects.map((one) => one.id ?? one.name) ?? []);
     if (!asked_.length) { fill(told, h("p", { class: "problem", role: "alert" }, t("plan.choose_first"))); return; }
@@ -57,7 +58,7 @@ function form(place, told) {
       ...asked, must: (asked?.must ?? []).filter((one) => asked_.includes(one)), priorities: kept(asked?.priorities), fund_wan: null,
       ...(typeof asked?.energy_cap_tce === "object" && energy.value === "" ? {} : { energy_cap_tce: energy.value === "" ? null : Number(energy.value) }),
       start_years: years.value.split(/[,，\s]+/).filter(Boolean).map(Number), time_limit_s: Number(limit.value), accept,
-      ...(fund.value === "" ? {} : { fund_wan: Number(fund.value) }),
+      ...(fund.value === "" ? {} : { fund_wan: Number(fund.value), fund_covers: covers.split(" ").filter(Boolean) }),
       locks: Object.fromEntries([...locks].filter(([project]) => asked_.includes(project))),
     };
     const made = await trying(told, () => ask("POST", "/plans", { projects: asked_, scenario }), run);
@@ -70,7 +71,9 @@ function form(place, told) {
     show(place, null);
     watch(made.id, place);
   }, { class: "main", id: "run-plan", disabled: !may("planner") });
-  return h("div", { class: "row wrap" }, field(t("plan.years"), years), field(t("plan.limit"), limit), field(t("plan.fund"), fund), field(t("plan.energy"), energy),
+  return h("div", { class: "row wrap" }, field(t("plan.years"), years), field(t("plan.limit"), limit), field(t("plan.fund"), fund),
+    field(t("scenario.fund_covers"), choice(["", "connection", "connection earthwork", "connection earthwork land"].map((one) => [one, ["purchases", ...one.split(" ").filter(Boolean)].map((what) => t(`utility.${what}`)).join(" + ")]), covers, (one) => { covers = one; })),
+    field(t("plan.energy"), energy),
     field(t("plan.accept"), choice(["clear", "warned", "conditional"].map((one) => [one, named("verdict", one)]), accept, (one) => { accept = one; })),
     h("span", { class: "grow" }), button(t("plan.choose", { count: chosen.size }), () => app.open("projects")), run);
 }
@@ -112,14 +115,15 @@ function show(place, list) {
       list?.length ? field(t("plan.which"), choice(list.map((one) => [one.id, label(one)]), plan.id, (id) => { set({ plan: id }); app.open("plan"); })) : null,
       others.length && done ? field(t("plan.against"), choice([["", t("word.none")], ...others.map((one) => [one.id, label(one)])], state.other, (other) => { set({ other }); compare(against); })) : null,
       h("span", { class: "grow" }), done && may("planner") ? button(t("plan.adopt"), () => adopt(against), { id: "adopt-plan" }) : null),
-    done ? null : h("div", { class: "progress", id: "plan-progress" }, ENDED.includes(plan.status) ? h("p", { class: "problem" }, named("plan", plan.status), " ", plan.reason ?? "", (plan.errors ?? []).map((one) => h("p", {}, one))) : progress(plan)),
-    done ? [outcome(), reports("/plans/{plan_id}/report.", `/plans/${plan.id}/report.`, `plan-${plan.id}`, null), board(place, list), against, pools(), unplaced(), notes()] : null);
+    done ? null : h("div", { class: "progress", id: "plan-progress" }, ENDED.includes(plan.status) ? h("p", { class: "problem" }, named("plan", plan.status), " ", half(plan, "reason"), half(plan, "errors") ? half(plan, "errors").map((one) => h("p", {}, one)) : null) : progress(plan)),
+    done ? [outcome(), reports("/plans/{plan_id}/report.", `/plans/${plan.id}/report.`, `plan-${plan.id}`, null), board(place, list), against, bill(), pools(), unplaced(), notes()] : null);
   if (done) { drawPlan(); if (state.other) compare(against); }
 }
 
 function outcome() {
   return h("p", { class: "figures" }, figure(t("plan.placed"), `${plan.assignments.filter((one) => !one.component).length} / ${plan.asked.projects.length}`), figure(t("plan.objective"), number(plan.objective, 1)),
-    figure(t("plan.bound"), number(plan.bound, 1)), figure(t("plan.gap"), percent(plan.gap, 2)), figure(t("plan.bought"), number(plan.expansions.length, 0)), figure(t("plan.seconds"), `${number(plan.seconds, 1)} s`));
+    figure(t("plan.bound"), number(plan.bound, 1)), figure(t("plan.gap"), percent(plan.gap, 2)), figure(t("plan.bought"), number(plan.expansions.length, 0)),
+    plan.bill ? figure(t("plan.cost"), wan(plan.bill.total_wan)) : null, figure(t("plan.seconds"), `${number(plan.seconds, 1)} s`));
 }
 
 const figure = (name, value) => h("span", { class: "figure" }, h("small", {}, name), h("b", {}, value));
@@ -186,6 +190,33 @@ function lock(key, row, place, list) {
   }), on ? site : t("plan.lock"));
 }
 
+const wan = (amount) => (amount === null || amount === undefined ? t("plan.unknown") : number(amount, 1));
+
+// What each pays: connections alone and with shared trenches, earthwork, land; and who serves.
+function bill() {
+  const told = plan.bill;
+  if (!told) return null;
+  const all = told.connection_wan;
+  const owner = (one) => [projectName(one.project), one.component].filter(Boolean).join(" / ");
+  const rows = told.projects.map((one) => [owner(one), one.connections.map((link) => `${t(`utility.${link.utility}`)} ${link.name ?? t("plan.unknown")}`).join(t("word.semicolon")),
+    wan(one.connection_wan.alone), wan(one.connection_wan.share), wan(one.connection_wan.saving), wan(one.earthwork_wan?.typical), wan(one.land_wan.typical), wan(one.total_wan),
+    one.unknown.map((what) => t(`utility.${what}`)).join(t("word.comma"))]);
+  const by = told.utilities.map((one) => [t(`utility.${one.utility}`), String(one.connections), wan(one.alone_wan), wan(one.shared_wan), wan(one.saving_wan), number(one.alone_m, 0), number(one.dug_m, 0)]);
+  return section(t("plan.bill"), h("p", { class: "figures" }, figure(t("plan.connections"), wan(all.shared)), figure(t("plan.saving"), wan(all.saving)), figure(t("utility.earthwork"), wan(told.earthwork_wan.typical)),
+    figure(t("utility.land"), wan(told.land_wan.typical)), figure(t("plan.bought"), wan(told.purchases_wan)), figure(t("plan.cost"), wan(told.total_wan)),
+    told.fund ? figure(t("plan.fund_left", { covers: told.fund.covers.map((one) => t(`utility.${one}`)).join(t("word.comma")) }), `${wan(told.fund.left_wan)} / ${wan(told.fund.ceiling_wan)}`) : null),
+  told.complete ? null : h("p", { class: "note" }, t("plan.incomplete")),
+  table([t("word.project"), t("plan.serves"), t("plan.alone"), t("plan.share"), t("plan.saving"), t("utility.earthwork"), t("utility.land"), t("plan.total"), t("plan.unknown")], rows, { caption: t("plan.bill"), numbers: [2, 3, 4, 5, 6, 7] }),
+  more(t("plan.by_utility"), table([t("plan.utility"), t("plan.count"), t("plan.alone"), t("plan.share"), t("plan.saving"), t("plan.metres_alone"), t("plan.metres_built")], by, { caption: t("plan.by_utility"), numbers: [1, 2, 3, 4, 5, 6] }), h("p", { class: "note" }, said(told.rule))));
+}
+
+// The ways of a plan's connections: what several share lies broad beneath.
+function ways(of) {
+  const drawn = (of.bill?.stretches ?? []).map((one) => [one, geometryFrom(app.setup.proj4, one.geometry)]);
+  const shared = drawn.filter(([one]) => one.users.length > 1).map(([, geometry]) => shape(geometry, "plan_shared"));
+  return [...shared, ...drawn.map(([one, geometry]) => shape(geometry, `route_${one.utility}`))];
+}
+
 function bar(used, balance) {
   const share = balance > 0 ? Math.min(used / balance, 1) : used > 0 ? 1 : 0;
   return h("span", { class: `bar${share >= 0.95 ? " tight" : ""}` }, h("i", { style: { width: `${share * 100}%` } }));
@@ -211,6 +242,7 @@ export function assigned(of, style) {
 
 function drawPlan() {
   spots = assigned(plan, "assigned");
+  app.map.setOverlay("plan-ways", ways(plan));
   app.map.setOverlay("plan", spots);
 }
 
@@ -228,12 +260,13 @@ async function compare(place) {
   if (!found) return;
   const [told, other] = found;
   app.planOther = other;
-  const words = (row) => (row === null || row === undefined ? "—" : row.site ? `${row.site} · ${row.approval_year}` : [sign("fail"), " ", t("plan.not_placed"), t("word.colon"), (row.reasons ?? []).map(said).join(t("word.semicolon"))]);
+  const words = (row) => (row === null || row === undefined ? "—" : row.site ? [row.site, row.approval_year, row.served_by?.power?.name].filter(Boolean).join(" · ") : [sign("fail"), " ", t("plan.not_placed"), t("word.colon"), (row.reasons ?? []).map(said).join(t("word.semicolon"))]);
   const side = (name, pick) => [name, pick(0), pick(1)];
   fill(place, section(t("plan.comparison"),
     table(["", t("plan.side_a"), t("plan.side_b")], [
       side(t("plan.placed"), (i) => String(told.placed[i])), side(t("plan.objective"), (i) => number(told.objective[i], 1)), side(t("plan.bound"), (i) => number(told.bound[i], 1)),
       side(t("plan.bought"), (i) => String(told.expansions[i].length)),
+      side(t("plan.cost"), (i) => wan(told.cost_wan[i])), side(t("plan.connections"), (i) => wan(told.connection_wan[i])), side(t("plan.saving"), (i) => wan(told.saving_wan[i])),
       ...Object.entries(told.scenario).map(([name, pair]) => side(named("scenario", name), (i) => words_(pair[i])))], { caption: t("plan.comparison") }),
     h("h4", {}, t("plan.moved", { count: told.moved.length })),
     told.moved.length ? table([t("word.project"), t("plan.side_a"), t("plan.side_b")], told.moved.map((one) => [projectName(one.project), words(one.from), words(one.to)]), { caption: t("plan.moved", { count: told.moved.length }) }) : null,
@@ -245,10 +278,11 @@ async function compare(place) {
 async function adopt(place) {
   const told = h("div", { "aria-live": "polite", id: "adoption" });
   place.before(told);
-  const answer = await trying(told, () => ask("POST", `/plans/${plan.id}/adopt`, null, once()));
-  if (answer) {
+  const asked = await trying(told, async () => { const made = await send("POST", `/plans/${plan.id}/adopt`, null, once()); return { is_first: made.status === 201, answer: await made.json() }; });
+  if (asked) {
+    const { answer, is_first } = asked;
     const waits = new Map((answer.waiting ?? []).map((one) => [one.project, one.waits_for]));
-    fill(told, h("div", { class: "good" }, h("b", {}, t("plan.adopted")), " ", said(answer.notice)),
+    fill(told, h("div", { class: "good" }, h("b", {}, t(is_first ? "plan.adopted" : "plan.adopted_before")), " ", said(answer.notice)),
       table([t("word.project"), t("plan.booked"), t("plan.waits_for")], (answer.reservations ?? []).map((one) => [projectName(one.project), `${one.id} · ${named("reservation", one.state)}`, (waits.get(one.project) ?? []).map(waiting).join(t("word.comma"))]), { caption: t("plan.adopted") }));
   }
   announce(told.textContent);

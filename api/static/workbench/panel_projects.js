@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 import { area, number, short, unit } from "./format.js";
 import { named, t } from "./i18n.js";
 import { projects } from "./library.js";
-import { badge, button, choice, facts, faultRow, field, more, table, trouble, trying } from "./parts.js";
+import { badge, button, choice, facts, faultList, field, more, table, trouble, trying } from "./parts.js";
 import { chosen } from "./panel_plan.js";
 import { set, state } from "./state.js";
 
@@ -59,7 +59,7 @@ function detail(one, place) {
 // What a library file did, or would do.
 function taken(answer) {
   return h("div", { id: "taken" }, h("p", { class: "good" }, t(answer.stored ? "projects.stored" : "projects.only_checked"), " ", t("projects.counts", { created: answer.created.length, updated: answer.updated.length, unchanged: answer.unchanged.length })),
-    answer.faults.length ? h("div", { class: "problem" }, h("b", {}, t("upload.faults", { count: answer.faults.length })), h("ul", {}, answer.faults.map(faultRow))) : null);
+    answer.faults.length ? h("div", { class: "problem" }, faultList(answer.faults)) : null);
 }
 
 function files(root) {

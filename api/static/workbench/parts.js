@@ -1,7 +1,7 @@
 // Small pieces that several panels show: verdicts, statuses, problems, tables, waiting.
 import { announce, h } from "./dom.js";
 import { download, forms, Problem } from "./client.js";
-import { language, named, said, t } from "./i18n.js";
+import { half, named, said, t } from "./i18n.js";
 
 const SIGNS = {
   clear: "✓", warned: "△", conditional: "◐", undetermined: "?", blocked: "✕",
@@ -18,14 +18,23 @@ export const sign = (name) => h("span", { class: `sign is-${name}`, "aria-hidden
 export function trouble(error) {
   if (!(error instanceof Problem)) return h("div", { class: "problem", role: "alert" }, h("b", {}, t("problem.title")), h("p", {}, error instanceof TypeError && /fetch|network/i.test(error.message) ? t("problem.no_answer") : String(error.message ?? error)));
   const { told } = error;
-  const faults = (told.errors ?? []).map((one) => h("li", {}, [one.feature, one.field].filter(Boolean).join(" · "), one.feature || one.field ? t("word.colon") : "", one.reason ?? "", one.fix ? h("span", { class: "fix" }, ` → ${one.fix}`) : null));
+  const faults = told.errors?.length ? faultList(told.errors) : null;
   const facts = told.account ? h("p", {}, t("problem.short", { account: told.account, needed: told.needed, available: told.available, unit: told.unit ?? "" })) : null;
   return h("div", { class: "problem", role: "alert" },
-    h("b", {}, `${error.status} ${language() === "en" ? told.title ?? "" : told.title_zh ?? told.title ?? ""}`),
-    h("p", {}, told.detail ?? ""), facts, faults.length ? h("ul", {}, faults) : null, told.fix ? h("p", { class: "fix" }, told.fix) : null);
+    h("b", {}, `${error.status} ${half(told, "title")}`),
+    h("p", {}, half(told, "detail")), facts, faults, told.fix && !faults ? h("p", { class: "fix" }, half(told, "fix")) : null);
 }
 
-export const faultRow = (row) => h("li", {}, [row.layer, row.feature, row.field].filter(Boolean).map((word) => [h("code", {}, String(word)), " "]), row.reason ?? "", row.fix ? h("span", { class: "fix" }, ` → ${row.fix}`) : null);
+// Every fault: where it is, what is wrong, and what to do about it. What all of them share is said once, above.
+export function faultList(rows) {
+  const shared = ["file", "layer"].filter((name) => rows.length > 1 && rows[0][name] && rows.every((row) => row[name] === rows[0][name]));
+  return h("div", { class: "faults" }, h("p", {}, h("b", {}, t("upload.faults", { count: rows.length })), shared.map((name) => [" ", t(`fault.${name}`), " ", h("code", {}, String(rows[0][name]))])),
+    h("ol", {}, rows.map((row) => faultRow(row, shared))));
+}
+
+export const faultRow = (row, said_ = []) => h("li", {},
+  ["file", "layer", "feature", "field"].filter((name) => !(Array.isArray(said_) && said_.includes(name))).filter((name) => row[name]).map((name) => [h("span", { class: "where" }, `${t(`fault.${name}`)} `, h("code", {}, String(row[name]))), " "]),
+  half(row, "reason"), row.fix ? h("span", { class: "fix" }, ` → ${half(row, "fix")}`) : null);
 
 // Work that may fail, with its trouble shown in `place`.
 export async function trying(place, work, button = null) {
@@ -58,6 +67,8 @@ export const section = (title, ...rest) => h("section", {}, h("h3", {}, title), 
 export const more = (title, ...rest) => h("details", {}, h("summary", {}, title), ...rest);
 export const field = (label, control, hint = null) => h("label", { class: "field" }, h("span", {}, label), control, hint ? h("small", {}, hint) : null);
 export const button = (label, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, label);
+// A page of its own tab. `opener` hands the tab's key on to it; both are of this service.
+export const page = (address, label) => h("a", { href: address, target: "_blank", rel: "opener" }, label);
 export const facts = (pairs) => h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 
 export function choice(options, value, onchange, attributes = {}) {
@@ -89,7 +100,7 @@ export function reports(pattern, path, name, map) {
     one.disabled = true;
     await download(`${path}${form}`, `${name}.${form}`).catch((error) => place.after(trouble(error)));
     one.disabled = false;
-  }, { class: "link", "data-form": form })]), ...(map ? [" ", h("a", { href: map }, t("link.map_page"))] : [])); });
+  }, { class: "link", "data-form": form })]), ...(map ? [" ", page(map, t("link.map_page"))] : [])); });
   return place;
 }
 
