@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from api import recheck
 from api.answers import geojson
 from api.books import NO_PROMISE
 from api.county import County
@@ -31,6 +32,7 @@ from gis.scenario import Scenario
 from layers.errors import BadInput, Fault, GroundTaken, Stale
 from layers.ledger import acts, together
 from layers.ledger.records import Reservation
+from layers.ledger.story import claim_digest
 from layers.records import Claim, Load, Project, Site, World
 from layers.records import Part as Piece
 from layers.store import Store
@@ -160,11 +162,18 @@ def _key(row: Mapping[str, Any]) -> str:
 
 def _asks(store: Store, book: Rulebook, plan: Mapping[str, Any], by: str) -> list[acts.Ask]:
     projects = _projects(plan)
-    return [_ask(store, book, plan, row, projects[_key(row)], by) for row in plan["assignments"]]
+    known: set[str] = set()
+    return [_ask(store, book, plan, row, projects[_key(row)], by, known) for row in plan["assignments"]]
 
 
 def _ask(
-    store: Store, book: Rulebook, plan: Mapping[str, Any], row: Mapping[str, Any], project: Project, by: str
+    store: Store,
+    book: Rulebook,
+    plan: Mapping[str, Any],
+    row: Mapping[str, Any],
+    project: Project,
+    by: str,
+    known: set[str],
 ) -> acts.Ask:
     ground = _ground(row)
     takes = {name for step in row["phases"] for name in step["takes"]}
@@ -172,8 +181,13 @@ def _ask(
     year = row["approval_year"]
     whole = Claim()
     phases: tuple[tuple[int, Claim], ...] = ()
+    pinned = None
     if not row["waits_for"]:
-        whole = _as_planned(claim(ground, project, book, store.at(None, year), unit), takes)
+        world = store.at(None, year)
+        world.pools()
+        there = claim(ground, project, book, world, unit)
+        pinned = recheck.pin(store, book, world, known) | {"facts": claim_digest(there)}
+        whole = _as_planned(there, takes)
         phases = by_phase(whole, project)
     years = ("approval_year", "start_year", "production_year")
     return acts.Ask(
@@ -193,6 +207,7 @@ def _ask(
             "phases": [{name: step[name] for name in years} for step in row["phases"]],
             "waits_for": list(row["waits_for"]),
         },
+        pinned=pinned,
     )
 
 

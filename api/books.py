@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from contextvars import copy_context
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -13,7 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, m
 
 from api.parcels import DocumentIn
 from api.scope import seen
-from layers.errors import BadInput, Fault, UnknownName
+from layers.access import Access
+from layers.errors import BadInput, Busy, Fault, UnknownName
 from layers.ledger import acts
 from layers.ledger.book import Change
 from layers.ledger.keeping import Key, Ledger
@@ -30,6 +33,7 @@ from layers.ledger.records import (
     account,
 )
 from layers.ledger.verify import Verified
+from layers.ledger.writer import ANSWER_S, LATE
 from layers.records import Areas, Strict
 
 NO_PROMISE = {
@@ -110,7 +114,10 @@ class EntryIn(Strict):
 
 def key_of(actor: str, key: str, path: str, asked: BaseModel) -> Key:
     """An idempotency key with what it stands for: the request as it was understood."""
-    said = json.dumps([path, asked.model_dump(mode="json")], ensure_ascii=False, sort_keys=True)
+    body = asked.model_dump(mode="json")
+    if not body.get("linked"):  # keys from before there was linked quota still stand for what they did
+        body.pop("linked", None)
+    said = json.dumps([path, body], ensure_ascii=False, sort_keys=True)
     return Key(actor, key, hashlib.sha256(said.encode()).hexdigest())
 
 
@@ -118,8 +125,34 @@ def paper(said: DocumentIn | None) -> Paper | None:
     return None if said is None else Paper(said.number, said.date)
 
 
-def enter(ledger: Ledger, name: str, asked: EntryIn, by: str, key: str | None = None) -> str:
-    """Make an entry of an account; returns it with the balances it changed, as JSON text."""
+@dataclass(frozen=True)
+class Ready:
+    """A request of the books that needs nothing more than its turn to be written: the work, its key, and what the audit
+    log says of it (action, subject, outcome) once it is answered."""
+
+    work: Callable[[acts.Page], str]
+    key: Key | None
+    record: Callable[[str], tuple[str, str, str]]
+
+
+async def written(ledger: Ledger, ready: Ready, access: Access, by: str) -> str:
+    """The answer, once it is durable and on record. No thread is kept waiting for it, so that as many as ask share one
+    COMMIT.
+
+    Busy where it takes too long: it may have been done, and the key tells."""
+    context = copy_context()  # says whose request it is
+
+    def heard(text: str) -> None:
+        context.run(access.record, by, *ready.record(text))
+
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(ledger.begin(ready.work, ready.key, heard)), ANSWER_S)
+    except TimeoutError as error:
+        raise Busy(LATE) from error
+
+
+def enter(name: str, asked: EntryIn, by: str, key: str | None = None) -> Ready:
+    """An entry of an account; its answer has the balances that it changed."""
     here = account(name)
     document = Paper(asked.document.number, asked.document.date)
 
@@ -137,9 +170,8 @@ def enter(ledger: Ledger, name: str, asked: EntryIn, by: str, key: str | None = 
         balances = [balance(found) for one in touched if (found := page.balance(one)) is not None]
         return json.dumps({"entry": told(entry), "balances": balances}, ensure_ascii=False)
 
-    if key is None:
-        return ledger.run(work)
-    return ledger.once(key_of(by, key, f"/quotas/{name}/entries", asked), work)
+    once = key_of(by, key, f"/quotas/{name}/entries", asked) if key is not None else None
+    return Ready(work, once, lambda _: (f"quota-{asked.event}", name, asked.document.number))
 
 
 def _change(here: Account, asked: EntryIn) -> Change:
@@ -280,7 +312,7 @@ def _used(ledger: Ledger) -> Mapping[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for one in ledger.reservations(("approved", "supplied", "commissioned", "released")):
         for charge in one.charges:
-            if account(charge.account).kind in (*NESTED, "balance_area", "balance_paddy", "energy_tce"):
+            if account(charge.account).kind in (*NESTED, "balance_area", "balance_paddy", "linked", "energy_tce"):
                 by = found.setdefault(charge.account, {})
                 whose = "project" if one.batch is None else "batch"
                 by[whose] = by.get(whose, 0) + charge.amount

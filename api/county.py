@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from datetime import date
 from threading import BoundedSemaphore, Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import shapely
-from anyio import CapacityLimiter
 from fastapi import Request
 
 from api import history, opinions, recheck
@@ -38,7 +38,7 @@ from layers.store import Store
 from layers.stored_world import StoredWorld
 
 MOST_DRAWN = 1_000
-AT_THE_DESK = 8
+T = TypeVar("T")
 
 
 class County:
@@ -62,9 +62,9 @@ class County:
         self.history = history.History(store)
         # One short check after the other: side by side they only take the interpreter from each other.
         self.turn = Lock()
-        # Who writes to the books stands in line: threads that all want the interpreter serve nobody sooner, and those
-        # who wait for it one after the other are served in the order they came.
-        self.desk = CapacityLimiter(AT_THE_DESK)
+        # Who asks something of the books is measured in the order they came, and waits for the COMMIT without a
+        # thread: threads that all want the interpreter serve nobody sooner, and some of them much later.
+        self._desk = ThreadPoolExecutor(1, "desk")
         self._drawn: dict[str, dict[str, Any] | None] = {}
         self._readers = BoundedSemaphore(settings.max_readers)
 
@@ -76,6 +76,10 @@ class County:
                 self._drawn.clear()
             self._drawn[digest] = known
         return known
+
+    async def at_the_desk(self, work: Callable[[], T]) -> T:
+        """What somebody wants to know before it is written to the books, in the order they came."""
+        return await asyncio.get_running_loop().run_in_executor(self._desk, copy_context().run, work)
 
     @property
     def site_limits(self) -> tuple[int, float]:
@@ -172,21 +176,7 @@ class County:
 
     def pin(self, book: Rulebook, world: StoredWorld) -> dict[str, Any]:
         """What a claim is worked out from, by digests; rulebook and layers are kept under theirs."""
-        labels = world.labels
-        layers = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
-        kept = self._book_to_keep(book)
-        if layers not in self._pinned:
-            kept.append(("layers", layers, labels))
-        if kept:
-            self.store.save_all(kept)
-            self._pinned |= {digest for _, digest, _ in kept}
-        return {
-            "rulebook": book.digest,
-            "layers": layers,
-            "books": world.books,
-            "as_of": world.as_of.isoformat(),
-            "program": recheck.program(),
-        }
+        return recheck.pin(self.store, book, world, self._pinned)
 
     def _book_to_keep(self, book: Rulebook) -> list[tuple[str, str, Any]]:
         """The rulebook as a document, unless this process has kept it before."""

@@ -40,7 +40,7 @@ class Proven:
     checks_again: int = 0
     reservations: int = 0  # times that ground was reserved
     reservations_again: int = 0
-    unpinned: int = 0  # adopted with a plan, which is proven itself, or from before it was kept what they rest on
+    unpinned: int = 0  # from before it was kept what they rest on
     plans: int = 0
     other_program: list[str] = field(default_factory=list)
     what: str | None = None
@@ -184,9 +184,9 @@ def _claim_again(
     try:
         labels = store.load("layers", seen["layers"])
         world = store.seen(labels, date.fromisoformat(seen["as_of"]), said["for_year"], left)
-        now = claim(
-            store.ledger.ground(str(entry.draft.ground)), project, kept[seen["rulebook"]], world, said["charge_to"]
-        )
+        ground, book = store.ledger.ground(str(entry.draft.ground)), kept[seen["rulebook"]]
+        linked = any(kind == "linked" for kind, *_ in entry.draft.detail["claim"]["others"])
+        now = claim(ground, project, book, world, said["charge_to"], linked=linked)
     except UnknownName:
         return  # a layer version of it is no longer kept
     found.reservations_again += 1

@@ -6,6 +6,7 @@ its digest the rulebook. If the answer then differs, the program has changed, an
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from gis.meetings import MEETINGS, Serving
 from gis.rules import Rule, Rulebook
 from layers.records import Part, Project, Site
 from layers.store import Store
+from layers.stored_world import StoredWorld
 
 SAME = ("verdict", "site", "findings", "land_use", "occupation", "quota_need", "facts", "principles", "nearness")
 MOST_DIFFERENCES = 200
@@ -47,6 +49,28 @@ def seen(site: Site, pools: Mapping[str, float], rulebook: Rulebook, by: str) ->
         "rulebook_digest": rulebook.digest,
         "program": program(),
         "by": by,
+    }
+
+
+def pin(store: Store, rulebook: Rulebook, world: StoredWorld, known: set[str]) -> dict[str, Any]:
+    """What a claim is worked out from, by digests; rulebook and layers are kept under theirs, unless they are `known`
+    to be."""
+    labels = world.labels
+    layers = hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()
+    kept = []
+    if rulebook.digest not in known:
+        kept.append(("rulebook", rulebook.digest, book_document(rulebook)))
+    if layers not in known:
+        kept.append(("layers", layers, labels))
+    if kept:
+        store.save_all(kept)
+        known |= {digest for _, digest, _ in kept}
+    return {
+        "rulebook": rulebook.digest,
+        "layers": layers,
+        "books": world.books,
+        "as_of": world.as_of.isoformat(),
+        "program": program(),
     }
 
 

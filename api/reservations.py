@@ -12,14 +12,14 @@ import shapely
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from api.answers import geojson
-from api.books import NO_PROMISE, Amount, AreasIn, Unit, Year, event_of, key_of, paper, told
+from api.books import NO_PROMISE, Amount, AreasIn, Ready, Unit, Year, event_of, key_of, paper, told
 from api.county import County
 from api.parcels import DocumentIn
 from api.scope import Scope, seen
 from api.sites import SiteIn, resolve
 from gis.claims import claim
 from gis.supply import judge_term, modes
-from layers.errors import BadInput, Fault, GroundTaken, NeedSeen, Refused
+from layers.errors import BadInput, Fault, NeedSeen, Refused
 from layers.ledger import acts, book
 from layers.ledger.records import KIND_NAMES, Paper, Reservation, account
 from layers.ledger.states import STATE_NAMES, legal
@@ -57,7 +57,8 @@ class ReservationIn(Strict):
     """Ground, quota and capacity for a project (its record, or its id in the library) or for a batch (批次).
 
     `charge_to` names the unit whose quota is charged; default: the units the site lies in, by area. With `intended`
-    it is an intention (意向), which holds nothing.
+    it is an intention (意向), which holds nothing. With `linked` its new construction is charged to linked quota
+    (增减挂钩节余指标) and not to the year's plan.
     """
 
     model_config = ConfigDict(
@@ -75,11 +76,14 @@ class ReservationIn(Strict):
     expires_at: AwareDatetime | None = None
     document: DocumentIn | None = None
     intended: bool = False
+    linked: bool = False
 
     @model_validator(mode="after")
     def _one_of(self) -> ReservationIn:
         if sum(one is not None for one in (self.project, self.project_id, self.batch)) != 1:
             raise ValueError("give exactly one of project, project_id and batch")
+        if self.intended and self.linked:
+            raise ValueError("an intention draws on nothing; say linked when it is reserved")
         return self
 
 
@@ -130,8 +134,8 @@ class ProgressIn(Strict):
 
 class TransitionIn(Strict):
     """An event of a reservation. `approved` is the tuple that was approved (核销), all that was applied for where it is
-    not said; `supply` belongs to supply, `progress` to progress, `expires_at` to reserve, extend and return,
-    `surveyed_on` to commission: the load survey that includes the plant."""
+    not said; `supply` belongs to supply, `progress` to progress, `expires_at` to reserve, extend and return, `linked`
+    (增减挂钩) to reserve, `surveyed_on` to commission: the load survey that includes the plant."""
 
     event: event_of(TURNS)  # type: ignore[valid-type]
     approved: AreasIn | None = None
@@ -139,6 +143,7 @@ class TransitionIn(Strict):
     progress: ProgressIn | None = None
     expires_at: AwareDatetime | None = None
     surveyed_on: date | None = None
+    linked: bool = False
     document: DocumentIn | None = None
 
     @model_validator(mode="after")
@@ -146,6 +151,8 @@ class TransitionIn(Strict):
         for name, events in BELONGS.items():
             if getattr(self, name) is not None and self.event not in events:
                 raise ValueError(f"{name} does not belong to {self.event}")
+        if self.linked and self.event != "reserve":
+            raise ValueError(f"linked does not belong to {self.event}")
         if self.event == "supply" and self.supply is None:
             raise ValueError("supply names mode, contract and winner")
         if self.event == "progress" and self.progress is None:
@@ -153,8 +160,8 @@ class TransitionIn(Strict):
         return self
 
 
-def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
-    """Reserve, or note an intention; the answer as JSON text, the same for the same key for ever."""
+def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> Ready | str:
+    """Reserve, or note an intention: what has to be written, or the answer (JSON text) that the key was given."""
     ledger, by = county.store.ledger, scope.user.name
     once = key_of(by, key, "/reservations", asked)
     if (known := ledger.answered(once)) is not None:  # before the site is looked for: it may have changed since
@@ -168,7 +175,7 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
     for_year = asked.for_year or day.year
     taken, pinned = Claim(), None
     if not asked.intended:
-        taken, pinned = claimed(county, site.geometry, project, for_year, asked.charge_to)
+        taken, pinned = claimed(county, site.geometry, project, for_year, asked.charge_to, asked.linked)
     ask = acts.Ask(
         actor=by,
         ground=site.geometry,
@@ -185,12 +192,11 @@ def create(county: County, asked: ReservationIn, scope: Scope, key: str) -> str:
         pinned=pinned,
     )
     drawn = county.drawn(acts.digest_of(site.geometry), site.geometry)
-    try:
-        text = ledger.once(once, lambda page: _text(acts.reserve(page, ask), drawn))
-    except GroundTaken as error:
-        raise scope.taken(error) from error
-    county.access.record(by, "reserve", json.loads(text)["id"], asked.batch or ask.project or "")
-    return text
+    return Ready(
+        lambda page: _text(acts.reserve(page, ask), drawn),
+        once,
+        lambda text: ("reserve", id_of(text), asked.batch or ask.project or ""),
+    )
 
 
 def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | None:
@@ -202,7 +208,12 @@ def _project(county: County, asked: ReservationIn, scope: Scope) -> Project | No
 
 
 def claimed(
-    county: County, ground: shapely.Geometry, project: Project | None, for_year: int, charge_to: str | None
+    county: County,
+    ground: shapely.Geometry,
+    project: Project | None,
+    for_year: int,
+    charge_to: str | None,
+    linked: bool = False,
 ) -> tuple[Claim, dict[str, Any]]:
     """What holding ground takes, and what that was worked out from.
 
@@ -210,14 +221,15 @@ def claimed(
     book, world = county.rulebook(), county.store.at(None, for_year)
     world.pools()
     with county.turn:
-        found = claim(ground, project, book, world, charge_to)
+        found = claim(ground, project, book, world, charge_to, linked=linked)
     return found, county.pin(book, world) | {"facts": claim_digest(found)}
 
 
 def turn(
     county: County, key: str, asked: TransitionIn, scope: Scope, if_match: str | None, once: str | None = None
-) -> str:
-    """An event of a reservation, as it was at a version; the answer as JSON text."""
+) -> Ready | str:
+    """An event of a reservation, as it was at a version: what has to be written, or the answer (JSON text) that the key
+    was given."""
     ledger, by = county.store.ledger, scope.user.name
     was = _may(scope, asked.event, key)
     version = seen_of(if_match)
@@ -240,19 +252,15 @@ def turn(
     )
     drawn = county.drawn(was.ground, ground)
     if asked.event == "reserve" and was.state == "intended":
-        taken, pinned, project = _claim_of(county, was)
+        taken, pinned, project = _claim_of(county, was, asked.linked)
         phases = () if was.plan is None or project is None else by_phase(taken, project)
         ask = replace(ask, claim=taken, pinned=pinned, phases=phases)
 
-    def work(page: acts.Page) -> str:
-        return _text(acts.turn(page, ask), drawn)
-
-    try:
-        text = ledger.run(work) if named is None else ledger.once(named, work)
-    except GroundTaken as error:
-        raise scope.taken(error) from error
-    county.access.record(by, f"reservation-{asked.event}", key, json.loads(text)["state"])
-    return text
+    return Ready(
+        lambda page: _text(acts.turn(page, ask), drawn),
+        named,
+        lambda text: (f"reservation-{asked.event}", key, json.loads(text)["state"]),
+    )
 
 
 def _may(scope: Scope, event: str, key: str) -> Reservation:
@@ -267,25 +275,29 @@ def _may(scope: Scope, event: str, key: str) -> Reservation:
     return was
 
 
-def _claim_of(county: County, was: Reservation) -> tuple[Claim, dict[str, Any], Project | None]:
+def _claim_of(county: County, was: Reservation, linked: bool) -> tuple[Claim, dict[str, Any], Project | None]:
     """What an intention takes now that it is reserved, what that was worked out from, and for which project."""
     ledger = county.store.ledger
     record = ledger.history(was.id)[0].draft.detail["project"]
     project = None if record is None else Project.model_validate(record)
-    taken, pinned = claimed(county, ledger.ground(was.ground), project, was.for_year, was.charge_to)
+    taken, pinned = claimed(county, ledger.ground(was.ground), project, was.for_year, was.charge_to, linked)
     return taken, pinned, project
 
 
 def by_phase(whole: Claim, project: Project) -> tuple[tuple[int, Claim], ...]:
     """A claim by years of approval where a project is built in phases: quota by their ground, replacement farmland
-    with it; loads and energy with the first. Empty where there is one phase only."""
+    and linked quota with it; loads and energy with the first. Empty where there is one phase only."""
     years = [one.approval_year for one in project.phases]
     if len(years) < 2 or None in years:
         return ()
     parts = book.shared(whole.areas, [(str(n), one.land_m2) for n, one in enumerate(project.phases)])
     found = []
     for n, (year, (_, areas)) in enumerate(zip(years, parts, strict=True)):
-        amounts = {"balance_area": areas.cultivated, "balance_paddy": areas.paddy}
+        amounts = {
+            "balance_area": areas.cultivated,
+            "balance_paddy": areas.paddy,
+            "linked": areas.new_construction,
+        }
         others = [replace(one, amount=amounts[one.kind]) for one in whole.others if amounts.get(one.kind)]
         if n == 0:
             others += [one for one in whole.others if one.kind not in amounts]

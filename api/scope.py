@@ -185,6 +185,8 @@ class Scope:
 
     def taken(self, error: GroundTaken) -> GroundTaken:
         """The refusal in words that name no reservation of another zone."""
+        if self.is_all:
+            return error
         try:
             self.reservation(str(error.facts["reservation"]))
         except UnknownName:

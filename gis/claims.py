@@ -28,25 +28,39 @@ SUPPLEMENT = (("balance_area", "cultivated", "补充耕地数量"), ("balance_pa
 
 
 def claim(
-    site: shapely.Geometry, project: Project | None, rulebook: Rulebook, world: World, charge_to: str | None = None
+    site: shapely.Geometry,
+    project: Project | None,
+    rulebook: Rulebook,
+    world: World,
+    charge_to: str | None = None,
+    *,
+    linked: bool = False,
 ) -> Claim:
     """What holding a site for a project (None: a batch, which has no loads) takes in `world.for_year`.
+
+    `linked`: the new construction is charged to what was saved by clearing and reclaiming elsewhere (增减挂钩), not to
+    the year's plan; the reclaimed ground makes good its farmland (decision 0017).
 
     BadInput where nobody can say what quota it needs or who is charged: all that is unknown at once.
     """
     ground = Ground(np.array([site], dtype=object), world, rulebook)
     faults: list[Fault] = []
     areas = _areas(ground, faults)
-    units = _shares(ground, "new_construction", charge_to) if areas.new_construction else []
-    if units is None:
+    kind = "linked" if linked else "new_construction"
+    units = _shares(ground, kind, charge_to) if areas.new_construction else []
+    if units is None and linked:
+        fix = "Name the unit in charge_to, or have its quota entered (下达、调剂 of quota/<unit>/<year>/linked)"
+        faults.append(Fault("no unit keeps linked quota (增减挂钩) for all of this ground", fix, field="linked"))
+    elif units is None:
         fix = "Name the unit in charge_to, or have its quota entered (下达、分解)"
         faults.append(Fault(f"no unit keeps quota of {world.for_year} for all of this ground", fix, field="charge_to"))
     if faults:
         raise BadInput("what it would take is not known", faults)
     untaken: list[tuple[str, str]] = []
-    others = [*_supplement(ground, areas, charge_to, untaken), *_energy(ground, project, charge_to, untaken)]
+    others = _reclaimed(areas, units or [], untaken) if linked else _supplement(ground, areas, charge_to, untaken)
+    others += _energy(ground, project, charge_to, untaken)
     loads = _loads(ground, project, rulebook, untaken) if project is not None else []
-    return Claim(areas, tuple(units or ()), tuple(others), tuple(loads), tuple(untaken))
+    return Claim(areas, () if linked else tuple(units or ()), tuple(others), tuple(loads), tuple(untaken))
 
 
 def _areas(ground: Ground, faults: list[Fault]) -> Areas:
@@ -77,6 +91,14 @@ def _supplement(ground: Ground, areas: Areas, charge_to: str | None, untaken: li
     if amounts["cultivated"]:
         untaken.append(("balance_yield", "补充粮食产能：缺耕地等别，未知"))
     return found
+
+
+def _reclaimed(areas: Areas, units: list[tuple[str, float]], untaken: list[tuple[str, str]]) -> list[Other]:
+    """增减挂钩: all that is newly built on, of what was saved by clearing; its farmland is made good there as well."""
+    for kind, follows, zh in SUPPLEMENT:
+        if dict(areas.items())[follows]:
+            untaken.append((kind, f"{zh}：由增减挂钩拆旧区复垦落实"))
+    return [Other("linked", areas.new_construction, tuple(units))] if areas.new_construction else []
 
 
 def _energy(

@@ -1,9 +1,10 @@
 """A county in one file, taken while others work on it, and a county made of such a file that proves itself.
 
 The file is a zip: `manifest.json`, the county as it was at one moment (`county.gpkg`, or `county.dump` in the custom
-format of pg_dump, which pg_restore reads as it is), and `county.access`, its users and audit log. The county is taken
-first, so that the log knows of all that was done in it. Snapshots are made again from the layers; files that wait for
-approval are to be handed in again.
+format of pg_dump, which pg_restore reads as it is), `county.access`, its users and audit log, and under `inbox/` the
+files that wait for a second person. The county is taken before the log, so that the log knows of all that was done in
+it, and between two looks at what waits, so that no file is missing that it speaks of. Snapshots are made again from the
+layers.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from layers import snapshot
 from layers.access import Access
 from layers.backup_manifest import Manifest, Taken
 from layers.errors import BadInput, Fault, StoreBroken, UnknownName
+from layers.inbox import Inbox, is_kept
 from layers.ledger.rows import LAST
 from layers.ledger.verify import Verified, verify
 from layers.places import beside, called, is_url
@@ -32,7 +34,7 @@ from layers.sqlite_tables import told
 from layers.store import open_store
 
 FORMAT = "parkplan-backup-1"
-MANIFEST, ACCESS = "manifest.json", "county.access"
+MANIFEST, ACCESS, INBOX = "manifest.json", "county.access", "inbox"
 BODIES = {"gpkg": "county.gpkg", "postgresql": "county.dump"}
 BLOCK = 1 << 20
 
@@ -47,18 +49,21 @@ def backup(county: str | Path, file: Path) -> Manifest:
     file.parent.mkdir(parents=True, exist_ok=True)
     with told(file, "written"), snapshot.staging(file.parent) as place:
         body = place / BODIES[kind]
+        _waiting(beside(county), place)
         if kind == "gpkg":
             schema, taken = "", copy(Path(county), body)
         else:
             from layers import postgis_dump
 
             schema, taken = postgis_dump.dump(county, body)
+        _waiting(beside(county), place)
         log = beside(county).with_suffix(".access")
         if log.exists():
             _copy(log, place / ACCESS)
             _as_far(place / ACCESS, taken)
         found = [path for path in (body, place / ACCESS) if path.exists()]
-        files = {path.name: digest(path) for path in found}
+        found += sorted(path for path in (place / INBOX).rglob("*") if path.is_file())
+        files = {path.relative_to(place).as_posix(): digest(path) for path in found}
         now = datetime.now(UTC).isoformat(timespec="seconds")
         said = Manifest(FORMAT, kind, taken.county, schema, now, taken.entries, taken.head, files)
         made = place / "made.zip"
@@ -67,12 +72,23 @@ def backup(county: str | Path, file: Path) -> Manifest:
             whole.writestr(MANIFEST, json.dumps(asdict(said), ensure_ascii=False, indent=2))
             for path in found:
                 packed = zipfile.ZIP_STORED if path.suffix == ".dump" else zipfile.ZIP_DEFLATED  # it is packed already
-                whole.write(path, path.name, packed)
+                whole.write(path, path.relative_to(place), packed)
         with made.open("rb") as written:
             os.fsync(written.fileno())
         _absent(file)
         made.rename(file)
     return said
+
+
+def _waiting(county: Path, place: Path) -> None:
+    """What waits beside a county, as far as it was not copied yet; a file that is decided on meanwhile is gone."""
+    inbox = Inbox(county)
+    for name in inbox.files():
+        to = place / INBOX / name
+        if not to.exists():
+            to.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(inbox.folder / name, to)
 
 
 def copy(county: Path, to: Path) -> Taken:
@@ -114,11 +130,11 @@ def _copy(source: Path, to: Path) -> None:
 
 def restore(file: Path, county: str | Path) -> tuple[Manifest, Verified]:
     """Make a county of a backup. It is there only if it proves itself; BadInput where anything is there already."""
-    log = beside(county).with_suffix(".access")
+    log, inbox = beside(county).with_suffix(".access"), Inbox(beside(county)).folder
     if is_url(county) != (read_manifest(file).kind == "postgresql"):
         fix = "A .gpkg restores into a .gpkg, a county of a database into a database"
         raise BadInput("this backup is of the other kind", [Fault(f"{called(county)} cannot be made of it", fix)])
-    for path in (log,) if is_url(county) else (Path(county), log):
+    for path in (log, inbox) if is_url(county) else (Path(county), log, inbox):
         _absent(path)
     parent = log.parent
     parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +155,10 @@ def restore(file: Path, county: str | Path) -> tuple[Manifest, Verified]:
                 _absent(log)
                 (place / ACCESS).rename(log)
                 undo.callback(log.unlink)
+            if (place / INBOX).exists():
+                _absent(inbox)
+                (place / INBOX).rename(inbox)
+                undo.callback(shutil.rmtree, inbox, ignore_errors=True)
             if not is_url(county):
                 _absent(Path(county))
                 body.rename(county)
@@ -154,7 +174,9 @@ def read_manifest(file: Path) -> Manifest:
             manifest = Manifest(**said)
             names = set(whole.namelist()) - {MANIFEST}
         known = manifest.kind in BODIES and names == set(manifest.files) and BODIES[manifest.kind] in names
-        if manifest.format != FORMAT or not known or names - {BODIES[manifest.kind], ACCESS}:
+        others = names - {BODIES[manifest.kind], ACCESS}
+        waits = all(name.startswith(f"{INBOX}/") and is_kept(name.removeprefix(f"{INBOX}/")) for name in others)
+        if manifest.format != FORMAT or not known or not waits:
             raise ValueError("it is of another form")
     except FileNotFoundError as error:
         raise UnknownName(f"there is no backup at {file.name}", file=file.name) from error
@@ -170,6 +192,7 @@ def _unpack(file: Path, place: Path) -> Manifest:
     faults = []
     with zipfile.ZipFile(file) as whole:
         for name, wanted in said.files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:
                 with whole.open(name) as packed, (place / name).open("xb") as plain:
                     shutil.copyfileobj(packed, plain, BLOCK)

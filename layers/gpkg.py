@@ -27,7 +27,7 @@ from layers.crs import working
 from layers.errors import BadInput, Fault, StoreBroken
 from layers.ingest import Prepared
 from layers.ledger import sqlite_sql
-from layers.ledger.sqlite import SqliteLedger
+from layers.ledger.sqlite import CHECKPOINT_PAGES, SqliteLedger, patient
 from layers.records import Geoms, Layer, Raster
 from layers.schema import role
 from layers.shelf import Shelf, table_of
@@ -95,8 +95,9 @@ class GeoPackage(Shelf):
         self.cache = path.with_suffix(".cache")
         try:
             self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-            self._db.set_busy_timeout(10_000)
+            self._db.set_busy_handler(patient)
             self._db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA wal_autocheckpoint={2 * CHECKPOINT_PAGES}")  # the books see to it before
             facts = dict(self._db.execute("SELECT key, value FROM parkplan_county"))
             with self._db:
                 self._db.execute(SCHEMA)

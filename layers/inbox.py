@@ -59,6 +59,11 @@ class Inbox:
             raise UnknownName(f"the file {name} is no longer kept", file=name)
         return path
 
+    def files(self) -> list[Path]:
+        """Every file that waits, as `<key>/<file>` in the folder."""
+        found = (path.relative_to(self.folder) for path in self.folder.glob("*/*") if path.is_file())
+        return sorted(path for path in found if is_kept(path.as_posix()))
+
     def drop(self, key: str) -> None:
         shutil.rmtree(self._place(key), ignore_errors=True)
 
@@ -79,6 +84,19 @@ class Inbox:
         if not KEY.fullmatch(key):
             raise UnknownName(f"no import {key!r}")
         return self.folder / key
+
+
+def is_kept(name: str) -> bool:
+    """Whether a name is one under which a file waits.
+
+    >>> is_kept("0a1b2c3d/地块.txt"), is_kept("0a1b2c3d/.turn"), is_kept("../0a1b2c3d/x.txt")
+    (True, False, False)
+    """
+    key, _, file = name.partition("/")
+    try:
+        return KEY.fullmatch(key) is not None and plain_name(file) == file
+    except BadInput:
+        return False
 
 
 def plain_name(name: str) -> str:

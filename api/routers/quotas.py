@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import partial
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api import books
@@ -49,12 +47,8 @@ async def enter(
     account: str, asked: books.EntryIn, county: Here, user: Reviewer, idempotency_key: OnceKey = None
 ) -> Response:
     """下达, 分解, 调剂, 结转, 预支, 预支清偿, 收回, 冲正: an entry on a document."""
-    return await run_sync(partial(_entered, account, asked, county, user, idempotency_key), limiter=county.desk)
-
-
-def _entered(account: str, asked: books.EntryIn, county: County, user: User, key: str | None) -> Response:
-    text = books.enter(county.store.ledger, account, asked, user.name, key)
-    county.access.record(user.name, f"quota-{asked.event}", account, asked.document.number)
+    ready = books.enter(account, asked, user.name, idempotency_key)
+    text = await books.written(county.store.ledger, ready, county.access, user.name)
     return Response(text, 201, media_type="application/json")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -10,8 +10,11 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api import reservations
 from api.auth import READ, allow
+from api.books import Ready, written
 from api.county import County, county_of
+from api.scope import Scope
 from layers.access import User
+from layers.errors import GroundTaken
 from layers.ledger.states import STATE_NAMES
 
 router = APIRouter(prefix="/reservations", tags=["reservations"])
@@ -25,12 +28,26 @@ OnceKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_lengt
 @router.post("", status_code=201)
 async def create(asked: reservations.ReservationIn, county: Here, user: Planner, idempotency_key: OnceKey) -> Response:
     """Take ground, quota and capacity together or not at all. 不构成供地承诺."""
-    work = partial(_created, asked, county, user, idempotency_key)
-    return await run_sync(work, limiter=county.desk)
+    return _answer(
+        await _done(county, user, lambda scope: reservations.create(county, asked, scope, idempotency_key)), 201
+    )
 
 
-def _created(asked: reservations.ReservationIn, county: County, user: User, key: str) -> Response:
-    return _answer(reservations.create(county, asked, county.scope(user), key), 201)
+async def _done(county: County, user: User, make: Callable[[Scope], Ready | str]) -> str:
+    """What a request of the books is answered, in words for who asked, and on record: made ready in its turn, written
+    together with the others."""
+
+    def prepared() -> tuple[Scope, Ready | str]:
+        scope = county.scope(user)
+        return scope, make(scope)
+
+    scope, ready = await county.at_the_desk(prepared)
+    if isinstance(ready, str):
+        return ready
+    try:
+        return await written(county.store.ledger, ready, county.access, user.name)
+    except GroundTaken as error:
+        raise (error if scope.is_all else await run_sync(scope.taken, error)) from error
 
 
 @router.get("")
@@ -67,19 +84,11 @@ async def turn(
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)] = None,
 ) -> Response:
     """apply, return, approve, reject, withdraw, release, extend, revoke, supply, progress, commission."""
-    work = partial(_turned, reservation_id, asked, county, user, if_match, idempotency_key)
-    return await run_sync(work, limiter=county.desk)
 
+    def make(scope: Scope) -> Ready | str:
+        return reservations.turn(county, reservation_id, asked, scope, if_match, idempotency_key)
 
-def _turned(
-    reservation_id: str,
-    asked: reservations.TransitionIn,
-    county: County,
-    user: User,
-    if_match: str | None,
-    key: str | None,
-) -> Response:
-    return _answer(reservations.turn(county, reservation_id, asked, county.scope(user), if_match, key), 200)
+    return _answer(await _done(county, user, make), 200)
 
 
 def _answer(text: str, status: int) -> Response:

@@ -33,6 +33,7 @@ SAYS = {
     "supplied": ("已供应宗地，涉嫌重复供地", "supplied already: the ground would be allocated twice"),
     "registered": ("涉及登记宗地，须核实权利状态", "a registered parcel: its right has to be looked up"),
     "planned": ("涉及其他收储规划地块", "part of another planned plot"),
+    "held": ("台账已为其他项目预留或占用，不得重复安排", "held in the ledger for another: not to be given twice"),
     "idle": ("闲置土地，处置后方可供应", "idle land, to be settled first"),
     "unlawful": ("违法用地图斑，先查处后报批", "an unlawful use, to be settled first"),
     "none": ("未涉及", "nothing found"),
@@ -210,7 +211,24 @@ def _rule_row(case: Case, one: Finding) -> Row:
 
 def allocation(case: Case) -> Rows:
     """已批未供、已供、闲置、违法: what else has a claim on this ground, so that nothing is allocated twice."""
-    return [row for role in PROMISED for row in _claims(case, role)]
+    return [row for role in PROMISED for row in _claims(case, role)] + _held(case)
+
+
+def _held(case: Case) -> Rows:
+    """Ground that reservations of others hold in the ledger; nothing is said where none does."""
+    found = case.published("placed")
+    if found is None:
+        return []
+    layer, table = found
+    rows: Rows = []
+    for feature, one in zip(table.feature.tolist(), _features(case, layer, "placed"), strict=True):
+        column = _reader(layer, feature)
+        if case.project is not None and column("project") == case.project.key:
+            continue
+        row = dict.fromkeys(("document", "approved_on", "valid_until", "land_purpose", "right_nature"))
+        row |= {name: one[name] for name in ("feature", "name", "area_m2", "share", "accuracy")}
+        rows.append(case.named("placed") | row | _says("held"))
+    return rows
 
 
 def _claims(case: Case, role: str) -> Rows:

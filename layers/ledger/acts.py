@@ -271,6 +271,7 @@ def _decided(page: Page, was: Reservation, asked: Turn, way: Step) -> tuple[tupl
         detail["expires_at"] = _expiry(page, asked.expires_at)
     elif asked.event == "approve":
         approved = asked.approved or was.claim.areas
+        _within(approved, was.claim.areas)
         detail["approved"] = dict(approved.items())
         return book.written_off(was.charges, approved), detail
     elif asked.event == "supply":
@@ -286,6 +287,20 @@ def _decided(page: Page, was: Reservation, asked: Turn, way: Step) -> tuple[tupl
         loads = [one for one in was.charges if not account(one.account).is_quota]
         return book.moving(loads, "spent", "recalled"), detail
     return (book.moving(was.charges, *way.move) if way.move else ()), detail
+
+
+def _within(approved: Areas, claimed: Areas) -> None:
+    """BadInput where more was approved than applied for, of any kind."""
+    over = [(kind, one, most) for (kind, one), (_, most) in zip(approved.items(), claimed.items(), strict=True)]
+    faults = [
+        Fault(
+            f"{one:,} m2 are more than the {most:,} m2 applied for", "Apply for more first", field=f"approved.{kind}_m2"
+        )
+        for kind, one, most in over
+        if one > most
+    ]
+    if faults:
+        raise BadInput("more was approved than applied for", faults)
 
 
 def _approval(was: Reservation, event: str) -> int | None:

@@ -249,7 +249,7 @@ class Taken:
 def take(claim: Claim, for_year: int, books: Books) -> Taken:
     """What a claim takes: the earliest origin year first; each load from the first route that has enough."""
     charges: list[Charge] = []
-    if claim.areas.new_construction:
+    if claim.areas.new_construction and claim.shares:  # without shares another kind of quota stands for it (增减挂钩)
         for unit, part in shared(claim.areas, claim.shares):
             charges += _take_tuple(unit, part, for_year, books.of_holder(unit))
     for other in claim.others:
@@ -337,7 +337,8 @@ def moving(charges: Iterable[Charge], debit: Bucket, credit: Bucket) -> tuple[Po
 def written_off(charges: Sequence[Charge], approved: Areas) -> tuple[Posting, ...]:
     """核销 and 部分退回: what was approved is spent, the earliest origin year first, and the rest is free again.
 
-    Replacement farmland follows the cultivated ground and the paddy that were approved; loads are kept whole.
+    Replacement farmland follows the cultivated ground and the paddy that were approved, linked quota the new
+    construction; loads are kept whole.
     """
     lots: dict[tuple[int, str, int], dict[str, int]] = {}
     for one in charges:
@@ -348,9 +349,10 @@ def written_off(charges: Sequence[Charge], approved: Areas) -> tuple[Posting, ..
     keys = sorted(lots)
     keeps_paddy = any("paddy" in lots[key] for key in keys)
     caps = [[lots[key].get(kind, 0) if kind != "paddy" or keeps_paddy else PLENTY for kind in NESTED] for key in keys]
-    wanted = [amount for _, amount in approved.items()]
+    linked = sum(one.amount for one in charges if account(one.account).kind == "linked")
+    wanted = [amount if not linked else 0 for _, amount in approved.items()]
     taken, rest = draw(wanted, caps)
-    if any(rest):
+    if any(rest) or (linked and approved.new_construction > linked):
         reason = f"{', '.join(f'{kind} {amount:,}' for kind, amount in approved.items())} m2 are more than applied for"
         raise BadInput("more was approved than applied for", [Fault(reason, "Apply for more first", field="approved")])
     spent = {
@@ -358,7 +360,11 @@ def written_off(charges: Sequence[Charge], approved: Areas) -> tuple[Posting, ..
         for (year, holder, for_year), amounts in zip(keys, taken, strict=True)
         for kind, amount in zip(NESTED, amounts, strict=True)
     }
-    follows = {"balance_area": approved.cultivated, "balance_paddy": approved.paddy}
+    follows = {
+        "balance_area": approved.cultivated,
+        "balance_paddy": approved.paddy,
+        "linked": approved.new_construction,
+    }
     postings = []
     for one in charges:
         kind = account(one.account).kind

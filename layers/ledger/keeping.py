@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol, TypeVar
@@ -64,6 +65,10 @@ class Ledger(Protocol):
 
         A refusal of the books (ground taken, quota or capacity short) is an answer, too, and raised again.
         """
+
+    def begin(self, work: Callable[[Page], str], key: Key | None, heard: Callable[[str], None]) -> Future[str]:
+        """Put something in line and do not wait for it: as `run` does, or as `once` where there is a key. `heard` is
+        told the answer once it is durable, and before whoever waits; what it raises is the answer then."""
 
     def answered(self, key: Key) -> str | None:
         """What a key was answered, None where it was not used; raises as `once` does."""

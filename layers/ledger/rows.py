@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -92,6 +93,24 @@ class RowPage(Written, Protocol):
     def answer(self, key: Key, text: str) -> None: ...
 
 
+def _once(key: Key, work: Callable[[acts.Page], str]) -> Callable[[RowPage], str]:
+    """Work that is done the first time a key is seen; the answer is kept, and a refusal of the books is one, too."""
+
+    def job(page: RowPage) -> str:
+        known = page.answered(key)
+        if known is None:
+            try:
+                with page.part():
+                    known = json.dumps({"answer": work(page)}, ensure_ascii=False)
+            except tuple(REFUSALS.values()) as error:
+                words = {"error": type(error).__name__, "message": error.message, "facts": error.facts}
+                known = json.dumps(words, ensure_ascii=False)
+            page.answer(key, known)
+        return known
+
+    return job
+
+
 class RowLedger:
     """The books of one county. Safe to share between threads; open one per process."""
 
@@ -133,19 +152,15 @@ class RowLedger:
         return done
 
     def once(self, key: Key, work: Callable[[acts.Page], str]) -> str:
-        def job(page: RowPage) -> str:
-            known = page.answered(key)
-            if known is None:
-                try:
-                    with page.part():
-                        known = json.dumps({"answer": work(page)}, ensure_ascii=False)
-                except tuple(REFUSALS.values()) as error:
-                    words = {"error": type(error).__name__, "message": error.message, "facts": error.facts}
-                    known = json.dumps(words, ensure_ascii=False)
-                page.answer(key, known)
-            return known
+        return str(self._writer.submit(_once(key, work), said))
 
-        return said(self._writer.submit(job))
+    def begin(self, work: Callable[[acts.Page], str], key: Key | None, heard: Callable[[str], None]) -> Future[str]:
+        def tell(kept: str) -> str:
+            text = kept if key is None else said(kept)
+            heard(text)
+            return text
+
+        return self._writer.begin(work if key is None else _once(key, work), tell)
 
     def _moment(self) -> str:
         return stamp(self.clock())

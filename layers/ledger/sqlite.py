@@ -38,7 +38,7 @@ from layers.ledger.sqlite_sql import HELD, INSERT_ENTRY, INSERT_POSTING, NEAR, P
 from layers.ledger.states import LIVE
 from layers.ledger.writer import Told, Torn
 
-CHECKPOINT_PAGES = 8_000  # 32 MB of log before it is moved into the file: the default stops the writer all the time
+CHECKPOINT_PAGES = 8_000  # 32 MB of log before it is moved into the file
 WAIT_S = 10.0  # for another process's transaction
 
 
@@ -201,9 +201,13 @@ class SqliteLedger(RowLedger):
         self._lock = threading.RLock()
         self._reader: apsw.Connection | None = None
         self._pen: apsw.Connection | None = None  # the writer's, in its thread
+        self._moving: threading.Thread | None = None  # moves the log into the file while others write
+        self._rest = False  # what was written meanwhile is to be moved, too, so that the log begins anew
 
     def close(self) -> None:
         super().close()
+        if self._moving is not None:
+            self._moving.join()
         with self._lock:
             for db in (self._pen, self._reader):
                 if db is not None:
@@ -212,13 +216,36 @@ class SqliteLedger(RowLedger):
 
     def _open(self) -> apsw.Connection:
         db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-        db.set_busy_handler(_patient)
-        db.execute(f"PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        db.set_busy_handler(patient)
+        db.execute("PRAGMA synchronous=FULL")
+        db.set_wal_hook(self._logged)
         return db
+
+    def _logged(self, db: apsw.Connection, name: str, pages: int) -> int:
+        """After each COMMIT: a long log is moved into the file by a thread of its own, for which nobody waits. The
+        writer itself moves what is left then: little, and nobody writes more of it meanwhile."""
+        if pages >= CHECKPOINT_PAGES and self._moving is None:
+            self._moving = threading.Thread(target=self._move, name="ledger-log", daemon=True)
+            self._moving.start()
+        return apsw.SQLITE_OK
+
+    def _move(self) -> None:
+        db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+        with contextlib.closing(db), contextlib.suppress(apsw.Error):  # the next COMMIT sees how long it is
+            db.execute("PRAGMA synchronous=FULL")
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._rest = True
+
+    def _move_rest(self, db: apsw.Connection) -> None:
+        self._rest, self._moving = False, None
+        with contextlib.suppress(apsw.Error):
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[SqlitePage]:
         db = self._pen = self._pen or self._open()
+        if self._rest:
+            self._move_rest(db)
         try:
             db.execute("BEGIN IMMEDIATE")
         except apsw.BusyError as error:
@@ -260,7 +287,7 @@ class SqliteLedger(RowLedger):
                 db.close()
 
 
-def _patient(tries: int) -> bool:
+def patient(tries: int) -> bool:
     """Ask again every millisecond: whoever sleeps longer never gets in where two processes write all the time."""
     time.sleep(0.001)
     return tries < WAIT_S * 1000

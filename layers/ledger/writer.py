@@ -18,6 +18,7 @@ from layers.ledger import acts
 log = logging.getLogger(__name__)
 MOST_AT_ONCE = 256  # requests of one COMMIT: enough to share its cost, few enough that nobody waits long
 ANSWER_S = 60.0
+LATE = "the books did not answer in time; ask again with the same key"
 Told = Callable[[str], AbstractContextManager[None]]
 
 
@@ -40,7 +41,7 @@ class Written(acts.Page, Protocol):
 
 
 P = TypeVar("P", bound=Written)
-Job = tuple[Callable[[Any], Any], "Future[Any]"]
+Job = tuple[Callable[[Any], Any], Callable[[Any], Any], "Future[Any]"]  # the work, how its outcome is told, to whom
 
 
 class Writer(Generic[P]):
@@ -56,7 +57,9 @@ class Writer(Generic[P]):
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, work: Callable[[P], Any]) -> Any:
+    def begin(self, work: Callable[[P], Any], tell: Callable[[Any], Any] = lambda found: found) -> Future[Any]:
+        """Put work in line; its outcome, as `tell` tells it, comes once it is durable. Whoever gives up before its turn
+        has come (`cancel`) finds nothing done."""
         future: Future[Any] = Future()
         with self._lock:
             if self._closed:
@@ -64,11 +67,14 @@ class Writer(Generic[P]):
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write, name="ledger", daemon=True)
                 self._thread.start()
-            self._jobs.put((work, future))
+            self._jobs.put((work, tell, future))
+        return future
+
+    def submit(self, work: Callable[[P], Any], tell: Callable[[Any], Any] = lambda found: found) -> Any:
         try:
-            return future.result(ANSWER_S)
+            return self.begin(work, tell).result(ANSWER_S)
         except TimeoutError as error:
-            raise Busy("the books did not answer in time; ask again with the same key") from error
+            raise Busy(LATE) from error
 
     def close(self) -> None:
         """What was asked is still done; then nothing more."""
@@ -92,12 +98,14 @@ class Writer(Generic[P]):
                     stop = True
                     break
                 jobs.append(more)
-            self._answer(jobs)
+            self._answer([job for job in jobs if job[-1].set_running_or_notify_cancel()])
             if stop:
                 break
 
     def _answer(self, jobs: Sequence[Job]) -> None:
         """Do some requests and tell everybody what became of theirs."""
+        if not jobs:
+            return
         try:
             with self._told("written"):
                 outcomes = self._together(jobs)
@@ -105,14 +113,16 @@ class Writer(Generic[P]):
             for job in jobs:
                 self._answer([job])
         except BaseException as error:
-            for _, future in jobs:
+            for *_, future in jobs:
                 future.set_exception(error)
         else:
-            for (_, future), (value, failed) in zip(jobs, outcomes, strict=True):
-                if failed is not None:
-                    future.set_exception(failed)
-                else:
-                    future.set_result(value)
+            for (_, tell, future), (value, failed) in zip(jobs, outcomes, strict=True):
+                try:
+                    if failed is not None:
+                        raise failed
+                    future.set_result(tell(value))
+                except Exception as error:
+                    future.set_exception(error)
 
     def _hear(self, seq: int, head: str) -> None:
         if self.heard is not None and seq != self._head:
@@ -133,7 +143,7 @@ class Writer(Generic[P]):
                             acts.expire(page, key)
                     except ParkError:  # verify names what is wrong with it; the others must not wait for that
                         log.exception("reservation %s cannot expire", key)
-                for work, _ in jobs:
+                for work, *_ in jobs:
                     try:
                         with self._told("written"), page.part():
                             outcomes.append((work(page), None))

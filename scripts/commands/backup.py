@@ -16,7 +16,7 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The backup to make; not overwritten")],
     as_json: AsJson = False,
 ) -> None:
-    """Put a county, its books, users and audit log into one file, while it is served."""
+    """Put a county, its books, users, audit log and waiting files into one file, while it is served."""
     from layers import backup
 
     said = backup.backup(county, file)

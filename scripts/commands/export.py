@@ -70,10 +70,14 @@ def export(
         layer = _layer(store, role, version, as_of)
         export_.refuse_at_once(layer)
         wanted = _ids(ids)
-        frame = store.frame(role, version=layer.version, ids=wanted)
+        # parcels are those that stand, with what was split and merged since they were surveyed
+        stands = role == "parcels" and version is None
+        day = as_of.date() if as_of else None
+        known: dict[str, Any] = {"as_of": day} if stands else {"version": layer.version}
+        frame = store.frame(role, ids=wanted, **known)
         _refuse_missing(wanted, set(frame["id"]), role)
         if box is not None:
-            frame = store.frame(role, version=layer.version, ids=wanted, bounds=box)
+            frame = store.frame(role, ids=wanted, bounds=box, **known)
         with Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True
         ) as progress:

@@ -54,7 +54,7 @@ def quota(
             body: dict[str, Any] = {"event": action, "amount": amount, "to": to, "to_year": to_year}
             paper = {"number": document, "date": dated.date() if dated else None, "note": note}
             body |= {"areas": _areas(areas), "reversal_of": reversal_of, "document": paper}
-            typer.echo(books.enter(store.ledger, account, books.EntryIn.model_validate(body), "operator"))
+            typer.echo(store.ledger.run(books.enter(account, books.EntryIn.model_validate(body), "operator").work))
             return
         if action == "journal":
             _journal(books.entries(store.ledger, account, 0, 100_000), as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -13,6 +14,7 @@ import shapely
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.proof import prove
 from api.settings import Settings
 from layers.ingest import from_frame
 from layers.ledger import acts
@@ -110,6 +112,27 @@ def test_all_of_a_plan_is_booked_and_a_second_time_gives_the_same(client: TestCl
     ]
     one = made.json()["reservations"][0]
     assert client.get(f"/reservations/{one['id']}").json() == one
+
+
+def test_an_adopted_reservation_is_asked_again_and_a_layer_that_was_altered_behind_it_is_named(
+    client: TestClient, name: str, stores: Stores
+) -> None:
+    made = adopt(client, planned(client, "TEA", {**TEA, "id": "TEA-2", "tax_wan": 5})).json()["reservations"]
+    assert all(set(one["pinned"]) == {"rulebook", "layers", "books", "as_of", "program", "facts"} for one in made)
+    with contextlib.closing(open_store(name)) as store:
+        found = prove(store)
+        assert (found.whole, found.reservations, found.reservations_again, found.unpinned) == (True, 2, 2, 0)
+        ((table,),) = stores.sql(store, "SELECT table_name FROM parkplan_layers WHERE role = 'land_use'")
+        if stores.kind == "gpkg":  # they speak of functions that GDAL brings
+            named = f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'"
+            for (trigger,) in stores.sql(store, named):
+                stores.sql(store, f'DROP TRIGGER "{trigger}"')
+        stores.sql(store, f"UPDATE \"{table}\" SET three_class = 'construction', code = '0601'")
+        shutil.rmtree(store.cache)
+    with contextlib.closing(open_store(name)) as store:
+        found = prove(store)
+    assert (found.what, found.whole) == ("reservation", False)
+    assert found.id in {one["id"] for one in made}
 
 
 def test_who_adopts_does_not_approve(client: TestClient) -> None:

@@ -160,8 +160,8 @@ def test_a_write_that_no_router_records_is_on_record_all_the_same(client: TestCl
     def forgotten(thing: str) -> str:
         return thing
 
-    assert client.post("/forgotten/x1").status_code == 200
-    (row,) = log(client, place, subject="x1")
+    assert client.post("/forgotten/lost-and-found").status_code == 200
+    (row,) = log(client, place, subject="lost-and-found")
     assert (row["action"], row["outcome"]) == ("POST /forgotten/{thing}", "200")
 
 

@@ -403,6 +403,36 @@ def test_a_batch_holds_ground_and_quota_before_any_project_is_named(planner, rev
     assert planner.reserve(field(0), "k2").status_code == 201
 
 
+def test_linked_quota_is_held_instead_of_the_plan_and_follows_what_is_approved(planner, reviewer):
+    linked = "quota/520625/2025/linked"
+    before = balance(planner, COUNTY)["available"]
+    is_problem(planner.reserve(field(0), "L0", linked=True), 422, "bad-input")  # nobody keeps any
+    granted = {"event": "grant", "amount": 15_000, "document": PAPER}
+    assert reviewer.post(f"/quotas/{linked}/entries", granted).status_code == 201
+    one = planner.reserve(field(0), "L1", linked=True).json()
+    assert [(name["account"], name["amount"]) for name in one["charges"] if "quota" in name["account"]] == [
+        (linked, 10_000)
+    ]
+    assert one["quota_need"]["cultivated_m2"] == 10_000
+    assert {"balance_area", "balance_paddy"} <= {name["kind"] for name in one["not_taken"]}
+    assert balance(planner, COUNTY)["available"] == before
+    short = is_problem(planner.reserve(field(2), "L2", linked=True), 409, "quota-short")
+    assert (short["needed"], short["available"]) == (10_000, 5_000)
+    assert short["account"] == "quota/520625/2026/linked"
+    assert planner.turn(one, "apply").status_code == 200
+    areas = {"new_construction_m2": 9_000, "agricultural_m2": 9_000, "cultivated_m2": 8_000}
+    over = {**areas, "new_construction_m2": 11_000}
+    is_problem(reviewer.turn(one, "approve", document=PAPER, approved=over), 422, "bad-input")
+    assert reviewer.turn(one, "approve", document=PAPER, approved=areas).status_code == 200
+    now = balance(planner, linked)
+    assert (now["spent"], now["available"], now["locked"]) == (9_000, 6_000, 0)
+    row = next(row for row in planner.get("/quotas/report").json()["rows"] if row["account"] == linked)
+    assert row["spent_project"] == 9_000
+    wish = planner.reserve(field(4), "L3", intended=True).json()
+    assert planner.turn(wish, "apply", linked=True).status_code == 422
+    is_problem(planner.turn(wish, "reserve", linked=True), 409, "quota-short")
+
+
 def test_what_is_not_extended_expires(client, planner):
     ledger = client.app.state.county.store.ledger
     one = planner.reserve(field(0), "k").json()

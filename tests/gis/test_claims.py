@@ -133,3 +133,17 @@ def test_quota_carried_into_a_year_counts_there_and_nowhere_else():
     }
     found = accounts(Ground(np.array([SITE], dtype=object), world))
     assert found == {"new_construction": {"U": 320.0}, "balance_area": {"U": 4_000.0}}
+
+
+def test_linked_quota_stands_for_the_plan_and_its_farmland_is_made_good_where_it_was_saved():
+    world = field().with_pools(quota__520625__2024__linked=8e3, quota__520625__2025__balance_area=1e5)
+    found = claim(SITE, None, BOOK, world, linked=True)
+    assert found.areas == Areas(10_000, 10_000, 10_000, 10_000)  # what is needed stays what it is
+    assert found.shares == ()
+    assert [(one.kind, one.amount, one.shares) for one in found.others] == [("linked", 10_000, (("520625", 1.0),))]
+    assert dict(found.untaken).keys() == {"balance_area", "balance_paddy"}
+    assert claim(SITE, None, BOOK, kind_world(), linked=True).others == ()  # built ground needs none
+    with pytest.raises(BadInput) as refused:
+        claim(SITE, None, BOOK, field(), linked=True)
+    assert [fault.field for fault in refused.value.faults] == ["linked"]
+    assert claim(SITE, None, BOOK, field(), "U", linked=True).others[0].shares == (("U", 1.0),)

@@ -247,6 +247,16 @@ def test_ground_supplied_already_is_a_double_allocation_unless_it_is_the_site_it
     assert of(rows, layer="violations")["finding"] == "not_loaded"
 
 
+def test_ground_that_the_ledger_holds_for_another_is_a_double_allocation_and_ones_own_is_not():
+    held = layer("placed", [shapely.box(0, 0, 50, 100)], name=["他项"], project=["P9"], batch=[None])
+    rows = spelled(kind_world(placed=held))[0]["allocation"]
+    row = of(rows, layer="placed")
+    assert (row["finding"], row["name"], row["area_m2"]) == ("held", "他项", 5_000.0)
+    own = layer("placed", [shapely.box(0, 0, 50, 100)], name=["自己"], project=[TEA.key], batch=[None])
+    assert all(row["layer"] != "placed" for row in spelled(kind_world(placed=own))[0]["allocation"])
+    assert all(row["layer"] != "placed" for row in spelled(kind_world())[0]["allocation"])
+
+
 # --- quota and indicators --------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ import pytest
 from layers import backup
 from layers.access import Access
 from layers.errors import BadInput, StoreBroken, UnknownName
+from layers.inbox import Inbox
 from layers.ledger import acts
 from layers.ledger.keeping import Key
 from layers.ledger.verify import verify
@@ -112,6 +114,28 @@ def test_a_backup_under_load_is_of_one_moment_and_has_all_that_was_answered_befo
         journal = list(store.ledger.journal())[: said.entries]
         assert list(other.ledger.journal()) == journal
     assert verify(store.ledger).whole
+
+
+def test_files_that_wait_for_a_second_person_come_back_with_it(stores, store, elsewhere, tmp_path):
+    inbox = Inbox(beside(stores.name(store)))
+    kept = inbox.keep("0a1b2c3d4e", "木黄 地块.txt", io.BytesIO("界址点".encode()))
+    with inbox.turn("0a1b2c3d4e"):  # somebody is looking at it
+        said = backup.backup(stores.name(store), tmp_path / "county.backup")
+    assert said.files["inbox/0a1b2c3d4e/木黄 地块.txt"] == kept.sha256
+    assert not any(".turn" in name for name in said.files)
+    backup.restore(tmp_path / "county.backup", elsewhere)
+    again = Inbox(beside(elsewhere))
+    assert [path.as_posix() for path in again.files()] == ["0a1b2c3d4e/木黄 地块.txt"]
+    assert again.find("0a1b2c3d4e", "木黄 地块.txt").read_bytes().decode() == "界址点"
+    assert (again.folder / "0a1b2c3d4e").stat().st_mode & 0o077 == 0
+    with zipfile.ZipFile(tmp_path / "county.backup") as whole, zipfile.ZipFile(tmp_path / "evil", "w") as evil:
+        manifest = json.loads(whole.read("manifest.json"))
+        manifest["files"]["inbox/../../x"] = kept.sha256
+        for name in whole.namelist():
+            evil.writestr(name, whole.read(name) if name != "manifest.json" else json.dumps(manifest))
+        evil.writestr("inbox/../../x", "界址点")
+    with pytest.raises(BadInput):
+        backup.read_manifest(tmp_path / "evil")
 
 
 def test_nothing_is_overwritten(stores, store, elsewhere, tmp_path):

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -618,3 +619,17 @@ def test_two_imports_of_one_role_at_once_are_both_whole_or_one_is_refused(tmp_pa
     finally:
         first.close()
         second.close()
+
+
+def test_who_waits_for_another_writer_lets_that_one_go_on(store: GeoPackage) -> None:
+    """The other writer is a thread of this process: it can only end when who waits lets go of the interpreter."""
+    other = apsw.Connection(str(store.path))
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as beside:
+        saving = beside.submit(store.save, "check", "C1", {"verdict": "clear"})
+        time.sleep(0.2)  # it waits by now
+        assert not saving.done()
+        other.execute("COMMIT")
+        saving.result()
+    other.close()
+    assert store.load("check", "C1") == {"verdict": "clear"}

@@ -56,6 +56,18 @@ def test_parcels_are_split_merged_and_restored_and_their_history_is_told(run, pa
     access.close()
 
 
+def test_an_export_holds_the_parcels_that_stand_and_the_survey_where_it_is_asked_for(run, path, tmp_path, monkeypatch):
+    cut = f"{EAST + 40},{NORTH - 1} {EAST + 40},{NORTH + 101}"
+    assert run("split", "P", "--cut", cut, "--crs", "EPSG:4545", "--id", "A", "--id", "B", *PAPER)[0] == 0
+    for n, (more, ids) in enumerate([((), {"A", "B", "Q"}), (("--version", "1"), {"P", "Q"})]):
+        out = tmp_path / f"out{n}.geojson"
+        monkeypatch.setattr("sys.argv", ["parkplan", "export", str(path), "parcels", str(out), *more])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        assert not done.value.code
+        assert {one["properties"]["id"] for one in json.loads(out.read_text(encoding="utf-8"))["features"]} == ids
+
+
 def test_pieces_come_from_a_file_and_boundaries_move(run, tmp_path):
     shapes = {"A": (0, 0, 100, 50), "B": (0, 50, 100, 100)}
     features = [

@@ -26,6 +26,7 @@ from layers.errors import (
     QuotaShort,
     Refused,
     Stale,
+    StoreBroken,
     UnknownName,
 )
 from layers.ledger import acts
@@ -350,3 +351,34 @@ def test_a_posting_that_is_made_by_hand_is_judged_like_any_other(ledger):
     draft = acts.Draft("x", "recall", (Posting(QUOTA, "available", "recalled", 1_001),))
     with pytest.raises(QuotaShort):
         ledger.run(lambda page: page.append(draft))
+
+
+def test_who_gives_up_before_their_turn_finds_nothing_done_and_the_others_are_answered(ledger):
+    begun, go, heard = threading.Event(), threading.Event(), []
+
+    def slow(page):
+        begun.set()
+        assert go.wait(30)
+        return "first"
+
+    def done(text):
+        return lambda page: made.append(text) or text
+
+    made = []
+    first = ledger.begin(slow, None, heard.append)
+    assert begun.wait(30)
+    given_up, last = ledger.begin(done("given up"), None, heard.append), ledger.begin(done("last"), None, heard.append)
+    assert given_up.cancel()
+    go.set()
+    assert (first.result(30), last.result(30)) == ("first", "last")
+    assert (made, heard) == (["last"], ["first", "last"])
+
+
+def test_what_cannot_be_put_on_record_is_no_answer_and_the_key_tells_what_became_of_it(ledger):
+    def broken(text):
+        raise StoreBroken("the log is full")
+
+    key = Key("a", "k", "r")
+    with pytest.raises(StoreBroken):
+        ledger.begin(lambda page: "done", key, broken).result(30)
+    assert ledger.answered(key) == "done"
