@@ -24,9 +24,11 @@ from layers.records import Bools, Floats, Ints
 
 AFTER_S = 1.0  # of the whole programme; most plans are done by then
 ROUND_S = 1.5  # for one neighbourhood
+LARGE = 5_000  # cells: of larger programmes each round loads its own part, because presolve would take the round
 EACH = 25  # best cells of a freed project
 CHEAPEST, CHEAPEST_S = 2, 2.0  # cells of each project, all together, for the round on what is cheapest
 CHEAP = 3  # the same for the rounds after it
+DIFFERING = 0.6  # of the rounds with cuts free those about whom plan and relaxation differ, the rest free as before
 CHANCE = 0.5  # how far chance reorders who differs, of whom a project wholly moved counts 2
 FREED = 60  # projects freed at first; fewer after rounds that were not finished, more after idle ones
 PATIENCE = 40  # idle rounds in a row after which it stops
@@ -74,6 +76,10 @@ class Improver:
             return  # the whole programme goes on without
 
     @property
+    def _is_large(self) -> bool:
+        return len(self._programme.cells) > LARGE
+
+    @property
     def _is_over(self) -> bool:
         return self._stop.is_set() or self._idle >= PATIENCE or self._one.left_s <= 0.2
 
@@ -82,12 +88,13 @@ class Improver:
         one, programme = self._one, self._programme
         projects = programme.rows.problem.shape[1]
         rng = np.random.default_rng(one.seed)
-        near = self._near() if cuts is None else self._cheapest(CHEAP)
+        near, cheap = self._near(), None if cuts is None else self._cheapest(CHEAP)
         freed, first = min(FREED, projects), cuts is not None
         with Solver(niceness=5) as solver:  # the bound comes first where both cannot run
-            programme.load(solver)
-            if cuts is not None:
-                solver.ask("cut", **cuts)
+            if not self._is_large:
+                programme.load(solver)
+                if cuts is not None:
+                    solver.ask("cut", **cuts)
             while not self._is_over and self._cuts is cuts:
                 site, bought = one.site, one.bought
                 assert site is not None
@@ -96,8 +103,10 @@ class Improver:
                         solver, site, bought, np.zeros_like(near), self._cheapest(CHEAPEST), CHEAPEST_S
                     )
                 else:
-                    free = self._free(rng, site, freed)[programme.project]
-                    done, better = self._round(solver, site, bought, ~free, near & free, ROUND_S)
+                    differing = cheap is not None and rng.random() < DIFFERING
+                    free = self._free(rng, site, freed, differing=differing)[programme.project]
+                    may = cheap if cheap is not None and differing else near
+                    done, better = self._round(solver, site, bought, ~free, may & free, ROUND_S)
                     freed = max(10, int(freed * 0.8)) if not done and better is None else freed
                 first = False
                 if better is None:
@@ -122,12 +131,12 @@ class Improver:
         count = min(each * self._programme.rows.problem.shape[1], len(self._worth))
         return np.asarray(self._worth >= -np.partition(-self._worth, count - 1)[count - 1])
 
-    def _free(self, rng: np.random.Generator, site: Ints, freed: int) -> Bools:
+    def _free(self, rng: np.random.Generator, site: Ints, freed: int, *, differing: bool) -> Bools:
         """Who is placed anew: many of the unplaced, and those who differ, those of some pools, or anybody."""
         problem = self._programme.rows.problem
         placed = np.flatnonzero(site >= 0)
         free = np.zeros(len(site), dtype=bool)
-        if self._relaxed is not None:
+        if differing and self._relaxed is not None:
             apart = np.abs(self._relaxed - self._programme.values(site, self._one.bought)[self._programme.ahead :])
             differs = np.bincount(self._programme.project, apart, len(site)) + CHANCE * rng.random(len(site))
             free[np.argsort(-differs)[:freed]] = True
@@ -154,6 +163,11 @@ class Improver:
         programme, problem = self._programme, self._programme.rows.problem
         x = programme.values(site, bought)
         own = x[programme.ahead :] > 0
+        if self._is_large:
+            at = np.flatnonzero(own | near)
+            programme = Programme(programme.rows, programme.cells[at], self._one.seed)
+            programme.load(solver)
+            x, own, kept, near = programme.values(site, bought), own[at], kept[at], near[at]
         lower, upper = np.zeros(len(x)), np.ones(len(x))
         lower[programme.ahead :] = own & kept
         upper[programme.ahead :] = own | near
