@@ -1,7 +1,7 @@
 """HiGHS in a process of its own: programmes come in on standard input, incumbents and answers go out on its output.
 
-Nothing else imports highspy, which cannot live beside ortools. The end of the input ends the process, also in the midst
-of a solve. Everything is minimised.
+Nothing else imports highspy (but `knapsack`, for this process), which cannot live beside ortools. The end of the input
+ends the process, also in the midst of a solve. Everything is minimised.
 """
 
 from __future__ import annotations
@@ -10,16 +10,24 @@ import os
 import queue
 import sys
 import threading
-from typing import IO, Any
+import time
+from typing import IO, TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
 
+from gis.solver.knapsack import Cut, Knapsack
 from gis.solver.wire import Message, read, write
+
+if TYPE_CHECKING:
+    from layers.records import Ints
 
 # presolve would put sums of columns back in place of the columns that stand for them: free column substitution,
 # doubleton equations, aggregator
 KEEPS_SUMS = (1 << 8) | (1 << 9) | (1 << 12)
+
+LOOSE = 1e-6  # a cut with so much room holds nothing back
+LOOKED_BACK, LITTLE = 10, 0.05  # cuts end when so many rounds gained no more than this share of what all have gained
 
 
 class Child:
@@ -29,6 +37,7 @@ class Child:
         self.out, self.lock = out, threading.Lock()
         self.highs = highspy.Highs()
         self.integer = np.zeros(0, dtype=np.uint8)
+        self.columns: Message = {}
 
     def load(self, asked: Message) -> None:
         self.highs = highspy.Highs()
@@ -43,6 +52,7 @@ class Child:
         lp.a_matrix_.index_ = asked["row"].astype(np.int32)
         lp.a_matrix_.value_ = asked["value"]
         self.integer = asked["integer"].astype(np.uint8)
+        self.columns = asked
         self.highs.passModel(lp)
 
     def add(self, asked: Message) -> None:
@@ -71,6 +81,56 @@ class Child:
             objective=self.highs.getInfo().objective_function_value,
         )
 
+    def tighten(self, asked: Message) -> None:
+        """The model without whole numbers and with cuts of the pools' rows, until these gain little or reach `enough`:
+        objectives on the way, then the cuts that hold something back, each column's value and its reduced cost."""
+        until = time.monotonic() + float(asked["seconds"])
+        highs, first = self.highs, self.highs.getNumRow()
+        pools = self.knapsacks(asked["pools"], asked["item"])
+        told: list[float] = []
+        cuts: list[Cut] = []
+        while True:
+            highs.setOptionValue("time_limit", highs.getRunTime() + max(until - time.monotonic(), 0.0))
+            highs.run()
+            if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+                break
+            told.append(highs.getInfo().objective_function_value)
+            self.say(kind="bound", x=np.zeros(0), bound=told[-1])
+            idle = len(told) > LOOKED_BACK and told[-1] - told[-LOOKED_BACK - 1] <= LITTLE * (told[-1] - told[0])
+            if idle or told[-1] >= float(asked["enough"]):
+                break
+            x = np.array(highs.getSolution().col_value)
+            more = [cut for pool in pools if time.monotonic() < until and (cut := pool.cut(x)) is not None]
+            if not more:
+                break
+            self.cut(_joined(more))
+            cuts += more
+        found = highs.getSolution()
+        if cuts:
+            room = np.array([cut.upper for cut in cuts]) - np.array(found.row_value[first:])
+            loose = (first + np.flatnonzero(room > LOOSE)).astype(np.int32)
+            highs.deleteRows(len(loose), loose)
+            cuts = [cut for cut, left in zip(cuts, room, strict=True) if left <= LOOSE]
+        x, reduced = np.array(found.col_value), np.array(found.col_dual)
+        self.say(kind="tight", x=x, reduced=reduced, **_joined(cuts))
+
+    def knapsacks(self, pools: Ints, item: Ints) -> list[Knapsack]:
+        """The rows of pools that have an end."""
+        column = np.repeat(np.arange(len(item)), np.diff(self.columns["start"]))
+        row, value, upper = (self.columns[name] for name in ("row", "value", "row_upper"))
+        return [
+            Knapsack(column[on := row == pool], value[on], item[column[on]], float(upper[pool]))
+            for pool in pools
+            if np.isfinite(upper[pool])
+        ]
+
+    def cut(self, asked: Message) -> None:
+        """More rows."""
+        count = len(asked["upper"])
+        start, column = asked["start"].astype(np.int32), asked["column"].astype(np.int32)
+        lower = np.full(count, -np.inf)
+        self.highs.addRows(count, lower, asked["upper"], len(column), start[:-1], column, asked["value"])
+
     def solve(self, asked: Message) -> None:
         """The model with whole numbers; incumbents and bounds on the way."""
         highs = self.highs
@@ -80,6 +140,8 @@ class Child:
         highs.setOptionValue("mip_rel_gap", float(asked["gap"]))
         highs.setOptionValue("mip_abs_gap", 0.0)
         highs.setOptionValue("presolve_rule_off", KEEPS_SUMS if asked.get("keeps_sums") else 0)
+        if "lower" in asked:
+            highs.changeColsBounds(len(columns), columns, asked["lower"], asked["upper"])
         if "x" in asked:
             start = highspy.HighsSolution()
             start.col_value = asked["x"].tolist()
@@ -111,13 +173,30 @@ class Child:
         write(self.out, self.lock, **arrays)
 
 
+def _joined(cuts: list[Cut]) -> dict[str, Any]:
+    """Cuts as arrays, row by row."""
+    return {
+        "start": np.cumsum([0, *(len(cut.column) for cut in cuts)]),
+        "column": np.concatenate([np.zeros(0, dtype=np.int64), *(cut.column for cut in cuts)]),
+        "value": np.concatenate([np.zeros(0), *(cut.value for cut in cuts)]),
+        "upper": np.array([cut.upper for cut in cuts]),
+    }
+
+
 def main() -> None:
     if hasattr(os, "nice"):
         os.nice(int(sys.argv[1]))
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not fall among the messages
     child = Child(out)
-    does = {"load": child.load, "add": child.add, "relax": child.relax, "solve": child.solve}
+    does = {
+        "load": child.load,
+        "add": child.add,
+        "relax": child.relax,
+        "tighten": child.tighten,
+        "cut": child.cut,
+        "solve": child.solve,
+    }
     asked: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     while True:

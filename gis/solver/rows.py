@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gis.solver.conflicts import grouped
+from gis.solver.conflicts import SEED, grouped
 from gis.solver.problem import Problem
 from layers.records import Floats, Ints
 
+PART = 1e-6  # of a cell: less is none
 LARGEST = 4096.0  # of a scaled pool row: the solver keeps rows to 1e-6, which is then 2.4e-10 of the largest use
 
 
@@ -94,11 +95,29 @@ class Rows:
         cost: Floats = -problem.benefit.ravel()[cells]
         return _columns(cost, parts)
 
-    def broken(self, cells: Ints) -> Ints:
-        """The rows of conflicts in which more than one of some cells stand."""
-        _, found = _matches(cells, self.conflict_cell)
-        row, times = np.unique(self.conflict_row[found], return_counts=True)
-        return row[times > 1]
+    def needed(self, cells: Ints) -> Ints:
+        """Some cells without those that a better one always can stand for: of the same project, taking the same of
+        every pool, on ground that nobody else wants."""
+        problem = self.problem
+        sites, projects = np.divmod(cells, problem.shape[1])
+        wanted = np.bincount(sites, minlength=problem.shape[0])
+        shared, tied = np.isin(sites, problem.shared), np.isin(cells, problem.tie_cell)
+        bound = shared | tied | np.isin(cells, self.conflict_cell) | np.isin(cells, self.link_cells)
+        free = ~bound & ((wanted[sites] == 1) | ~problem.exclusive[sites])
+        # the same use is known by a sum of random numbers
+        same = problem.use_at(cells) @ np.random.default_rng(SEED).uniform(1.0, 2.0, len(problem.pools))
+        order = np.lexsort((-problem.benefit.ravel()[cells], tied, same, projects))
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = (np.diff(projects[order]) != 0) | (np.diff(same[order]) != 0) | (np.diff(tied[order]) != 0)
+        better = np.cumsum(free[order]) - free[order]  # free ones before it, in all
+        start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+        return np.sort(cells[order[better == better[start]]])
+
+    def broken(self, cells: Ints, part: Floats | None = None) -> Ints:
+        """The rows of conflicts in which more than one of some cells stand, or more than one in all of their parts."""
+        position, found = _matches(cells, self.conflict_cell)
+        row, at = np.unique(self.conflict_row[found], return_inverse=True)
+        return row[np.bincount(at, None if part is None else part[position], len(row)) > 1 + PART]
 
     def of_purchases(self) -> Columns:
         pool, column = np.nonzero(self.problem.extra)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gis.plan import Expansion, Pool, choose
-from gis.solver import search
+from gis.solver import programme, search
 from gis.solver.conflicts import grouped
 from gis.solver.greedy import greedy, holds
 from gis.solver.problem import read
@@ -133,7 +133,7 @@ def test_no_plan_is_worth_more_and_none_is_missed(way, asked):
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in limits.get(way, {}).items():
-            patch.setattr(search, name, value)
+            patch.setattr(programme if name == "MANY_CELLS" else search, name, value)
         best = every_plan(**asked)
         try:
             found = choose(asked.pop("benefit"), **asked, time_limit_s=20)
