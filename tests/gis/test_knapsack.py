@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 pytest.importorskip("highspy")
 
-from gis.solver.knapsack import Cut, Knapsack  # noqa: E402  it loads the solver
+from gis.solver.knapsack import Cut, Knapsack
 
 
 def fillings(weight, item, balance):
