@@ -25,6 +25,7 @@ from gis.plan import Choice, Pool, choose
 from gis.quota import UNTIL_USED
 from gis.scenario import ChainBonus, Purchase, Scenario
 from gis.solver.known import Watch, gap_of
+from gis.solver.problem import purchase
 from gis.verify_plan import SHARED_M2, Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
 from gis.yearly import ENERGY, EVER, QUOTA, County, Phases, granted_of, kind_of, phases_of, pools_of, used_tce
@@ -497,8 +498,9 @@ def _why_not(
             use = across[rows] * along[n] if across.ndim == 1 else across[rows] @ along[:, n]
         else:
             use = pool.use[rows, n]
-        left = pool.balance - choice.used.get(pool.name, 0.0)
-        over = use > left + 1e-9
+        more = sum(one.extra for k, one in enumerate(pool.expansions) if purchase(pool, k) in choice.expansions_used)
+        left = pool.balance + more - choice.used.get(pool.name, 0.0)
+        over = (use > left + 1e-9) & (use > 0)  # a pool that is overdrawn as it is keeps nobody out who draws nothing
         blocked += over
         if over.any():
             full.append((int(over.sum()), pool.name, float(use[over].min() - left)))

@@ -411,6 +411,21 @@ def test_alternatives_say_who_moves():
     assert places == {"s0", "s1", "s2"}
 
 
+def test_why_not_counts_what_was_bought_and_only_pools_that_a_project_draws_on():
+    line = Purchase(name="second line", cost_wan=4.0, adds={"capacity/S1/power_kva": 100.0})
+    held = {"capacity/S1/power_kva": 100.0, "quota/U/2026/new_construction": 2 * HA}
+    joint = plan(
+        *world(projects(3), accounts={**held, "quota/U/2026/new_construction": 1e6}), scenario(purchases=(line,))
+    )
+    assert joint.bought == ("second line",)
+    assert [en for _, en in joint.unplaced["p0"]] == ["capacity/S1/power_kva is short by at least 100"]
+    served = np.ones((3, 3), dtype=bool)
+    served[:, 0] = False
+    asked = world(projects(3), accounts=held, serves={"capacity/S1/power_kva": served})
+    joint = plan(*asked, scenario(purchases=(line,), priorities={"p0": 0.5}))
+    assert [en for _, en in joint.unplaced["p0"]] == ["quota/U/2026/new_construction is short by at least 10,000"]
+
+
 def test_musts_that_contradict_each_other_name_each_other():
     kinds = {"is_food": np.array([True, False, False]), "is_dusty": np.array([False, True, False])}
     far = scenario(must=("p0", "p1"), apart=(KeepApart(kind="is_food", other="is_dusty", distance_m=9_000.0),))
