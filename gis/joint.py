@@ -516,4 +516,7 @@ def _why_not(
         return tuple(short)
     if (benefit[rows, n] <= 0).all():
         return (("在任何候选地块上的价值都不为正", "its value is not above zero on any candidate"),)
+    if (benefit[rows[blocked == 0], n] <= 0).all():
+        zh = "指标和设施够用的候选地块上，扣除费用后价值都不为正"
+        return ((zh, "where quota and facilities would do, its value less its costs is not above zero"),)
     return (("可用地块已由价值更高的项目占用，或与之冲突", "projects of more value take its ground or rule it out"),)
