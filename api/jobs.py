@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.networks import Networks
-from api.planning import dressed, joint_plan
+from api.planned import dressed
+from api.planning import joint_plan
 from api.recheck import book_document
 from api.wording import both, fault_row, line_of
 from gis.rules import Rulebook

@@ -22,7 +22,8 @@ from api import maps, xlsx
 from api.county import County as Served
 from api.escape import safe
 from api.plan_map import plan_chart
-from api.planning import dressed, joint_plan
+from api.planned import dressed
+from api.planning import joint_plan
 from api.reports import docx, html, of_check, of_parcels, of_plan, pdf
 from api.reports import xlsx as book
 from api.reports.mapsheet import Paper

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,13 +18,12 @@ import shapely
 from gis.alternatives import Point, alternatives, front
 from gis.billing import Bill
 from gis.companions import Bonuses, Linked, bonuses, linked
-from gis.contradictions import contradictions, pool_words, why_none
 from gis.offers import Candidates
-from gis.plan import Choice, Pool, choose
+from gis.plan import Choice, choose
 from gis.quota import UNTIL_USED
 from gis.scenario import ChainBonus, Purchase, Scenario
 from gis.solver.known import Watch, gap_of
-from gis.solver.problem import purchase
+from gis.unplaced import contradictions, why_left_out, why_none
 from gis.verify_plan import SHARED_M2, Apart, Bought, Pair, Placement, Step, Stock, Violation, verify
 from gis.waiting import Asking, waits
 from gis.yearly import ENERGY, EVER, QUOTA, County, Phases, granted_of, kind_of, phases_of, pools_of, used_tce
@@ -202,11 +200,11 @@ def plan(
     for n in np.flatnonzero(choice.site[: len(keys)] < 0).tolist():
         if n in components:
             continue
-        reasons = list(_why_not(n, county, scenario, sites, pools, narrow, choice))
+        reasons = list(why_left_out(n, county, scenario, sites, pools, narrow, choice))
         if choice.status == "infeasible" and np.isfinite(narrow[:, n]).any():
             reasons = list(why_none(n, must, against, choice.shortfall))
         for link in of_plant.get(n, ()):
-            for zh, en in _why_not(link.component, county, scenario, sites, pools, narrow, choice):
+            for zh, en in why_left_out(link.component, county, scenario, sites, pools, narrow, choice):
                 reasons.append((f"{link.name}：{zh}", f"{link.name}: {en}"))
         unplaced[keys[n]] = tuple(reasons)
     different = tuple(_different(sites, keys, years, choices, choice, other) for other in others)
@@ -468,55 +466,3 @@ def _verified(
         },
         objective=choice.objective if assigned else None,
     )
-
-
-def _why_not(
-    n: int,
-    county: County,
-    scenario: Scenario,
-    sites: Candidates,
-    pools: Sequence[Pool],
-    benefit: Floats,
-    choice: Choice,
-) -> tuple[tuple[str, str], ...]:
-    """Why a project is not placed: no ground, no check, or which pools are too full for its best sites."""
-    if not sites.fits[:, n].any():
-        return (("没有面积合适的候选地块", "no candidate has ground of its size"),)
-    if not (sites.fits[:, n] & county.allowed[:, n]).any():
-        return (("面积合适的候选地块均未通过校验", "no candidate of its size passes the check"),)
-    rows = np.flatnonzero(np.isfinite(benefit[:, n]))
-    if not len(rows):
-        if scenario.energy_cap_tce is not None and np.isnan(county.energy_tce[n]):
-            return (("能耗未知，而方案设有能耗上限", "its energy is unknown and the scenario has a cap"),)
-        return (("费用未知，而建设资金须列支", "what it costs the fund is unknown, and the fund has a ceiling"),)
-    short: list[tuple[str, str]] = []
-    blocked = np.zeros(len(rows), dtype=int)
-    full = []
-    for pool in pools:
-        if isinstance(pool.use, tuple):
-            across, along = pool.use
-            use = across[rows] * along[n] if across.ndim == 1 else across[rows] @ along[:, n]
-        else:
-            use = pool.use[rows, n]
-        more = sum(one.extra for k, one in enumerate(pool.expansions) if purchase(pool, k) in choice.expansions_used)
-        left = pool.balance + more - choice.used.get(pool.name, 0.0)
-        over = (use > left + 1e-9) & (use > 0)  # a pool that is overdrawn as it is keeps nobody out who draws nothing
-        blocked += over
-        if over.any():
-            full.append((int(over.sum()), pool.name, float(use[over].min() - left)))
-    if (blocked > 0).all():
-        told: set[str] = set()
-        for _, name, amount in sorted(full, reverse=True):
-            one = re.sub(r"/\d{4}/|[ @]\S.*", "/", name)  # the same account in another window of years says no more
-            if one in told or len(told) == 3:
-                continue
-            told.add(one)
-            zh, en = pool_words(name)
-            short.append((f"{zh} 至少缺 {amount:,.0f}", f"{en} is short by at least {amount:,.0f}"))
-        return tuple(short)
-    if (benefit[rows, n] <= 0).all():
-        return (("在任何候选地块上的价值都不为正", "its value is not above zero on any candidate"),)
-    if (benefit[rows[blocked == 0], n] <= 0).all():
-        zh = "指标和设施够用的候选地块上，扣除费用后价值都不为正"
-        return ((zh, "where quota and facilities would do, its value less its costs is not above zero"),)
-    return (("可用地块已由价值更高的项目占用，或与之冲突", "projects of more value take its ground or rule it out"),)

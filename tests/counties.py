@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import shapely
 
 from gis.check import rulebook
+from layers.access import Access
 from layers.gpkg import GeoPackage, create
 from layers.ingest import from_frame, from_grid
 from layers.ledger.keeping import open_books
@@ -45,6 +47,13 @@ def found_county(path: Path, world: MemoryWorld | None = None) -> GeoPackage:
     store = create(path, "试验县", "EPSG:4545")
     fill_county(store, world)
     return store
+
+
+def closed_county(path: Path) -> str:
+    """A county with a user of its own, so that keys are needed; the key of that planner."""
+    found_county(path).close()
+    with contextlib.closing(Access(path)) as access:
+        return access.add("planner-1", "planner", ["*"])
 
 
 def fill_county(store: Store, world: MemoryWorld | None = None) -> None:

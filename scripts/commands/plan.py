@@ -37,7 +37,8 @@ def plan(
     from api.comparing import compared
     from api.jobs import job_of
     from api.networks import Networks
-    from api.planning import dressed, joint_plan
+    from api.planned import dressed
+    from api.planning import joint_plan
     from gis.check import rulebook
     from gis.scenario import scenario_of
     from layers.store import open_store

@@ -8,18 +8,14 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.settings import Settings
-from layers.access import Access
-from tests.counties import found_county
+from tests.counties import closed_county
 
 PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    found_county(tmp_path / "closed.gpkg").close()
-    access = Access(tmp_path / "closed.gpkg")
-    access.add("planner-1", "planner", ["*"])
-    access.close()
+    closed_county(tmp_path / "closed.gpkg")
     with TestClient(create_app(Settings(county=tmp_path / "closed.gpkg")), "http://127.0.0.1") as opened:
         yield opened
 

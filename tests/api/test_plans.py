@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.jobs import Plans
-from gis.joint import pool_words
+from gis.unplaced import pool_words
 from layers.gpkg import GeoPackage
 from layers.ledger.keeping import open_books
 from layers.ledger.records import Paper
 from scripts import cli
 from tests.api.two_zones import WEST_PARCEL, bearer, people, served, two_zones
-from tests.counties import GOOD, TEA, found_county
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "small.gpkg"
-    found_county(path).close()
-    return path
-
-
-@pytest.fixture
-def client(path: Path) -> Iterator[TestClient]:
-    with served(path) as client:
-        yield client
+from tests.counties import GOOD, TEA
 
 
 def ended(client: TestClient, job: dict[str, Any], **headers: str) -> dict[str, Any]:

@@ -444,7 +444,8 @@ def test_without_a_chinese_font_nothing_is_printed_and_it_says_what_to_install(
 
 
 def plan_of(store: GeoPackage) -> dict[str, Any]:
-    from api.planning import dressed, joint_plan
+    from api.planned import dressed
+    from api.planning import joint_plan
     from gis.scenario import Scenario
 
     scenario = Scenario.model_validate({"time_limit_s": 10, "weights": {"area_m2": 1.0}})

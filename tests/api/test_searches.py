@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,6 @@ from typer.testing import CliRunner
 from api.searching import alike, one_number
 from layers.errors import BadInput
 from scripts import cli
-from tests.api.two_zones import served
-from tests.counties import found_county
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "small.gpkg"
-    found_county(path).close()
-    return path
-
-
-@pytest.fixture
-def client(path: Path) -> Iterator[TestClient]:
-    with served(path) as client:
-        yield client
 
 
 def asked(client: TestClient, **ranking: Any) -> dict[str, Any]:

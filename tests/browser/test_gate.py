@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from layers.access import Access
-from tests.counties import found_county
+from tests.counties import closed_county
 from tests.serving import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chromium", "vendor")]
@@ -15,10 +14,7 @@ expect.set_options(timeout=30_000)
 
 
 def test_a_map_page_opens_with_the_key_of_the_workbench(browser: Browser, tmp_path: Path) -> None:
-    found_county(tmp_path / "closed.gpkg").close()
-    access = Access(tmp_path / "closed.gpkg")
-    key = access.add("planner-1", "planner", ["*"])
-    access.close()
+    key = closed_county(tmp_path / "closed.gpkg")
     context = browser.new_context()
     asked: list[str] = []
     said: list[str] = []
@@ -52,10 +48,7 @@ def _shows_a_map(page: Page) -> None:
 
 
 def test_who_comes_to_a_map_page_without_a_key_is_asked_for_one(browser: Browser, tmp_path: Path) -> None:
-    found_county(tmp_path / "closed.gpkg").close()
-    access = Access(tmp_path / "closed.gpkg")
-    key = access.add("planner-1", "planner", ["*"])
-    access.close()
+    key = closed_county(tmp_path / "closed.gpkg")
     with serving(tmp_path / "closed.gpkg") as address:
         page = browser.new_page()
         page.goto(f"{address}/maps/overview")

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Error, Page, expect
 from pyproj import Transformer
 
 from layers.access import Access
-from tests.counties import EAST, FARM, GOOD, NORTH, TEA, found_county, small_world
+from tests.counties import EAST, FARM, GOOD, NORTH, TEA, closed_county, found_county, small_world
 from tests.serving import serving
 from tests.worlds import layer
 
@@ -490,10 +490,7 @@ def test_markup_in_a_name_stays_text(page: Page, base: str) -> None:
 
 
 def test_who_has_no_key_is_asked_for_one(browser: Browser, tmp_path: Path) -> None:
-    found_county(tmp_path / "closed.gpkg").close()
-    access = Access(tmp_path / "closed.gpkg")
-    key = access.add("planner-1", "planner", ["*"])
-    access.close()
+    key = closed_county(tmp_path / "closed.gpkg")
     with serving(tmp_path / "closed.gpkg") as address:
         page = browser.new_page()
         page.goto(address)
